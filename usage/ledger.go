@@ -1,0 +1,124 @@
+package usage
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Ledger is where events end up and are read from. Implementations are safe
+// for concurrent use, open their connections lazily, and make the table
+// mcp_tool_usage_log where it is missing. usagetest.Run is their contract.
+type Ledger interface {
+	// Write stores a batch whole or not at all. The same batch written again,
+	// by this process or the next, leaves its rows once. An error that wraps
+	// ErrRejected means that the ledger will never take this batch as it is;
+	// after any other error the batch may or may not be stored: write it again.
+	Write(ctx context.Context, b Batch) error
+
+	// History returns one page of events, newest first (ts, then event_id,
+	// both descending).
+	History(ctx context.Context, q HistoryQuery) (HistoryPage, error)
+
+	// Stats sums up the events of the last q.Days days.
+	Stats(ctx context.Context, q StatsQuery) (Stats, error)
+
+	Close() error
+}
+
+// ErrRejected is wrapped by a Write that would fail for ever: a value that the
+// table cannot hold, never a ledger that is away, full, or misconfigured.
+var ErrRejected = errors.New("the ledger rejects the batch")
+
+// Batch is a run of events that is sent as one, and sent again as the same one.
+type Batch struct {
+	// Token names the batch: equal tokens, equal events.
+	Token  string
+	Events []Event
+}
+
+// Filter narrows events down. A zero field does not filter.
+type Filter struct {
+	UserID  string
+	KeyID   string
+	Tool    string
+	Table   string // any of an event's tables
+	Outcome Outcome
+	From    time.Time // inclusive
+	To      time.Time // exclusive
+}
+
+// HistoryQuery asks for page Page (from 1) of pages of PageSize events.
+type HistoryQuery struct {
+	Filter
+	Page     int
+	PageSize int
+}
+
+// HistoryPage is one page and the number of events that match on all pages.
+type HistoryPage struct {
+	Events []Event
+	Total  int64
+}
+
+// StatsQuery asks for Days whole UTC days that end with the day of Now.
+// From and To of its filter are not used.
+type StatsQuery struct {
+	Filter
+	Days int
+	Now  time.Time
+}
+
+// Stats is usage summed up. Records are sums of the known record counts.
+type Stats struct {
+	Days         int          `json:"days"`
+	TotalCalls   int64        `json:"total_calls"`
+	TotalRecords int64        `json:"total_records"`
+	Daily        []DailyUsage `json:"daily"`      // one a day, oldest first, days without calls included
+	TopTools     []ToolUsage  `json:"top_tools"`  // at most TopLimit, most calls first, then by name
+	TopTables    []TableUsage `json:"top_tables"` // likewise; a call on several tables counts under each
+}
+
+// TopLimit is the length of the top lists in Stats.
+const TopLimit = 10
+
+// DailyUsage is the usage of one UTC day, as 2006-01-02.
+type DailyUsage struct {
+	Date    string `json:"date"`
+	Calls   int64  `json:"calls"`
+	Records int64  `json:"records"`
+}
+
+// ToolUsage is the usage of one tool.
+type ToolUsage struct {
+	Tool    string `json:"tool_name"`
+	Calls   int64  `json:"calls"`
+	Records int64  `json:"records"`
+}
+
+// TableUsage is the usage of one table.
+type TableUsage struct {
+	Table   string `json:"table_name"`
+	Calls   int64  `json:"calls"`
+	Records int64  `json:"records"`
+}
+
+// Span returns the half-open interval that the query's days cover.
+func (q StatsQuery) Span() (from, to time.Time) {
+	y, m, d := q.Now.UTC().Date()
+	to = time.Date(y, m, d+1, 0, 0, 0, 0, time.UTC)
+	return to.AddDate(0, 0, -q.Days), to
+}
+
+// FillDaily turns the days that have calls, by date, into one entry for each
+// day of the query.
+func (q StatsQuery) FillDaily(byDate map[string]DailyUsage) []DailyUsage {
+	from, to := q.Span()
+	daily := make([]DailyUsage, 0, q.Days)
+	for day := from; day.Before(to); day = day.AddDate(0, 0, 1) {
+		u := byDate[day.Format(time.DateOnly)]
+		u.Date = day.Format(time.DateOnly)
+		daily = append(daily, u)
+	}
+	return daily
+}
