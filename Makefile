@@ -1,0 +1,36 @@
+# The two commands of a newcomer are `go run . demo` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+export CGO_ENABLED := 0
+
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+LIBCHDB := e2e/npm/node_modules/.package-lock.json
+
+.PHONY: build deps lint test bench
+
+build:
+	go build -trimpath -o tallygate .
+
+# What the tests need beside Go: a ClickHouse out of npm, and the seed's curl
+# and python3.
+deps: $(LIBCHDB)
+	@missing=""; \
+	for command in curl:curl python3:python3 git:git; do \
+		command -v "$${command%%:*}" >/dev/null || missing="$$missing $${command##*:}"; \
+	done; \
+	if [ -n "$$missing" ]; then apt-get update -q && apt-get install -qy --no-install-recommends $$missing; fi
+
+$(LIBCHDB): e2e/npm/package-lock.json
+	command -v npm >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends nodejs npm; }
+	npm ci --prefix e2e/npm --ignore-scripts --no-audit --no-fund
+	touch $@
+
+lint:
+	go run $(GOLANGCI_LINT) run
+	go run . fmt --diff Caddyfile >/dev/null
+
+test: deps lint
+	go test -timeout 15m ./...
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...

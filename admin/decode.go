@@ -1,0 +1,234 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// maxBody is the longest request body, in bytes.
+const maxBody = 64 << 10
+
+// object is the JSON object of a request's body: its fields' values by name.
+type object map[string]json.RawMessage
+
+// readBody reads a request's body: one JSON object in UTF-8 of at most maxBody
+// bytes whose fields are among names.
+func readBody(r *http.Request, names []string) (object, error) {
+	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || mediaType != "application/json" {
+		return nil, unsupported("the body must be JSON: send the header Content-Type: application/json")
+	}
+	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return nil, unsupported("the body must be in UTF-8: leave charset out of Content-Type")
+	}
+	if r.Header.Get("Content-Encoding") != "" {
+		return nil, unsupported("the body must be sent as it is, without Content-Encoding")
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge || len(body) > maxBody {
+		return nil, &problem{
+			status: http.StatusRequestEntityTooLarge, code: "body_too_large",
+			message: fmt.Sprintf("the body is longer than %d bytes", maxBody),
+		}
+	}
+	if err != nil {
+		return nil, invalid("the body ended before it was complete")
+	}
+	return parseObject(body, names)
+}
+
+// parseObject reads one JSON object whose fields are among names, each at most
+// once and spelled exactly so.
+func parseObject(body []byte, names []string) (object, error) {
+	switch {
+	case len(bytes.TrimLeft(body, jsonSpace)) == 0:
+		return nil, invalid("the body is empty: send a JSON object with %s", list(names))
+	case !utf8.Valid(body):
+		return nil, invalid("the body is not valid UTF-8")
+	}
+
+	dec := json.NewDecoder(bytes.NewReader(body))
+	var value json.RawMessage
+	if err := dec.Decode(&value); err != nil {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+			return nil, invalid("the body is not valid JSON at byte %d", syntax.Offset)
+		}
+		return nil, invalid("the body is not valid JSON: it ends too early")
+	}
+	if len(bytes.TrimLeft(body[dec.InputOffset():], jsonSpace)) > 0 {
+		return nil, invalid("the body has more after its JSON object, from byte %d on", dec.InputOffset()+1)
+	}
+	if value[0] != '{' {
+		return nil, invalid("the body must be a JSON object with %s, not %s", list(names), kind(value))
+	}
+
+	o := object{}
+	dec = json.NewDecoder(bytes.NewReader(value))
+	if _, err := dec.Token(); err != nil { // the opening brace
+		return nil, err
+	}
+	for dec.More() {
+		token, err := dec.Token()
+		if err != nil {
+			return nil, err // the value was found valid above
+		}
+		name, _ := token.(string) // an object's names are strings
+		if !slices.Contains(names, name) {
+			return nil, invalid("unknown field %s: the fields are %s", quote(name), list(names))
+		}
+		if _, again := o[name]; again {
+			return nil, invalid("%s is given twice", name)
+		}
+		var v json.RawMessage
+		if err := dec.Decode(&v); err != nil {
+			return nil, err
+		}
+		o[name] = v
+	}
+	return o, nil
+}
+
+// text returns a field that must be a string with something in it.
+func (o object) text(name string) (string, error) {
+	v, given := o[name]
+	if !given {
+		return "", invalid("%s is missing", name)
+	}
+	var s string
+	if v[0] != '"' {
+		return "", invalid("%s must be a string, not %s", name, kind(v))
+	}
+	if err := json.Unmarshal(v, &s); err != nil {
+		return "", err
+	}
+	if s == "" {
+		return "", invalid("%s is empty", name)
+	}
+	return s, nil
+}
+
+// wholeNumber returns a field that must be a whole number from lowest to
+// highest, or 0 when it is absent or null.
+func (o object) wholeNumber(name string, lowest, highest int) (int, error) {
+	v, given := o[name]
+	if !given || string(v) == "null" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(string(v)) // a JSON number has no + and no leading 0
+	if err != nil || n < lowest || n > highest {
+		got := kind(v)
+		if got == "a number" {
+			got = quote(string(v))
+		}
+		return 0, invalid("%s must be a whole number from %d to %d, not %s", name, lowest, highest, got)
+	}
+	return n, nil
+}
+
+// query is a request's query parameters by name. None is empty.
+type query map[string]string
+
+// readQuery reads query parameters that are among names, each at most once.
+func readQuery(raw string, names []string) (query, error) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, invalid("the query string is malformed: percent-encode what is not a letter, a digit or one of -._~")
+	}
+	q := query{}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		given := values[name]
+		switch {
+		case !slices.Contains(names, name) && len(names) == 0:
+			return nil, invalid("unknown query parameter %s: there are none here", quote(name))
+		case !slices.Contains(names, name):
+			return nil, invalid("unknown query parameter %s: there are %s", quote(name), list(names))
+		case len(given) > 1:
+			return nil, invalid("%s is given %d times", name, len(given))
+		case given[0] == "":
+			return nil, invalid("%s is empty: give it a value or leave it out", name)
+		case !utf8.ValidString(given[0]):
+			return nil, invalid("%s is not valid UTF-8", name)
+		}
+		q[name] = given[0]
+	}
+	return q, nil
+}
+
+// wholeNumber returns a parameter that must be a whole number from lowest to
+// highest, or fallback when it is absent.
+func (q query) wholeNumber(name string, fallback, lowest, highest int) (int, error) {
+	v, given := q[name]
+	if !given {
+		return fallback, nil
+	}
+	n, err := strconv.ParseUint(v, 10, 31)
+	if err != nil || int(n) < lowest || int(n) > highest {
+		return 0, invalid("%s must be a whole number from %d to %d, not %s", name, lowest, highest, quote(v))
+	}
+	return int(n), nil
+}
+
+// moment returns a parameter that must be a time in RFC 3339, or the zero time
+// when it is absent. The years are those that every ledger can hold.
+func (q query) moment(name string) (time.Time, error) {
+	v, given := q[name]
+	if !given {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, v)
+	if t = t.UTC(); err != nil || t.Year() < 1970 || t.Year() > 2199 {
+		return time.Time{}, invalid("%s must be a time in RFC 3339 in the years 1970 to 2199, like 2026-11-23T18:00:00Z (a + is sent as %%2B), not %s", name, quote(v))
+	}
+	return t, nil
+}
+
+// jsonSpace is what JSON allows around its values (RFC 8259 section 2).
+const jsonSpace = " \t\r\n"
+
+// kind names the type of a JSON value.
+func kind(v json.RawMessage) string {
+	switch v[0] {
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	default:
+		return "a number"
+	}
+}
+
+// quote quotes what the client sent, cut to a length that a message can bear.
+func quote(s string) string {
+	const longest = 40
+	if r := []rune(s); len(r) > longest {
+		s = string(r[:longest]) + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// list joins names as a sentence does.
+func list(names []string) string {
+	if len(names) == 1 {
+		return names[0]
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}

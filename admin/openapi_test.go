@@ -1,0 +1,192 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// description is openapi.json as the tests read it.
+type description struct {
+	OpenAPI    string                          `json:"openapi"`
+	Paths      map[string]map[string]operation `json:"paths"`
+	Components struct {
+		Parameters map[string]parameter       `json:"parameters"`
+		Responses  map[string]json.RawMessage `json:"responses"`
+		Schemas    map[string]any             `json:"schemas"`
+	} `json:"components"`
+}
+
+type operation struct {
+	Description string      `json:"description"`
+	Security    *[]any      `json:"security"`
+	Parameters  []parameter `json:"parameters"`
+	RequestBody *struct {
+		Content map[string]struct {
+			Schema struct {
+				Ref string `json:"$ref"`
+			} `json:"schema"`
+		} `json:"content"`
+	} `json:"requestBody"`
+	Responses map[string]struct {
+		Ref     string                     `json:"$ref"`
+		Headers map[string]json.RawMessage `json:"headers"`
+	} `json:"responses"`
+}
+
+type parameter struct {
+	Ref         string `json:"$ref"`
+	Name        string `json:"name"`
+	In          string `json:"in"`
+	Description string `json:"description"`
+	Schema      any    `json:"schema"`
+}
+
+var described = sync.OnceValue(func() (d description) {
+	if err := json.Unmarshal(openAPI, &d); err != nil {
+		panic(err)
+	}
+	return d
+})
+
+// schemaAt compiles the schema that stands at a JSON pointer in openapi.json.
+func schemaAt(t testing.TB, pointer string) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(openAPI))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource("openapi.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("openapi.json#" + pointer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// checkDescribed holds one answer against what openapi.json says about it.
+func checkDescribed(t testing.TB, method, path string, status int, body []byte) {
+	t.Helper()
+	pointer := "/components/responses/NotFound"
+	if op, known := described().Paths[path][strings.ToLower(method)]; known {
+		r, known := op.Responses[strconv.Itoa(status)]
+		switch {
+		case !known:
+			t.Errorf("%s %s answered %d, which openapi.json does not tell", method, path, status)
+			return
+		case r.Ref != "":
+			pointer = strings.TrimPrefix(r.Ref, "#")
+		default:
+			pointer = "/paths/" + escape(path) + "/" + strings.ToLower(method) + "/responses/" + strconv.Itoa(status)
+		}
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	if err != nil {
+		t.Errorf("%s %s answered %d with %q: %v", method, path, status, body, err)
+		return
+	}
+	if err := schemaAt(t, pointer+"/content/application~1json/schema").Validate(value); err != nil {
+		t.Errorf("%s %s answered %d with %s: %v", method, path, status, body, err)
+	}
+}
+
+func escape(path string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(path, "~", "~0"), "/", "~1")
+}
+
+// TestDescription holds the routes against openapi.json: what they take, and
+// whether they are public.
+func TestDescription(t *testing.T) {
+	type shape struct {
+		Public      bool
+		Query, Body []string
+	}
+	running, documented := map[string]shape{}, map[string]shape{}
+	for _, r := range (&API{}).endpoints() {
+		running[r.method+" "+r.path] = shape{r.public, slices.Sorted(slices.Values(r.query)), slices.Sorted(slices.Values(r.body))}
+	}
+	d := described()
+	for path, operations := range d.Paths {
+		for method, op := range operations {
+			s := shape{Public: op.Security != nil && len(*op.Security) == 0}
+			for _, p := range op.Parameters {
+				if name, shared := strings.CutPrefix(p.Ref, "#/components/parameters/"); shared {
+					p = d.Components.Parameters[name]
+				}
+				if p.In != "query" || p.Description == "" || p.Schema == nil {
+					t.Errorf("%s %s: parameter %q lacks its place, description or schema", method, path, p.Name)
+				}
+				s.Query = append(s.Query, p.Name)
+			}
+			slices.Sort(s.Query)
+			if op.RequestBody != nil {
+				name := strings.TrimPrefix(op.RequestBody.Content["application/json"].Schema.Ref, "#/components/schemas/")
+				schema := d.Components.Schemas[name].(map[string]any)
+				s.Body = slices.Sorted(maps.Keys(schema["properties"].(map[string]any)))
+			}
+			documented[strings.ToUpper(method)+" "+path] = s
+		}
+	}
+	if diff := cmp.Diff(running, documented); diff != "" {
+		t.Errorf("routes (-) and openapi.json (+) differ:\n%s", diff)
+	}
+	if d.OpenAPI != "3.1.0" {
+		t.Errorf("openapi is %q", d.OpenAPI)
+	}
+}
+
+// TestEveryFieldIsDescribed: each property has words and a type, each object
+// is closed, each reference leads somewhere.
+func TestEveryFieldIsDescribed(t *testing.T) {
+	for name, schema := range described().Components.Schemas {
+		schemaAt(t, "/components/schemas/"+name) // compiles it, references included
+		checkSchema(t, name, schema.(map[string]any))
+	}
+}
+
+func checkSchema(t *testing.T, where string, schema map[string]any) {
+	t.Helper()
+	if _, reference := schema["$ref"]; reference {
+		return // described where it leads
+	}
+	if schema["description"] == nil {
+		t.Errorf("%s has no description", where)
+	}
+	if schema["type"] == nil && schema["enum"] == nil && schema["const"] == nil {
+		t.Errorf("%s has no type", where)
+	}
+	properties, isObject := schema["properties"].(map[string]any)
+	if isObject && schema["additionalProperties"] != false {
+		t.Errorf("%s lets undocumented fields through", where)
+	}
+	for name, property := range properties {
+		checkSchema(t, where+"."+name, property.(map[string]any))
+	}
+}
+
+func TestDocumentIsServed(t *testing.T) {
+	w := newWorld(t)
+	got := w.do(t, "GET", "/openapi.json", nil, "")
+	var served, want any
+	if err := json.Unmarshal(got.body, &served); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(openAPI, &want); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, served); got.status != 200 || diff != "" {
+		t.Errorf("status %d, document differs:\n%s", got.status, diff)
+	}
+}

@@ -1,0 +1,129 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net/http"
+	"slices"
+
+	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/usage"
+)
+
+// Bounds of the query parameters on usage.
+const (
+	defaultPageSize = 20
+	maxPageSize     = 200
+	maxPage         = math.MaxInt32 // so that no offset overflows
+	defaultDays     = 30
+	maxDays         = 366
+)
+
+// historyQuery names the query parameters of history.
+var historyQuery = []string{"page", "page_size", "tool", "table", "key_id", "outcome", "from", "to", "user"}
+
+// historyAnswer is one page of events, newest first.
+type historyAnswer struct {
+	Items    []usage.Event `json:"items"`
+	Page     int           `json:"page"`
+	PageSize int           `json:"page_size"`
+	Total    int64         `json:"total"` // events on all pages
+}
+
+func (a *API) history(ctx context.Context, r request) (int, any, error) {
+	q, err := a.readHistory(ctx, r)
+	if err != nil {
+		return 0, nil, err
+	}
+	page, err := a.ledger.History(ctx, q)
+	if err != nil {
+		return 0, nil, ledgerFault(err)
+	}
+	if len(page.Events) == 0 && q.Page > 1 {
+		size := int64(q.PageSize)
+		p := notFound("page %d is out of range: the last page is %d", q.Page, max(1, (page.Total+size-1)/size))
+		p.code = "page_out_of_range"
+		return 0, nil, p
+	}
+	return http.StatusOK, historyAnswer{slices.Concat([]usage.Event{}, page.Events), q.Page, q.PageSize, page.Total}, nil
+}
+
+func (a *API) readHistory(ctx context.Context, r request) (q usage.HistoryQuery, err error) {
+	if q.Page, err = r.query.wholeNumber("page", 1, 1, maxPage); err != nil {
+		return q, err
+	}
+	if q.PageSize, err = r.query.wholeNumber("page_size", defaultPageSize, 1, maxPageSize); err != nil {
+		return q, err
+	}
+	if q.From, err = r.query.moment("from"); err != nil {
+		return q, err
+	}
+	if q.To, err = r.query.moment("to"); err != nil {
+		return q, err
+	}
+	if !q.From.IsZero() && !q.To.IsZero() && !q.From.Before(q.To) {
+		return q, invalid("from must be before to")
+	}
+	q.Tool, q.Table, q.Outcome = r.query["tool"], r.query["table"], usage.Outcome(r.query["outcome"])
+	if q.Outcome != "" && !slices.Contains(usage.Outcomes, q.Outcome) {
+		return q, invalid("outcome must be one of %v, not %s", usage.Outcomes, quote(r.query["outcome"]))
+	}
+	if sent, given := r.query["key_id"]; given {
+		var valid bool
+		if q.KeyID, valid = keyID(sent); !valid {
+			return q, invalid("key_id must be the key_id of a key, as list shows it, not %s", quote(sent))
+		}
+	}
+	q.UserID, err = a.whose(ctx, r)
+	return q, err
+}
+
+func (a *API) stats(ctx context.Context, r request) (int, any, error) {
+	days, err := r.query.wholeNumber("days", defaultDays, 1, maxDays)
+	if err != nil {
+		return 0, nil, err
+	}
+	userID, err := a.whose(ctx, r)
+	if err != nil {
+		return 0, nil, err
+	}
+	stats, err := a.ledger.Stats(ctx, usage.StatsQuery{
+		Filter: usage.Filter{UserID: userID}, Days: days, Now: a.now(),
+	})
+	if err != nil {
+		return 0, nil, ledgerFault(err)
+	}
+	return http.StatusOK, stats, nil
+}
+
+// everyone, as the parameter user, asks for everyone's keys or usage.
+const everyone = "all"
+
+// whose tells whose keys or usage a request asks for: a user's ID, or "" for
+// everyone's. Without the parameter user that is the caller; only an admin may
+// ask for anybody else.
+func (a *API) whose(ctx context.Context, r request) (userID string, err error) {
+	user, given := r.query["user"]
+	if !given {
+		return r.caller.ID, nil
+	}
+	if r.caller.Role != identity.Admin {
+		return "", forbidden("only an admin may ask for another user's keys or usage: leave user out for your own")
+	}
+	if user == everyone {
+		return "", nil
+	}
+	email, err := identity.NormalizeEmail(user)
+	if err != nil {
+		return "", invalid("user must be %s or the e-mail address of a user: %v", everyone, err)
+	}
+	u, err := a.store.UserByEmail(ctx, email)
+	switch {
+	case errors.Is(err, identity.ErrNotFound):
+		return "", notFound("there is no user with the address %s", quote(email))
+	case err != nil:
+		return "", storeFault(err)
+	}
+	return u.ID, nil
+}

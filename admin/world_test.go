@@ -1,0 +1,251 @@
+package admin
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/usage"
+)
+
+const password = "correct horse battery staple"
+
+var secret = []byte("0123456789abcdef0123456789abcdef")
+
+// passwordHash is the hash of password, made once: it takes its time.
+var passwordHash = sync.OnceValues(func() (string, error) {
+	return identity.HashPassword(context.Background(), password)
+})
+
+// world is an API over a real store and ledger, and the people in it.
+type world struct {
+	store  identity.Store
+	ledger usage.Ledger
+	clock  *clock
+	api    *API
+	server *httptest.Server
+	log    *syncBuffer
+
+	ana, ben, root identity.User // two users and an admin
+}
+
+// clock is a clock that tests set.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+// syncBuffer is a log that the server writes and a test reads.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	dir := t.TempDir()
+	store := openStore(t, filepath.Join(dir, "tallygate.db"))
+	ledger := openLedger(t, filepath.Join(dir, "usage.db"))
+	w := &world{
+		store:  store,
+		ledger: ledger,
+		clock:  &clock{t: time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC)},
+		log:    &syncBuffer{},
+	}
+	w.ana = w.addUser(t, "ana@example.com", identity.Member)
+	w.ben = w.addUser(t, "ben@example.com", identity.Member)
+	w.root = w.addUser(t, "root@example.com", identity.Admin)
+	w.serve(t, store, ledger)
+	return w
+}
+
+// serve starts an API over a store and a ledger, which may stand before those
+// of the world.
+func (w *world) serve(t testing.TB, store identity.Store, ledger usage.Ledger) {
+	t.Helper()
+	api, err := New(Config{
+		Store: store, Ledger: ledger, Secret: secret, Now: w.clock.now,
+		Logger: slog.New(slog.NewTextHandler(w.log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.api, w.server = api, httptest.NewServer(api)
+	t.Cleanup(w.server.Close)
+}
+
+func (w *world) addUser(t testing.TB, email string, role identity.Role) identity.User {
+	t.Helper()
+	hash, err := passwordHash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := identity.User{ID: uuid.Must(uuid.NewV7()).String(), Email: email, PasswordHash: hash, Role: role, CreatedAt: w.clock.now()}
+	if err := w.store.CreateUser(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// token is what a login as u answers.
+func (w *world) token(t testing.TB, u identity.User) string {
+	t.Helper()
+	token, err := w.api.tokens.sign(u.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// answer is what the server answered.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// as sends a request as a user. A body that is not empty is sent as JSON.
+func (w *world) as(t testing.TB, u identity.User, method, target, body string) answer {
+	t.Helper()
+	return w.do(t, method, target, http.Header{"Authorization": {"Bearer " + w.token(t, u)}}, body)
+}
+
+// do sends a request and holds the answer against what is promised of all:
+// it is as openapi.json describes it, it has the security headers, and when it
+// refuses, nothing was written.
+func (w *world) do(t testing.TB, method, target string, header http.Header, body string) answer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, w.server.URL+target, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = http.Header{}
+	if method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+
+	before := w.rows(t)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	got := answer{status: resp.StatusCode, header: resp.Header}
+	if got.body, err = io.ReadAll(resp.Body); err != nil {
+		t.Fatal(err)
+	}
+
+	if method != http.MethodHead {
+		checkDescribed(t, method, req.URL.Path, got.status, got.body)
+	}
+	for name, want := range map[string]string{
+		"Content-Type":            "application/json",
+		"Cache-Control":           "no-store",
+		"X-Content-Type-Options":  "nosniff",
+		"Referrer-Policy":         "no-referrer",
+		"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+	} {
+		if value := got.header.Get(name); value != want {
+			t.Errorf("%s %s: %s is %q, want %q", method, target, name, value, want)
+		}
+	}
+	if (got.status == http.StatusUnauthorized) != (got.header.Get("WWW-Authenticate") != "") {
+		t.Errorf("%s %s: status %d with WWW-Authenticate %q", method, target, got.status, got.header.Get("WWW-Authenticate"))
+	}
+	if got.status >= 400 {
+		if diff := gocmp.Diff(before, w.rows(t)); diff != "" {
+			t.Errorf("%s %s was refused, yet wrote:\n%s", method, target, diff)
+		}
+	}
+	return got
+}
+
+// rows is all that the store and the ledger hold.
+type rows struct {
+	Users  []identity.User
+	Keys   []identity.Key
+	Events int64
+}
+
+func (w *world) rows(t testing.TB) (r rows) {
+	t.Helper()
+	var err error
+	if r.Users, err = w.store.Users(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r.Keys, err = w.store.Keys(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	page, err := w.ledger.History(t.Context(), usage.HistoryQuery{Page: 1, PageSize: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Events = page.Total
+	return r
+}
+
+// into decodes an answer that must have a status.
+func into[T any](t testing.TB, a answer, status int) (v T) {
+	t.Helper()
+	if a.status != status {
+		t.Fatalf("status %d, want %d: %s", a.status, status, a.body)
+	}
+	if err := json.Unmarshal(a.body, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// refused checks that an answer is an error with a status and a code whose
+// message has some words in it.
+func refused(t testing.TB, a answer, status int, code, words string) {
+	t.Helper()
+	var got struct{ Error struct{ Code, Message string } }
+	if err := json.Unmarshal(a.body, &got); err != nil {
+		t.Fatalf("status %d, body %q: %v", a.status, a.body, err)
+	}
+	if a.status != status || got.Error.Code != code || !strings.Contains(got.Error.Message, words) {
+		t.Errorf("answer %d %s, want %d %s with %q", a.status, cmp.Or(string(a.body), "empty"), status, code, words)
+	}
+}

@@ -1,0 +1,54 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	caddy.RegisterModule(new(Admin))
+}
+
+// Admin serves the admin API: login, API keys, and usage. It answers every
+// path, with 404 for one it does not know.
+type Admin struct {
+	app *App
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Admin) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.tallygate_admin", New: func() caddy.Module { return new(Admin) }}
+}
+
+// Provision finds the app.
+func (a *Admin) Provision(ctx caddy.Context) error {
+	app, err := ctx.App("tallygate")
+	if err != nil {
+		return err
+	}
+	a.app = app.(*App)
+	return nil
+}
+
+// ServeHTTP answers with the admin API.
+func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	b := a.app.acquire()
+	if b == nil {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, err := w.Write([]byte(`{"error":{"code":"unavailable","message":"The admin API is starting; try again"}}`))
+		return err
+	}
+	defer b.release()
+	b.admin.ServeHTTP(w, r)
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Admin)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Admin)(nil)
+)

@@ -1,0 +1,153 @@
+// Package caddymodule is all of Tallygate that knows Caddy: the app, which
+// holds what a config's handlers share; the gate in front of an upstream; the
+// adapter of the admin API; their Caddyfile directives and metrics.
+package caddymodule
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+}
+
+// App is what the gates and the admin API of one config share: the store of
+// users and keys, the ledger of events, and the journal that holds events
+// until the ledger has them. A config that says nothing of it gets the
+// defaults. Placeholders such as {env.NAME} are replaced in every field.
+type App struct {
+	// The DSN of the store, where users and API keys live; its scheme names the
+	// module in the namespace tallygate.stores: `sqlite:PATH`.
+	// Default: the environment variable TALLYGATE_STORE, or else
+	// `sqlite:data/tallygate.db`.
+	Store string `json:"store,omitempty"`
+
+	// The DSN of the ledger, where events end up; its scheme names the module in
+	// the namespace tallygate.ledgers: `sqlite:PATH`,
+	// `clickhouse://user:password@host:9000/database`, or `http://…` and
+	// `https://…` for ClickHouse over HTTP.
+	// Default: the environment variable TALLYGATE_LEDGER, or else
+	// `sqlite:data/usage.db`.
+	Ledger string `json:"ledger,omitempty"`
+
+	// The folder of the journal. One process at a time may use it.
+	// Default: the environment variable TALLYGATE_JOURNAL, or else
+	// `data/journal`.
+	Journal string `json:"journal,omitempty"`
+
+	ctx     caddy.Context
+	logger  *zap.Logger
+	store   StoreOpener
+	ledger  LedgerOpener
+	backend atomic.Pointer[backend] // nil before Start
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "tallygate", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision loads the guests that the DSNs name. It opens nothing, so that
+// `caddy validate` leaves no trace.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx = ctx
+	a.logger = ctx.Logger()
+	a.Store = setting(a.Store, "TALLYGATE_STORE", "sqlite:data/tallygate.db")
+	a.Ledger = setting(a.Ledger, "TALLYGATE_LEDGER", "sqlite:data/usage.db")
+	a.Journal = setting(a.Journal, "TALLYGATE_JOURNAL", "data/journal")
+
+	guest, err := loadGuest(ctx, "store", a.Store)
+	if err != nil {
+		return err
+	}
+	a.store = guest.(StoreOpener)
+	if guest, err = loadGuest(ctx, "ledger", a.Ledger); err != nil {
+		return err
+	}
+	a.ledger = guest.(LedgerOpener)
+	return a.registerMetrics(ctx.GetMetricsRegistry())
+}
+
+// Start opens the store, the ledger and the journal, or takes over those that
+// the config before this one has open under the same names.
+func (a *App) Start() error {
+	b, err := openBackend(a)
+	if err != nil {
+		return err
+	}
+	a.backend.Store(b)
+	return nil
+}
+
+// Stop does nothing: Caddy stops its apps in no fixed order, and the HTTP app
+// may still be finishing calls. Cleanup comes after all of them.
+func (*App) Stop() error { return nil }
+
+// Cleanup lets go of what Start opened. Calls and streams that outlive their
+// config keep it open until the last of them ends.
+func (a *App) Cleanup() error {
+	if b := a.backend.Swap(nil); b != nil {
+		b.release()
+	}
+	return nil
+}
+
+// acquire returns what a request works with, or nil when the app has not
+// started yet; the caller releases it when the request is done.
+func (a *App) acquire() *backend {
+	if b := a.backend.Load(); b != nil && b.acquire() {
+		return b
+	}
+	return nil
+}
+
+// setting is a value after its placeholders, or the value of an environment
+// variable, or a default.
+func setting(value, env, fallback string) string {
+	repl := caddy.NewReplacer()
+	for _, v := range []string{value, "{env." + env + "}"} {
+		if v = repl.ReplaceAll(v, ""); v != "" {
+			return v
+		}
+	}
+	return fallback
+}
+
+// scheme is the part of a DSN that names its module. The DSN itself may hold a
+// password, so no error repeats it.
+func scheme(what, dsn string) (string, error) {
+	name, rest, ok := strings.Cut(dsn, ":")
+	if !ok || name == "" || rest == "" {
+		return "", fmt.Errorf("%s: a DSN is SCHEME:…, as in sqlite:data/tallygate.db; this one has no scheme", what)
+	}
+	if module, ok := schemeAliases[name]; ok {
+		name = module
+	}
+	return name, nil
+}
+
+// loadGuest loads the module that a DSN names: what is "store" or "ledger".
+func loadGuest(ctx caddy.Context, what, dsn string) (any, error) {
+	name, err := scheme(what, dsn)
+	if err != nil {
+		return nil, err
+	}
+	id := "tallygate." + what + "s." + name
+	if _, err := caddy.GetModule(id); err != nil {
+		return nil, fmt.Errorf("%s: no module %s is built in for the scheme %q; there are: %s",
+			what, id, name, strings.Join(guestNames("tallygate."+what+"s"), ", "))
+	}
+	return ctx.LoadModuleByID(id, caddyJSON(guestConfig{DSN: dsn}))
+}
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,234 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/tallygate/tallygate/admin"
+	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/usage"
+)
+
+// What outlives a config is shared between the old one and the new: stores and
+// ledgers by their DSN, journals by their folder.
+var (
+	authorities = caddy.NewUsagePool() // of pooled[*identity.Authority]
+	ledgers     = caddy.NewUsagePool() // of pooled[usage.Ledger]
+	pipelines   = caddy.NewUsagePool() // of pooled[*pipeline]
+)
+
+// openTimeout bounds how long a config waits for its store.
+const openTimeout = 15 * time.Second
+
+// backend is what the handlers of a running config work with. It lives until
+// the config and every request that began under it have let go.
+type backend struct {
+	authority *identity.Authority
+	pipeline  *pipeline
+	admin     http.Handler
+
+	refs    atomic.Int64
+	closers []func()
+}
+
+// openBackend opens or takes over what the app's config names.
+func openBackend(a *App) (_ *backend, err error) {
+	b := new(backend)
+	b.refs.Store(1)
+	defer func() {
+		if err != nil {
+			b.release()
+		}
+	}()
+	log := a.ctx.Slogger()
+
+	b.authority, err = open(b, authorities, a.Store, func() (*identity.Authority, error) {
+		s, err := a.store.OpenStore()
+		if err != nil {
+			return nil, err
+		}
+		return identity.NewAuthority(s), nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(a.ctx, openTimeout)
+	defer cancel()
+	if err := firstUser(ctx, b.authority, log); err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	secret, err := signingSecret(ctx, b.authority)
+	if err != nil {
+		return nil, err
+	}
+
+	ledger, err := open(b, ledgers, a.Ledger, a.ledger.OpenLedger)
+	if err != nil {
+		return nil, fmt.Errorf("opening the ledger: %w", err)
+	}
+	dir, err := filepath.Abs(a.Journal)
+	if err != nil {
+		return nil, fmt.Errorf("opening the journal: %w", err)
+	}
+	b.pipeline, err = open(b, pipelines, dir, func() (*pipeline, error) { return openPipeline(dir, log) })
+	if err != nil {
+		return nil, fmt.Errorf("opening the journal: %w", err)
+	}
+	b.pipeline.attach(ledger)
+	b.closers = append(b.closers, func() { b.pipeline.detach(ledger) })
+
+	b.admin = admin.New(admin.Config{Store: b.authority, Ledger: ledger, Secret: secret, Logger: log})
+	return b, nil
+}
+
+// acquire takes a reference, unless the last one is gone.
+func (b *backend) acquire() bool {
+	for {
+		n := b.refs.Load()
+		if n == 0 {
+			return false
+		}
+		if b.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// release gives a reference back; with the last one, all is closed.
+func (b *backend) release() {
+	if b.refs.Add(-1) > 0 {
+		return
+	}
+	for _, c := range slices.Backward(b.closers) {
+		c()
+	}
+}
+
+// pooled makes a value of a UsagePool out of what has to be closed.
+type pooled[T io.Closer] struct{ value T }
+
+// Destruct closes the value when its last user is gone.
+func (p pooled[T]) Destruct() error { return p.value.Close() }
+
+// open takes the value under key out of the pool, or opens it into the pool,
+// and has b give it back.
+func open[T io.Closer](b *backend, pool *caddy.UsagePool, key string, open func() (T, error)) (T, error) {
+	v, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
+		v, err := open()
+		return pooled[T]{v}, err
+	})
+	if err != nil {
+		var none T
+		return none, err
+	}
+	b.closers = append(b.closers, func() {
+		if _, err := pool.Delete(key); err != nil {
+			caddy.Log().Named("tallygate").Error(err.Error())
+		}
+	})
+	return v.(pooled[T]).value, nil
+}
+
+// pipeline is a journal and the shipper that empties it. A reload may change
+// the ledger under it: events go to the newest that is attached.
+type pipeline struct {
+	journal *usage.Journal
+	shipper *usage.Shipper
+
+	mu       sync.Mutex
+	attached []usage.Ledger
+}
+
+func openPipeline(dir string, log *slog.Logger) (*pipeline, error) {
+	j, err := usage.OpenJournal(dir, usage.JournalOptions{Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	return &pipeline{journal: j, shipper: usage.NewShipper(j, usage.ShipperOptions{Logger: log})}, nil
+}
+
+func (p *pipeline) attach(l usage.Ledger) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.attached = append(p.attached, l)
+	p.use()
+}
+
+// detach undoes one attach. Where a reload failed, that is the newest, and
+// events go to the one before again.
+func (p *pipeline) detach(l usage.Ledger) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.Index(p.attached, l)
+	p.attached = slices.Delete(p.attached, i, i+1)
+	p.use()
+}
+
+func (p *pipeline) use() {
+	if len(p.attached) == 0 {
+		p.shipper.Use(nil)
+		return
+	}
+	p.shipper.Use(p.attached[len(p.attached)-1])
+}
+
+// Close stops the shipper and closes the journal, whose events wait for the
+// next start.
+func (p *pipeline) Close() error {
+	return errors.Join(p.shipper.Close(), p.journal.Close())
+}
+
+// firstUser makes the administrator that the environment names, where the
+// store has no user yet, and says what to do where it names none.
+func firstUser(ctx context.Context, store identity.Store, log *slog.Logger) error {
+	users, err := store.Users(ctx)
+	if err != nil || len(users) > 0 {
+		return err
+	}
+	email, password := os.Getenv("TALLYGATE_ADMIN_EMAIL"), os.Getenv("TALLYGATE_ADMIN_PASSWORD")
+	if email == "" || password == "" {
+		log.Warn("the store has no user: set TALLYGATE_ADMIN_EMAIL and TALLYGATE_ADMIN_PASSWORD and start again to make the first")
+		return nil
+	}
+	u, err := identity.NewUser(ctx, email, password, identity.Admin)
+	if err != nil {
+		return fmt.Errorf("making the first user of TALLYGATE_ADMIN_EMAIL and TALLYGATE_ADMIN_PASSWORD: %w", err)
+	}
+	made, err := store.CreateFirstUser(ctx, u)
+	if made {
+		log.Info("made the first user", "email", u.Email)
+	}
+	return err
+}
+
+// minSecret is the least length of TALLYGATE_JWT_SECRET in bytes: that of the
+// hash of HS256 (RFC 7518, section 3.2).
+const minSecret = 32
+
+// signingSecret is what the admin API's tokens are signed with.
+func signingSecret(ctx context.Context, store identity.Store) ([]byte, error) {
+	if s := os.Getenv("TALLYGATE_JWT_SECRET"); s != "" {
+		if len(s) < minSecret {
+			return nil, fmt.Errorf("TALLYGATE_JWT_SECRET has %d bytes; it needs %d at least", len(s), minSecret)
+		}
+		return []byte(s), nil
+	}
+	fresh := make([]byte, minSecret)
+	if _, err := rand.Read(fresh); err != nil {
+		return nil, err
+	}
+	return store.Secret(ctx, "jwt", fresh)
+}

@@ -1,0 +1,169 @@
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/dustin/go-humanize"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("tallygate", parseApp)
+	httpcaddyfile.RegisterHandlerDirective("tallygate", parseGate)
+	httpcaddyfile.RegisterHandlerDirective("tallygate_admin", parseAdmin)
+
+	// Inside `encode`, so that the gate sees what the upstream sent; outside
+	// `handle` and `route`, which would otherwise answer before a gate that
+	// stands beside them in its site.
+	httpcaddyfile.RegisterDirectiveOrder("tallygate", httpcaddyfile.After, "encode")
+	httpcaddyfile.RegisterDirectiveOrder("tallygate_admin", httpcaddyfile.Before, "respond")
+}
+
+// parseApp reads the global option:
+//
+//	tallygate {
+//		store   <dsn>
+//		ledger  <dsn>
+//		journal <folder>
+//	}
+func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
+	if existing != nil {
+		return nil, d.Err("tallygate is configured once; this is the second")
+	}
+	app := new(App)
+	if err := app.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "tallygate", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// UnmarshalCaddyfile sets the app up from the global option's tokens.
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the option's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	fields := map[string]*string{"store": &a.Store, "ledger": &a.Ledger, "journal": &a.Journal}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		field, ok := fields[d.Val()]
+		if !ok {
+			return d.Errf("unknown option %q; there are store, ledger and journal", d.Val())
+		}
+		if err := once(d, field); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseGate reads the directive:
+//
+//	tallygate [<matcher>] {
+//		max_body <size>
+//		tool <glob> {
+//			table   <path>...
+//			records <path>
+//		}
+//	}
+func parseGate(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	g := new(Gate)
+	return g, g.UnmarshalCaddyfile(h.Dispenser)
+}
+
+// UnmarshalCaddyfile sets the gate up from the directive's tokens.
+func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		switch d.Val() {
+		case "max_body":
+			var size string
+			if g.MaxBody != 0 {
+				return d.Err("max_body is given twice")
+			}
+			if err := once(d, &size); err != nil {
+				return err
+			}
+			n, err := humanize.ParseBytes(size)
+			if err != nil || n == 0 || n > maxMaxBody {
+				return d.Errf("max_body: %q is not a size from 1B to 1GiB, as in 4MiB", size)
+			}
+			g.MaxBody = int64(n)
+		case "tool":
+			rule, err := parseToolRule(d)
+			if err != nil {
+				return err
+			}
+			g.Tools = append(g.Tools, rule)
+		default:
+			return d.Errf("unknown option %q; there are max_body and tool", d.Val())
+		}
+	}
+	return nil
+}
+
+func parseToolRule(d *caddyfile.Dispenser) (ToolRule, error) {
+	var rule ToolRule
+	if err := once(d, &rule.Tool); err != nil {
+		return rule, err
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		switch d.Val() {
+		case "table":
+			paths := d.RemainingArgs()
+			if len(paths) == 0 {
+				return rule, d.ArgErr()
+			}
+			rule.Table = append(rule.Table, paths...)
+		case "records":
+			if err := once(d, &rule.Records); err != nil {
+				return rule, err
+			}
+		default:
+			return rule, d.Errf("unknown option %q of a tool; there are table and records", d.Val())
+		}
+	}
+	return rule, nil
+}
+
+// parseAdmin reads the directive, which has no options:
+//
+//	tallygate_admin [<matcher>]
+func parseAdmin(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	a := new(Admin)
+	return a, a.UnmarshalCaddyfile(h.Dispenser)
+}
+
+// UnmarshalCaddyfile sets the handler up from the directive's tokens.
+func (*Admin) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		return d.Errf("unknown option %q; tallygate_admin has none", d.Val())
+	}
+	return nil
+}
+
+// once reads the single argument of an option that may be given once.
+func once(d *caddyfile.Dispenser, value *string) error {
+	name := d.Val()
+	if *value != "" {
+		return d.Errf("%s is given twice", name)
+	}
+	if !d.AllArgs(value) || *value == "" {
+		return d.Errf("%s takes one argument", name)
+	}
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddyfile.Unmarshaler = (*App)(nil)
+	_ caddyfile.Unmarshaler = (*Gate)(nil)
+	_ caddyfile.Unmarshaler = (*Admin)(nil)
+)

@@ -1,0 +1,270 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/mcp"
+)
+
+func init() {
+	caddy.RegisterModule(new(Gate))
+}
+
+// Gate stands in front of an MCP server that knows no accounts. It reads each
+// message strictly, lets public methods pass, asks for an API key in front of
+// everything else, forwards what it read byte by byte, and meters each call.
+type Gate struct {
+	// The longest request body in bytes; a longer one is refused with 413.
+	// Default: 4194304 (4 MiB).
+	MaxBody int64 `json:"max_body,omitempty"`
+
+	// Where the table names and the record count of a call stand, by tool. The
+	// first rule whose glob matches the tool's name is used. A tool that no rule
+	// matches is recorded with tables and record count unknown.
+	Tools []ToolRule `json:"tools,omitempty"`
+
+	app        *App
+	logger     *zap.Logger
+	extractors *mcp.Extractors
+	sessions   *sessions
+}
+
+// ToolRule says where the table names and the record count stand in a call's
+// arguments or result. Paths are gjson's, of which keys, indexes, `#` and
+// `|@fromstr` are understood, and begin with `arguments` or `result`.
+type ToolRule struct {
+	// A glob of tool names: `*` stands for any characters, `?` for one.
+	Tool string `json:"tool"`
+
+	// Paths of table names: a string, or an array of strings.
+	Table []string `json:"table,omitempty"`
+
+	// The path of the record count: a number, or `#` for an array's length.
+	Records string `json:"records,omitempty"`
+}
+
+const (
+	defaultMaxBody = 4 << 20
+	maxMaxBody     = 1 << 30
+
+	// maxID bounds a request's id in bytes, so that an answer can always be
+	// told to be its own. No SDK comes near it.
+	maxID = 256
+)
+
+// CaddyModule returns the Caddy module information.
+func (*Gate) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.tallygate", New: func() caddy.Module { return new(Gate) }}
+}
+
+// Provision compiles the tool rules.
+func (g *Gate) Provision(ctx caddy.Context) error {
+	g.logger = ctx.Logger()
+	app, err := ctx.App("tallygate")
+	if err != nil {
+		return err
+	}
+	g.app = app.(*App)
+	if g.MaxBody == 0 {
+		g.MaxBody = defaultMaxBody
+	}
+	if g.MaxBody < 0 || g.MaxBody > maxMaxBody {
+		return fmt.Errorf("max_body: %d is not from 1 to %d", g.MaxBody, maxMaxBody)
+	}
+	rules := make([]mcp.Rule, len(g.Tools))
+	for i, t := range g.Tools {
+		rules[i] = mcp.Rule{Tool: t.Tool, Tables: t.Table, Records: t.Records}
+	}
+	if g.extractors, err = mcp.NewExtractors(rules); err != nil {
+		return err
+	}
+	g.sessions, err = newSessions()
+	return err
+}
+
+// ServeHTTP takes a request the way of a call: read, authorise, forward,
+// meter, record.
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	arrived := time.Now()
+	if isDiscovery(r.URL.Path) {
+		// A client that looks for an authorisation server must learn that there
+		// is none; an empty 200 would break it.
+		w.WriteHeader(http.StatusNotFound)
+		return nil
+	}
+	b := g.app.acquire()
+	if b == nil {
+		return refuse(w, refusal{status: http.StatusServiceUnavailable, code: codeUnavailable, message: "The gate is starting; try again"})
+	}
+	defer b.release()
+
+	var body mcp.Body
+	if ref := g.read(r, &body); ref != nil {
+		return refuse(w, *ref)
+	}
+	if keyed := firstKeyed(&body); keyed != nil || r.Method != http.MethodPost {
+		principal, ref := authorise(r, b.authority)
+		if ref != nil {
+			if keyed != nil {
+				ref.id = keyed.ID
+			}
+			return refuse(w, *ref)
+		}
+		return g.forwardKeyed(w, r, next, b, &body, principal, arrived)
+	}
+	return g.forward(w, r, next, b, &body)
+}
+
+// read reads a request's body and leaves it in place for the upstream; the
+// messages of a POST end up in body. It returns the refusal of what is
+// ambiguous.
+func (g *Gate) read(r *http.Request, body *mcp.Body) *refusal {
+	switch r.Method {
+	case http.MethodPost:
+	case http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodOptions:
+		if r.ContentLength > 0 {
+			return badRequest(errors.New("a " + r.Method + " carries no body"))
+		}
+		r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
+		return nil
+	default:
+		return &refusal{status: http.StatusMethodNotAllowed, code: mcp.CodeInvalidRequest, message: r.Method + " is not a method of MCP's streamable HTTP"}
+	}
+	if err := mcp.CheckContent(r.Header["Content-Type"], r.Header["Content-Encoding"]); err != nil {
+		return badRequest(err)
+	}
+	data, err := readAll(r, g.MaxBody)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return &refusal{status: http.StatusRequestEntityTooLarge, code: codeTooLarge, message: fmt.Sprintf("The body is longer than %d bytes", g.MaxBody)}
+	case err != nil:
+		return badRequest(errors.New("the body ended early"))
+	}
+	if err := body.Read(data, allowsBatch(r.Header)); err != nil {
+		return badRequest(err)
+	}
+	for i := range body.Messages {
+		if m := &body.Messages[i]; len(m.ID) > maxID {
+			return badRequest(fmt.Errorf("an id is longer than %d bytes", maxID))
+		}
+	}
+	r.Body = io.NopCloser(bytes.NewReader(data))
+	r.ContentLength, r.TransferEncoding = int64(len(data)), nil
+	return nil
+}
+
+// allowsBatch tells whether a body may be a batch: only the revision
+// 2025-03-26 has them, and it knows no header that names the revision.
+func allowsBatch(h http.Header) bool {
+	v := h["Mcp-Protocol-Version"]
+	return len(v) == 0 || len(v) == 1 && v[0] == "2025-03-26"
+}
+
+// firstKeyed is the first message that needs a key, or nil.
+func firstKeyed(body *mcp.Body) *mcp.Message {
+	for i := range body.Messages {
+		if m := &body.Messages[i]; !m.Public() {
+			return m
+		}
+	}
+	return nil
+}
+
+// authorise finds out who calls.
+func authorise(r *http.Request, a *identity.Authority) (*identity.Principal, *refusal) {
+	values := r.Header["Authorization"]
+	if len(values) == 0 {
+		return nil, unauthorized(codeKeyRequired, "API key required")
+	}
+	scheme, key, _ := strings.Cut(values[0], " ")
+	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") {
+		return nil, unauthorized(codeKeyInvalid, "Invalid or expired API key")
+	}
+	principal, ok, err := a.Authenticate(r.Context(), strings.TrimLeft(key, " "))
+	if err != nil {
+		return nil, &refusal{status: http.StatusServiceUnavailable, code: codeUnavailable, message: "The key cannot be checked now; try again", cause: err}
+	}
+	if !ok {
+		return nil, unauthorized(codeKeyInvalid, "Invalid or expired API key")
+	}
+	return principal, nil
+}
+
+// forwardKeyed forwards an authorised request, and ends it when its key stops
+// being live.
+func (g *Gate) forwardKeyed(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, b *backend, body *mcp.Body, p *identity.Principal, arrived time.Time) error {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	m := newMeter(w, g, b, p, cancel)
+	m.expect(r, body, arrived)
+	r = r.WithContext(ctx)
+	prepare(r)
+	defer m.finish(r)
+	err := next.ServeHTTP(m, r)
+	m.failed(err)
+	return err
+}
+
+// forward forwards a request that needs no key.
+func (g *Gate) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, b *backend, body *mcp.Body) error {
+	m := newMeter(w, g, b, nil, nil)
+	m.expect(r, body, time.Time{})
+	prepare(r)
+	return next.ServeHTTP(m, r)
+}
+
+// prepare makes a request what the upstream gets: without the key, and asking
+// for what the gate can meter and every server can give.
+func prepare(r *http.Request) {
+	h := r.Header
+	h.Del("Authorization")
+	h.Del("Upgrade") // the messages of another protocol would pass unread
+	h.Set("Accept-Encoding", "identity")
+	if accept := h["Accept"]; len(accept) == 0 || len(accept) == 1 && (accept[0] == "" || accept[0] == "*/*") {
+		h.Set("Accept", "application/json, text/event-stream")
+	}
+}
+
+// isDiscovery tells whether a path is one at which clients look for an
+// authorisation server.
+func isDiscovery(path string) bool {
+	return path == "/register" || strings.HasPrefix(path, "/.well-known/")
+}
+
+var errTooLarge = errors.New("too large")
+
+// readAll reads a body of max bytes at most, in one allocation where its
+// length is declared.
+func readAll(r *http.Request, max int64) ([]byte, error) {
+	if r.ContentLength > max {
+		return nil, errTooLarge
+	}
+	if r.ContentLength >= 0 {
+		data := make([]byte, r.ContentLength)
+		_, err := io.ReadFull(r.Body, data)
+		return data, err
+	}
+	data, err := io.ReadAll(io.LimitReader(r.Body, max+1))
+	if err == nil && int64(len(data)) > max {
+		return nil, errTooLarge
+	}
+	return data, err
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Gate)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Gate)(nil)
+)

@@ -1,0 +1,79 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/tallygate/tallygate/mcp"
+)
+
+// Codes of the gate's own JSON-RPC errors. They lie outside -32768…-32000,
+// which JSON-RPC 2.0 (section 5.1) and MCP keep for themselves, and begin with
+// the HTTP status they come with.
+const (
+	codeKeyRequired = 40101
+	codeKeyInvalid  = 40102
+	codeTooLarge    = 41301
+	codeUnavailable = 50301
+)
+
+// refusal is why a request does not reach the upstream.
+type refusal struct {
+	status  int
+	id      []byte // of the request, as JSON text; nil when unknown
+	code    int
+	message string
+	cause   error // for the log, not for the client
+}
+
+func unauthorized(code int, message string) *refusal {
+	return &refusal{status: http.StatusUnauthorized, code: code, message: message}
+}
+
+// badRequest refuses what the strict reader refused.
+func badRequest(err error) *refusal {
+	ref := &refusal{status: http.StatusBadRequest, code: mcp.CodeInvalidRequest, message: err.Error()}
+	var e *mcp.Error
+	if errors.As(err, &e) {
+		ref.code, ref.id = e.Code, e.ID
+	}
+	if errors.Is(err, mcp.ErrMediaType) {
+		ref.status = http.StatusUnsupportedMediaType
+	}
+	return ref
+}
+
+// refuse answers with a JSON-RPC error. A session of the official Go SDK
+// outlives it because it is JSON and echoes the request's id.
+func refuse(w http.ResponseWriter, ref refusal) error {
+	if ref.cause != nil {
+		caddy.Log().Named("http.handlers.tallygate").Error(ref.message, zap.Error(ref.cause))
+	}
+	id := ref.id
+	if id == nil {
+		id = []byte("null")
+	}
+	message, err := json.Marshal(ref.message)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	switch ref.status {
+	case http.StatusUnauthorized:
+		// No resource_metadata: it would send clients looking for OAuth.
+		h.Set("WWW-Authenticate", `Bearer realm="tallygate"`)
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", "GET, POST, DELETE")
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", "1")
+	}
+	w.WriteHeader(ref.status)
+	_, err = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":%s}}`, id, ref.code, message)
+	return err
+}

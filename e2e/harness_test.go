@@ -1,0 +1,357 @@
+// Package e2e tests the whole: the built binary, real clients, the seed's own
+// commands. Nothing here runs in process.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// binary is the built tallygate.
+var binary string
+
+// root is the repository.
+var root = func() string {
+	wd, err := os.Getwd()
+	if err != nil {
+		panic(err)
+	}
+	return filepath.Dir(wd)
+}()
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "tallygate-e2e-")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		binary = filepath.Join(dir, "tallygate")
+		build := exec.Command("go", "build", "-o", binary, ".")
+		build.Dir = root
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// process is a running tallygate.
+type process struct {
+	cmd    *exec.Cmd
+	exited chan struct{}
+
+	mu  sync.Mutex
+	out bytes.Buffer // standard output and standard error
+}
+
+// start runs the binary in dir; the test ends it.
+func start(tb testing.TB, dir string, env []string, args ...string) *process {
+	tb.Helper()
+	p := &process{cmd: exec.Command(binary, args...), exited: make(chan struct{})}
+	p.cmd.Dir = dir
+	p.cmd.Env = append(cleanEnv(), append([]string{"HOME=" + tb.TempDir()}, env...)...)
+	p.cmd.Stdout, p.cmd.Stderr = p, p
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	go func() { _ = p.cmd.Wait(); close(p.exited) }()
+	tb.Cleanup(func() {
+		p.kill()
+		if tb.Failed() {
+			tb.Logf("tallygate %s:\n%s", strings.Join(args, " "), p.output())
+		}
+	})
+	return p
+}
+
+// cleanEnv is the environment without what would configure a tallygate.
+func cleanEnv() []string {
+	var env []string
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "TALLYGATE_") && !strings.HasPrefix(e, "HOME=") && !strings.HasPrefix(e, "XDG_") {
+			env = append(env, e)
+		}
+	}
+	return env
+}
+
+// Write takes what the process prints.
+func (p *process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.Write(b)
+}
+
+func (p *process) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.String()
+}
+
+// kill ends the process as kill -9 does.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill() // it may have ended already
+	<-p.exited
+}
+
+// stop asks the process to end, and waits until it has.
+func (p *process) stop(tb testing.TB) {
+	tb.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		tb.Fatal(err)
+	}
+	select {
+	case <-p.exited:
+	case <-time.After(20 * time.Second):
+		tb.Fatal("the process did not end within 20 s of SIGTERM")
+	}
+}
+
+// await polls until cond holds; it fails the test when the process ends first
+// or after a generous while.
+func (p *process) await(tb testing.TB, what string, cond func() bool) {
+	tb.Helper()
+	eventually(tb, what, func() bool {
+		select {
+		case <-p.exited:
+			tb.Fatalf("the process ended before %s:\n%s", what, p.output())
+		default:
+		}
+		return cond()
+	})
+}
+
+// eventually polls until cond holds, for 30 s at most.
+func eventually(tb testing.TB, what string, cond func() bool) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			tb.Fatalf("waited 30 s in vain for %s", what)
+		}
+	}
+}
+
+// listening tells whether something accepts connections at an address.
+func listening(address string) bool {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
+}
+
+// freePort is a port that nothing listens on now.
+func freePort(tb testing.TB) int {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// Login of the sites that the tests start.
+const (
+	adminEmail    = "ops@example.com"
+	adminPassword = "correct horse battery staple"
+)
+
+// site is a gate with its admin API in front of a stock server, each a process
+// of its own, on free ports, run from a copy of the repo's Caddyfile.
+type site struct {
+	dir   string
+	env   []string
+	gate  string // URL of the MCP endpoint
+	admin string // URL of the admin API
+	*process
+}
+
+// startSite starts a site; env adds to its environment.
+func startSite(tb testing.TB, env ...string) *site {
+	tb.Helper()
+	stock := fmt.Sprintf("127.0.0.1:%d", freePort(tb))
+	upstream := start(tb, tb.TempDir(), nil, "stockmcp", "--listen", stock)
+	upstream.await(tb, "the stock server listens", func() bool { return listening(stock) })
+	return startSiteAt(tb, stock, env...)
+}
+
+// startSiteAt starts a site in front of an upstream that runs already.
+func startSiteAt(tb testing.TB, upstream string, env ...string) *site {
+	tb.Helper()
+	gate, admin := freePort(tb), freePort(tb)
+	s := &site{
+		dir:   tb.TempDir(),
+		gate:  fmt.Sprintf("http://127.0.0.1:%d/messages", gate),
+		admin: fmt.Sprintf("http://127.0.0.1:%d", admin),
+		env: append([]string{
+			"TALLYGATE_UPSTREAM=" + upstream,
+			"TALLYGATE_ADMIN_EMAIL=" + adminEmail,
+			"TALLYGATE_ADMIN_PASSWORD=" + adminPassword,
+		}, env...),
+	}
+	s.writeCaddyfile(tb, gate, admin)
+	s.run(tb)
+	return s
+}
+
+// writeCaddyfile copies the repo's Caddyfile to the site's folder with its
+// ports changed and Caddy's control port off.
+func (s *site) writeCaddyfile(tb testing.TB, gate, admin int) {
+	tb.Helper()
+	text := readFile(tb, filepath.Join(root, "Caddyfile"))
+	for old, changed := range map[string]string{
+		"\n:8000 {":            fmt.Sprintf("\n:%d {", admin),
+		"\n:8001 {":            fmt.Sprintf("\n:%d {", gate),
+		"\tgrace_period 10s\n": "\tgrace_period 10s\n\tadmin off\n",
+	} {
+		if strings.Count(text, old) != 1 {
+			tb.Fatalf("the Caddyfile has %q %d times", old, strings.Count(text, old))
+		}
+		text = strings.Replace(text, old, changed, 1)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "Caddyfile"), []byte(text), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// run starts the site's process, again after it has ended.
+func (s *site) run(tb testing.TB) {
+	tb.Helper()
+	s.process = start(tb, s.dir, s.env, "run")
+	s.await(tb, "the site answers", func() bool {
+		for _, url := range []string{s.gate, s.admin} {
+			res, err := http.Get(url)
+			if err != nil {
+				return false
+			}
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusServiceUnavailable {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// answer is an HTTP answer, read to its end.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// json decodes the answer's body.
+func (a answer) json(tb testing.TB) map[string]any {
+	tb.Helper()
+	var v map[string]any
+	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
+		tb.Fatalf("%v in %q", err, a.body)
+	}
+	return v
+}
+
+// do sends a request; headers are "Name: value".
+func do(tb testing.TB, method, url, body string, headers ...string) answer {
+	tb.Helper()
+	var rd io.Reader
+	if body != "" {
+		rd = strings.NewReader(body)
+	}
+	req, err := http.NewRequest(method, url, rd)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(name, value)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return answer{res.StatusCode, res.Header, string(b)}
+}
+
+// login is the header of a fresh token.
+func (s *site) login(tb testing.TB) string {
+	tb.Helper()
+	a := do(tb, "POST", s.admin+"/api/auth/login", fmt.Sprintf(`{"email":%q,"password":%q}`, adminEmail, adminPassword))
+	if a.status != http.StatusOK {
+		tb.Fatalf("login: %d %s", a.status, a.body)
+	}
+	return "Authorization: Bearer " + a.json(tb)["access_token"].(string)
+}
+
+// key makes an API key and returns it and its id.
+func (s *site) key(tb testing.TB, jwt, body string) (key, id string) {
+	tb.Helper()
+	a := do(tb, "POST", s.admin+"/api/mcp-keys/create", body, jwt)
+	if a.status/100 != 2 {
+		tb.Fatalf("create: %d %s", a.status, a.body)
+	}
+	v := a.json(tb)
+	return v["api_key"].(string), v["key_id"].(string)
+}
+
+// awaitCalls waits until history has n calls, and returns the newest page.
+func (s *site) awaitCalls(tb testing.TB, jwt string, n int) []map[string]any {
+	tb.Helper()
+	var items []map[string]any
+	eventually(tb, fmt.Sprintf("%d calls in the history", n), func() bool {
+		v := do(tb, "GET", s.admin+"/api/mcp-usage/history?page=1&page_size=200", "", jwt).json(tb)
+		items = items[:0]
+		for _, item := range v["items"].([]any) {
+			items = append(items, item.(map[string]any))
+		}
+		return int(v["total"].(float64)) >= n
+	})
+	if len(items) != min(n, 200) {
+		tb.Fatalf("history has %d calls, want %d", len(items), n)
+	}
+	return items
+}
+
+// keyPattern is what a whole key looks like.
+var keyPattern = regexp.MustCompile(`sk-[0-9A-Za-z]{49}`)
+
+func readFile(tb testing.TB, path string) string {
+	tb.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(b)
+}

@@ -1,0 +1,138 @@
+package identity
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"regexp"
+	"runtime"
+	"strconv"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// What a password must be: its length and nothing else (NIST SP 800-63B,
+// 3.1.1.2: no rules of composition). The upper limit is there so that nobody
+// has megabytes hashed.
+const (
+	MinPasswordBytes = 8
+	MaxPasswordBytes = 1024
+)
+
+// HashPassword returns what a password is stored as: a PHC string of argon2id
+// with a random salt. An error is an Invalid, or the context's.
+func HashPassword(ctx context.Context, password string) (string, error) {
+	if len(password) < MinPasswordBytes || len(password) > MaxPasswordBytes {
+		return "", Invalid(fmt.Sprintf("the password must have %d to %d bytes", MinPasswordBytes, MaxPasswordBytes))
+	}
+	h := current
+	h.salt = make([]byte, len(current.salt))
+	_, _ = rand.Read(h.salt) // never fails: it ends the program instead
+	var err error
+	h.key, err = h.derive(ctx, password)
+	if err != nil {
+		return "", err
+	}
+	return h.String(), nil
+}
+
+// CheckPassword tells whether a password is the one that was hashed. An error
+// is the context's, or says what is wrong with the hash.
+func CheckPassword(ctx context.Context, hash, password string) (bool, error) {
+	h, err := parsePHC(hash)
+	if err != nil {
+		return false, err
+	}
+	if len(password) > MaxPasswordBytes {
+		return false, nil // HashPassword took no such password
+	}
+	key, err := h.derive(ctx, password)
+	if err != nil {
+		return false, err
+	}
+	return subtle.ConstantTimeCompare(key, h.key) == 1, nil
+}
+
+// CheckNobody takes the time and the path of CheckPassword for a user that
+// does not exist, so that nobody learns from a login which addresses do.
+func CheckNobody(ctx context.Context, password string) error {
+	_, err := CheckPassword(ctx, nobody, password)
+	return err
+}
+
+// argon2id is a password hashed by argon2id (RFC 9106).
+type argon2id struct {
+	memory uint32 // KiB
+	passes uint32
+	lanes  uint8
+	salt   []byte
+	key    []byte
+}
+
+// current is what passwords are hashed with from now on: the first of the
+// configurations that OWASP's Password Storage Cheat Sheet gives as minimum.
+var current = argon2id{memory: 19456, passes: 2, lanes: 1, salt: make([]byte, 16), key: make([]byte, 32)}
+
+// nobody is the hash of no password that anyone could find.
+var nobody = current.String()
+
+// hashing has one place for each password that may be hashed at once, since
+// each takes a core and 19 MiB for some 30 ms.
+var hashing = make(chan struct{}, runtime.GOMAXPROCS(0))
+
+// derive returns the key that a password has under h's parameters and salt.
+func (h argon2id) derive(ctx context.Context, password string) ([]byte, error) {
+	select {
+	case hashing <- struct{}{}:
+		defer func() { <-hashing }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting to hash a password: %w", context.Cause(ctx))
+	}
+	return argon2.IDKey([]byte(password), h.salt, h.passes, h.memory, h.lanes, uint32(len(h.key))), nil
+}
+
+// String is h in the PHC string format
+// (github.com/P-H-C/phc-string-format/blob/master/phc-sf-spec.md).
+func (h argon2id) String() string {
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.memory, h.passes, h.lanes,
+		base64.RawStdEncoding.EncodeToString(h.salt), base64.RawStdEncoding.EncodeToString(h.key))
+}
+
+// phcPattern bounds the lengths of numbers, salt (8 to 64 bytes) and key (16
+// to 64 bytes).
+var phcPattern = regexp.MustCompile(`^\$argon2id\$v=19\$m=([0-9]{1,9}),t=([0-9]{1,9}),p=([0-9]{1,3})` +
+	`\$([0-9A-Za-z+/]{11,86})\$([0-9A-Za-z+/]{22,86})$`)
+
+// The dearest parameters that are followed: a hash must not be able to ask for
+// more than a login may cost.
+const (
+	maxMemory = 256 << 10 // KiB
+	maxPasses = 16
+	maxLanes  = 16
+)
+
+// parsePHC reads what String wrote. Its errors do not repeat the hash.
+func parsePHC(s string) (argon2id, error) {
+	parts := phcPattern.FindStringSubmatch(s)
+	if parts == nil {
+		return argon2id{}, errors.New("the stored password hash is not a PHC string of argon2id, version 19")
+	}
+	var numbers [3]int
+	for i := range numbers {
+		numbers[i], _ = strconv.Atoi(parts[1+i]) // the pattern lets only numbers through
+	}
+	m, t, p := numbers[0], numbers[1], numbers[2]
+	if m < 8*p || m > maxMemory || t < 1 || t > maxPasses || p < 1 || p > maxLanes {
+		return argon2id{}, fmt.Errorf("the stored password hash has parameters out of range: m=%d,t=%d,p=%d, at most m=%d,t=%d,p=%d",
+			m, t, p, maxMemory, maxPasses, maxLanes)
+	}
+	salt, saltErr := base64.RawStdEncoding.Strict().DecodeString(parts[4])
+	key, keyErr := base64.RawStdEncoding.Strict().DecodeString(parts[5])
+	if saltErr != nil || keyErr != nil {
+		return argon2id{}, errors.New("the stored password hash has a salt or a key that is not base64")
+	}
+	return argon2id{memory: uint32(m), passes: uint32(t), lanes: uint8(p), salt: salt, key: key}, nil
+}

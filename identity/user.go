@@ -1,0 +1,97 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+	"net/mail"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+// Invalid is what is wrong with an entry, in words for the person who made it.
+// Find it with errors.As; whatever else an entry's function returns is a
+// technical fault.
+type Invalid string
+
+func (e Invalid) Error() string { return string(e) }
+
+const (
+	maxEmailBytes   = 254 // RFC 5321, 4.5.3.1.3, less the angle brackets
+	maxNameChars    = 100
+	errEmailLong    = Invalid("the email address is longer than 254 bytes")
+	errEmailInvalid = Invalid("the email address is not valid: enter it like name@example.com")
+	errNameEmpty    = Invalid("the key's name is empty")
+)
+
+// NewUser makes a user with a fresh ID, ready for Store.CreateUser. The
+// address is normalised and the password hashed. An error is an Invalid, or
+// the context's.
+func NewUser(ctx context.Context, email, password string, role Role) (User, error) {
+	email, err := NormalizeEmail(email)
+	if err != nil {
+		return User{}, err
+	}
+	if role != Admin && role != Member {
+		return User{}, Invalid(fmt.Sprintf("the role is %q: it must be %q or %q", role, Admin, Member))
+	}
+	hash, err := HashPassword(ctx, password)
+	if err != nil {
+		return User{}, err
+	}
+	return User{
+		ID:           uuid.Must(uuid.NewV7()).String(),
+		Email:        email,
+		PasswordHash: hash,
+		Role:         role,
+		CreatedAt:    storable(time.Now()),
+	}, nil
+}
+
+// NormalizeEmail returns the one form of an address that users are stored and
+// found under: without the spaces around it, in lower case. It must be a bare
+// address (RFC 5322 addr-spec, no display name, quotes or comments) of
+// printable characters and at most 254 bytes. An error is an Invalid.
+func NormalizeEmail(s string) (string, error) {
+	email := strings.ToLower(strings.TrimSpace(s))
+	if len(email) > maxEmailBytes {
+		return "", errEmailLong
+	}
+	if !printable(email) {
+		return "", errEmailInvalid
+	}
+	// An address that net/mail writes differently had more to it than the
+	// address.
+	parsed, err := mail.ParseAddress(email)
+	if err != nil || parsed.Address != email {
+		return "", errEmailInvalid
+	}
+	return email, nil
+}
+
+func keyName(s string) (string, error) {
+	name := strings.TrimSpace(s)
+	switch {
+	case name == "":
+		return "", errNameEmpty
+	case utf8.RuneCountInString(name) > maxNameChars:
+		return "", Invalid(fmt.Sprintf("the key's name is longer than %d characters", maxNameChars))
+	case !printable(name):
+		return "", Invalid("the key's name has characters that cannot be printed")
+	}
+	return name, nil
+}
+
+// printable refuses controls, among them the invisible ones that turn the
+// direction of writing, and all spaces but the plain one.
+func printable(s string) bool {
+	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+}
+
+// storable is t as a Store keeps it.
+func storable(t time.Time) time.Time {
+	return t.UTC().Truncate(time.Microsecond)
+}

@@ -1,0 +1,133 @@
+package identity
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Watched keys are looked up twice in MaxAge, so that a round may take as long
+// as the pause between two and a dead key is still found within MaxAge.
+const (
+	recheckEvery   = MaxAge / 2
+	recheckAtATime = 8 // look-ups; more would keep calls waiting for the store
+)
+
+// Watch calls dead when a principal's key stops being live: at once when it is
+// revoked or its user disabled through the Authority, within MaxAge when that
+// happens elsewhere or the key expires. It is for what outlasts the call that
+// Authenticate let in, such as an open stream. A store that cannot tell ends
+// nothing. dead is called once at most, must not block, and may still be
+// running when stop, which ends the watch, returns.
+func (a *Authority) Watch(p *Principal, dead func()) (stop func()) {
+	w := &watch{p, dead}
+	if a.watches.add(w) {
+		go a.recheckWatched()
+	}
+	return func() { a.watches.remove(w) }
+}
+
+// recheckWatched ends when nothing is watched any more.
+func (a *Authority) recheckWatched() {
+	ticker := time.NewTicker(recheckEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-a.open.Done():
+			return
+		case <-ticker.C:
+			if !a.recheckOnce() {
+				return
+			}
+		}
+	}
+}
+
+func (a *Authority) recheckOnce() (watching bool) {
+	now := time.Now()
+	a.watches.end(func(p *Principal) bool { return p.expired(now) })
+	keys := a.watches.keys()
+	if keys == nil {
+		return false
+	}
+	// What a slow store has not answered by then is asked in the next round.
+	ctx, cancel := context.WithTimeout(a.open, recheckEvery)
+	defer cancel()
+	var lookUps errgroup.Group
+	lookUps.SetLimit(recheckAtATime)
+	for d := range keys {
+		lookUps.Go(func() error {
+			if e, err := a.lookUp(ctx, d); err == nil && !e.live(time.Now()) {
+				a.watches.end(func(p *Principal) bool { return p.digest == d })
+			}
+			return nil
+		})
+	}
+	_ = lookUps.Wait() // no look-up of these returns an error
+	return true
+}
+
+// watches is what is watched now.
+type watches struct {
+	mu        sync.Mutex
+	set       map[*watch]struct{}
+	rechecked bool // a goroutine rechecks them
+}
+
+type watch struct {
+	principal *Principal
+	dead      func()
+}
+
+// add tells whether the caller is to start rechecking.
+func (ws *watches) add(w *watch) (start bool) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.set == nil {
+		ws.set = make(map[*watch]struct{})
+	}
+	ws.set[w] = struct{}{}
+	start = !ws.rechecked
+	ws.rechecked = true
+	return start
+}
+
+func (ws *watches) remove(w *watch) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	delete(ws.set, w)
+}
+
+// end calls dead for the watches whose principals match.
+func (ws *watches) end(match func(*Principal) bool) {
+	var ended []*watch
+	ws.mu.Lock()
+	for w := range ws.set {
+		if match(w.principal) {
+			ended = append(ended, w)
+			delete(ws.set, w)
+		}
+	}
+	ws.mu.Unlock()
+	for _, w := range ended {
+		w.dead()
+	}
+}
+
+// keys returns the digests of the watched keys. When there are none it returns
+// nil, and the caller has to stop rechecking.
+func (ws *watches) keys() map[Digest]struct{} {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if len(ws.set) == 0 {
+		ws.rechecked = false
+		return nil
+	}
+	keys := make(map[Digest]struct{}, len(ws.set))
+	for w := range ws.set {
+		keys[w.principal.digest] = struct{}{}
+	}
+	return keys
+}

@@ -1,0 +1,74 @@
+package mcp
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+)
+
+// SameID tells whether two ids, as JSON text, are the same request's: a
+// string by its characters, a number by its value, a string never a number's.
+// Upstreams decode an id and encode it again, so an answer may spell it
+// differently: 1 as 1.0, a character as an escape, and an integer beyond 2^53
+// as its neighbour, where the upstream keeps numbers as doubles.
+func SameID(a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return validID(a)
+	}
+	key := IDKey(a)
+	return key != "" && key == IDKey(b)
+}
+
+// IDKey is a form of an id, given as JSON text, that is equal for the same
+// request's ids (see SameID) and so can be the key of a map. It is "" for what
+// is no id: null, nothing, an infinite number, a string with a lone surrogate.
+func IDKey(raw []byte) string {
+	if len(raw) == 0 {
+		return ""
+	}
+	if raw[0] == '"' {
+		s, ok := decoded(raw)
+		if !ok {
+			return ""
+		}
+		return "s" + string(s)
+	}
+	f, ok := number(raw)
+	if !ok {
+		return ""
+	}
+	// Integers are told apart from 2^53 on no further than doubles can.
+	buf := append(make([]byte, 0, 32), 'n')
+	if f == math.Trunc(f) && math.Abs(f) < 1<<53 {
+		return string(strconv.AppendInt(buf, int64(f), 10)) // -0 is 0
+	}
+	return string(strconv.AppendFloat(buf, f, 'g', -1, 64))
+}
+
+// validID tells whether raw is the JSON text of an id: a string, or a number
+// that a double can hold.
+func validID(raw []byte) bool {
+	if len(raw) > 0 && raw[0] == '"' {
+		_, ok := decoded(raw)
+		return ok
+	}
+	_, ok := number(raw)
+	return ok
+}
+
+// number is the value of a number given as JSON text; not ok if it is none, or
+// beyond what a double can hold.
+func number(raw []byte) (f float64, ok bool) {
+	if len(raw) == 0 {
+		return 0, false
+	}
+	for _, c := range raw {
+		switch {
+		case '0' <= c && c <= '9', c == '-', c == '+', c == '.', c == 'e', c == 'E':
+		default: // ParseFloat also takes inf, hexadecimal and more
+			return 0, false
+		}
+	}
+	f, err := strconv.ParseFloat(string(raw), 64)
+	return f, err == nil
+}

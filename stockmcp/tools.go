@@ -1,0 +1,89 @@
+package stockmcp
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+)
+
+// Arguments that several tools share. mcp-go holds every call against its
+// tool's input schema, so handlers check only what a schema cannot say.
+var (
+	tableArgument = mcp.WithString("table", mcp.Required(), mcp.Enum(tableNames()...),
+		mcp.Description("Name of the table"))
+	codeArgument = mcp.WithString("ts_code", mcp.Required(), mcp.Pattern(`^[0-9]{6}\.(NX|SX)$`),
+		mcp.Description("Ticker of an index member, such as 600001.NX"))
+	limitArgument = mcp.WithInteger("limit", mcp.Min(1), mcp.Max(maxRows), mcp.DefaultNumber(defaultLimit),
+		mcp.Description("How many rows to return at most"))
+)
+
+const defaultLimit = 100
+
+func addTools(m *server.MCPServer, d *database) {
+	add(m, "list_tables", "List the tables, with what they hold and how many rows.",
+		d.listTables)
+	add(m, "describe_table", "Describe the columns of a table.",
+		d.describeTable, tableArgument)
+	add(m, "query_table", "Read rows of one table: filter, sort and page. Rows come in the order of the primary key unless order_by says otherwise.",
+		d.queryTable, tableArgument,
+		mcp.WithArray("columns", mcp.WithStringItems(), mcp.MinItems(1), mcp.UniqueItems(true),
+			mcp.Description("Columns to return; all of them by default")),
+		mcp.WithArray("filters", mcp.Items(filterSchema), mcp.MaxItems(20),
+			mcp.Description("Conditions that a row has to meet, all of them")),
+		mcp.WithString("order_by", mcp.Description("Column to sort by")),
+		mcp.WithBoolean("descending", mcp.DefaultBool(false), mcp.Description("Sort from high to low")),
+		limitArgument,
+		mcp.WithInteger("offset", mcp.Min(0), mcp.Max(1_000_000), mcp.DefaultNumber(0),
+			mcp.Description("How many rows to pass over first")),
+	)
+	add(m, "get_daily", "Daily prices of one company, oldest first.",
+		d.getDaily, codeArgument,
+		mcp.WithString("from", mcp.Description("First day, YYYY-MM-DD")),
+		mcp.WithString("to", mcp.Description("Last day, YYYY-MM-DD")),
+		limitArgument,
+	)
+	add(m, "run_sql", "Run one read-only SQL statement (SQLite: SELECT, WITH or EXPLAIN) over all tables.",
+		d.runSQL,
+		mcp.WithString("sql", mcp.Required(), mcp.MinLength(1), mcp.MaxLength(maxSQL),
+			mcp.Description("The statement, such as SELECT industry, count(*) AS companies FROM stock_basic GROUP BY industry")),
+		limitArgument,
+	)
+	add(m, "backtest", "Try moving-average crossovers of different lengths on a company's daily prices. Takes about 1.5 s by default and reports its progress.",
+		d.backtest, codeArgument,
+		mcp.WithInteger("steps", mcp.Min(1), mcp.Max(maxSteps), mcp.DefaultNumber(defaultSteps),
+			mcp.Description("How many crossovers to try")),
+		mcp.WithInteger("step_ms", mcp.Min(1), mcp.Max(maxStepMS), mcp.DefaultNumber(defaultStepMS),
+			mcp.Description("How long to take over each, in milliseconds: the work is slowed down so that its progress can be watched")),
+	)
+}
+
+// add gives the server a read-only tool. Its handler's result is sent as
+// structured content and, the same JSON, as text; its error as a tool error.
+func add[A, R any](m *server.MCPServer, name, description string,
+	handle func(context.Context, mcp.CallToolRequest, A) (R, error), arguments ...mcp.ToolOption) {
+	options := append([]mcp.ToolOption{
+		mcp.WithDescription(description),
+		mcp.WithReadOnlyHintAnnotation(true),
+		mcp.WithDestructiveHintAnnotation(false),
+		mcp.WithIdempotentHintAnnotation(true),
+		mcp.WithOpenWorldHintAnnotation(false),
+		mcp.WithOutputSchema[R](),
+	}, arguments...)
+	m.AddTool(mcp.NewTool(name, options...), func(ctx context.Context, request mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		var args A
+		if err := request.BindArguments(&args); err != nil {
+			return mcp.NewToolResultError("arguments of the wrong type: " + err.Error()), nil
+		}
+		result, err := handle(ctx, request, args)
+		if err != nil {
+			return mcp.NewToolResultError(err.Error()), nil
+		}
+		text, err := json.Marshal(result)
+		if err != nil {
+			return nil, err
+		}
+		return mcp.NewToolResultStructured(json.RawMessage(text), string(text)), nil
+	})
+}

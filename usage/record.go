@@ -1,0 +1,141 @@
+package usage
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"hash/crc32"
+	"io"
+)
+
+// A record is one line of text, so that a segment can be read with cut and jq:
+//
+//	000002a4 9ae0b1f3 {"event_id":"0193…",…}
+//
+// It is the payload's length and its CRC-32C, both as eight hex digits, the
+// payload, and a newline. The payload is JSON, where a raw newline cannot
+// stand; so after damage of any kind, a length included, the next record
+// begins after the next newline.
+const (
+	recordHeader = 8 + 1 + 8 + 1
+	recordFrame  = recordHeader + 1 // what a record is longer than its payload
+
+	// maxPayload bounds an event on disk, and with it what is held in memory.
+	maxPayload = 8 << 20
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// beginRecord makes room for a record's header; the payload follows it.
+func beginRecord(b []byte) []byte {
+	return append(b, "00000000 00000000 "...)
+}
+
+// endRecord completes b, which is one record as far as its payload goes.
+func endRecord(b []byte) []byte {
+	payload := b[recordHeader:]
+	var length, sum [4]byte
+	binary.BigEndian.PutUint32(length[:], uint32(len(payload)))
+	binary.BigEndian.PutUint32(sum[:], crc32.Checksum(payload, castagnoli))
+	hex.Encode(b, length[:])
+	hex.Encode(b[9:], sum[:])
+	return append(b, '\n')
+}
+
+// parseRecord returns the payload of the record that line begins with, and the
+// record's length; 0 when line begins with no intact record. What ends the
+// record is not looked at, only that it is there: where a newline was damaged,
+// this record and the one after it are intact.
+func parseRecord(line []byte) (payload []byte, n int) {
+	if len(line) <= recordHeader || line[8] != ' ' || line[17] != ' ' {
+		return nil, 0
+	}
+	var header [8]byte
+	if _, err := hex.Decode(header[:4], line[:8]); err != nil {
+		return nil, 0
+	}
+	if _, err := hex.Decode(header[4:], line[9:17]); err != nil {
+		return nil, 0
+	}
+	length := int64(binary.BigEndian.Uint32(header[:4]))
+	if length > maxPayload || int64(len(line)) < recordFrame+length {
+		return nil, 0
+	}
+	payload = line[recordHeader : recordHeader+length]
+	if crc32.Checksum(payload, castagnoli) != binary.BigEndian.Uint32(header[4:]) {
+		return nil, 0
+	}
+	return payload, len(payload) + recordFrame
+}
+
+// scanner reads the intact records of a segment and steps over what is damaged.
+type scanner struct {
+	r    *bufio.Reader
+	line []byte // what is left of the current line
+	long []byte // holds a line that is longer than the reader's buffer
+
+	offset int64 // in the segment, of the end of the record last returned
+	lines  int64 // newlines up to there
+}
+
+// newScanner reads from r, which begins at an offset in the segment.
+func newScanner(r io.Reader, offset int64) *scanner {
+	return &scanner{r: bufio.NewReaderSize(r, 64<<10), offset: offset}
+}
+
+// next returns the payload of the next intact record, valid until the next
+// call, and the number of damaged bytes that came before it. The error is
+// io.EOF at the end, where there may be damaged bytes too, or the reader's.
+func (s *scanner) next() (payload []byte, damaged int64, err error) {
+	for {
+		for len(s.line) > 0 {
+			payload, n := parseRecord(s.line)
+			if n > 0 {
+				s.line = s.line[n:]
+				s.offset += int64(n)
+				return payload, damaged, nil
+			}
+			damaged += int64(len(s.line))
+			s.offset += int64(len(s.line))
+			s.line = nil
+		}
+		skipped, err := s.readLine()
+		damaged += skipped
+		s.offset += skipped
+		if err != nil {
+			return nil, damaged, err
+		}
+	}
+}
+
+// readLine reads the next line, the last one without its newline perhaps. A
+// line that is longer than two records, the most that one damaged newline can
+// join, is skipped.
+func (s *scanner) readLine() (skipped int64, err error) {
+	s.line, err = s.r.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		s.long = s.long[:0]
+		for errors.Is(err, bufio.ErrBufferFull) {
+			if s.long = append(s.long, s.line...); len(s.long) > 2*(recordFrame+maxPayload) {
+				skipped += int64(len(s.long))
+				s.long = s.long[:0]
+			}
+			s.line, err = s.r.ReadSlice('\n')
+		}
+		s.long = append(s.long, s.line...)
+		s.line = s.long
+	}
+	if bytes.HasSuffix(s.line, []byte{'\n'}) {
+		s.lines++
+	}
+	if skipped > 0 {
+		skipped += int64(len(s.line))
+		s.line = nil
+	}
+	if errors.Is(err, io.EOF) && (len(s.line) > 0 || skipped > 0) {
+		err = nil // the end comes with the next call
+	}
+	return skipped, err
+}

@@ -1,0 +1,125 @@
+package usage
+
+import (
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+)
+
+// appendEvent appends e as the JSON that Event.UnmarshalJSON reads. It means
+// the same as what json.Marshal writes, at a tenth of the cost: every call
+// pays for it. It fails only where json.Marshal does, on a time that RFC 3339
+// cannot express.
+func appendEvent(b []byte, e *Event) ([]byte, error) {
+	b = append(b, `{"event_id":"`...)
+	b, _ = e.ID.AppendText(b) // never fails
+	b = append(b, `","ts":"`...)
+	b, err := e.Time.AppendText(b)
+	if err != nil {
+		return b, fmt.Errorf("event %s: %w", e.ID, err)
+	}
+	b = append(b, `","user_id":`...)
+	b = appendString(b, e.UserID)
+	b = append(b, `,"user_email":`...)
+	b = appendString(b, e.UserEmail)
+	b = append(b, `,"key_id":`...)
+	b = appendString(b, e.KeyID)
+	b = append(b, `,"key_name":`...)
+	b = appendString(b, e.KeyName)
+	b = append(b, `,"tool_name":`...)
+	b = appendString(b, e.Tool)
+	b = append(b, `,"table_name":`...)
+	b = appendNullable(b, e.TableName())
+	b = append(b, `,"tables":`...)
+	b = appendStrings(b, e.Tables)
+	b = append(b, `,"record_count":`...)
+	b = appendNullInt64(b, e.RecordCount)
+	b = append(b, `,"outcome":`...)
+	b = appendString(b, string(e.Outcome))
+	b = append(b, `,"http_status":`...)
+	b = appendNullInt64(b, e.HTTPStatus)
+	b = append(b, `,"rpc_code":`...)
+	b = appendNullInt64(b, e.RPCCode)
+	b = append(b, `,"duration_us":`...)
+	b = strconv.AppendInt(b, e.DurationUS, 10)
+	b = append(b, `,"request_bytes":`...)
+	b = strconv.AppendInt(b, e.RequestBytes, 10)
+	b = append(b, `,"response_bytes":`...)
+	b = strconv.AppendInt(b, e.ResponseBytes, 10)
+	b = append(b, `,"session_id":`...)
+	b = appendNullable(b, e.SessionID)
+	b = append(b, `,"request_id":`...)
+	b = appendString(b, e.RequestID)
+	b = append(b, `,"protocol_version":`...)
+	b = appendNullable(b, e.ProtocolVersion)
+	b = append(b, `,"client_name":`...)
+	b = appendNullable(b, e.ClientName)
+	b = append(b, `,"client_version":`...)
+	b = appendNullable(b, e.ClientVersion)
+	b = append(b, `,"remote_ip":`...)
+	b = appendString(b, e.RemoteIP)
+	return append(b, '}'), nil
+}
+
+// appendString appends s as a JSON string. A byte that is not UTF-8 becomes
+// U+FFFD, as in encoding/json.
+func appendString(b []byte, s string) []byte {
+	const hexDigits = "0123456789abcdef"
+	b = append(b, '"')
+	plain := 0 // s[plain:i] is still to be copied
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
+			i++
+			continue
+		}
+		if c >= utf8.RuneSelf {
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && n == 1 {
+				b = append(b, s[plain:i]...)
+				b = utf8.AppendRune(b, utf8.RuneError)
+				plain = i + 1
+			}
+			i += n
+			continue
+		}
+		b = append(b, s[plain:i]...)
+		if c < ' ' {
+			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
+		} else {
+			b = append(b, '\\', c)
+		}
+		i++
+		plain = i
+	}
+	b = append(b, s[plain:]...)
+	return append(b, '"')
+}
+
+func appendStrings(b []byte, ss []string) []byte {
+	if ss == nil {
+		return append(b, "null"...)
+	}
+	b = append(b, '[')
+	for i, s := range ss {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, s)
+	}
+	return append(b, ']')
+}
+
+func appendNullable(b []byte, s string) []byte {
+	if s == "" {
+		return append(b, "null"...)
+	}
+	return appendString(b, s)
+}
+
+func appendNullInt64(b []byte, n NullInt64) []byte {
+	if !n.Valid {
+		return append(b, "null"...)
+	}
+	return strconv.AppendInt(b, n.Int64, 10)
+}
