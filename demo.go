@@ -18,6 +18,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/spf13/cobra"
 
 	"github.com/tallygate/tallygate/caddymodule"
@@ -155,19 +156,32 @@ func checkFree(address string) error {
 }
 
 // demoConfig is the production Caddyfile without what one demo on a machine
-// should not share with another Caddy: the control port and the saved config.
+// should not share with another Caddy, the control port and the saved config,
+// and without what would bury the welcome: warnings about either, and about
+// protocols that need TLS.
 func demoConfig() ([]byte, error) {
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(caddyfile, map[string]any{"filename": "Caddyfile"})
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(caddyfile, map[string]any{"filename": "Caddyfile"})
 	if err != nil {
 		return nil, err
 	}
-	var c map[string]any
-	if err := json.Unmarshal(config, &c); err != nil {
+	var config caddy.Config
+	if err := json.Unmarshal(adapted, &config); err != nil {
 		return nil, err
 	}
-	c["admin"] = map[string]any{"disabled": true, "config": map[string]any{"persist": false}}
-	c["logging"] = map[string]any{"logs": map[string]any{"default": map[string]any{"level": "WARN"}}}
-	return json.Marshal(c)
+	no := false
+	config.Admin = &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: &no}}
+	config.Logging = &caddy.Logging{Logs: map[string]*caddy.CustomLog{
+		"default": {BaseLog: caddy.BaseLog{Level: "WARN"}, Exclude: []string{"admin"}},
+	}}
+	var web caddyhttp.App
+	if err := json.Unmarshal(config.AppsRaw["http"], &web); err != nil {
+		return nil, err
+	}
+	for _, server := range web.Servers {
+		server.Protocols = []string{"h1"}
+	}
+	config.AppsRaw["http"] = caddyconfig.JSON(web, nil)
+	return json.Marshal(config)
 }
 
 // demoPassword makes a login for the first user where the store has none and
@@ -211,7 +225,7 @@ func (w *welcome) login(ctx context.Context, store identity.Store, newKey bool) 
 			return nil
 		}
 	}
-	key, record, err := identity.IssueKey(owner.ID, "demo", time.Time{})
+	record, key, err := identity.IssueKey(owner.ID, "demo", time.Time{})
 	if err != nil {
 		return err
 	}
@@ -230,15 +244,13 @@ func (w welcome) Shown() string {
 var welcomeText = template.Must(template.New("").Parse(strings.TrimLeft(`
 Tallygate's demo is running. Users, keys and usage are kept in {{.Data}}.
 
-  MCP     http://localhost:8001/messages   the gate, in front of a stock MCP server with synthetic data
-  Admin   http://localhost:8000            the admin API; /openapi.json describes it
+  MCP       http://localhost:8001/messages   the gate, in front of a stock MCP server with synthetic data
+  Admin     http://localhost:8000            the admin API; /openapi.json describes it
 
-  Login   {{.Email}}
-  {{if .Password}}Password  {{.Password}}   (shown once)
-  {{else}}Password  the one of the first start
-  {{end}}API key {{if .Key}}{{.Key}}   (shown once)
-  {{else}}{{.KeyPrefix}}   (shown at an earlier start; start with --new-key for another)
-  {{end}}
+  Login     {{.Email}}
+  Password  {{if .Password}}{{.Password}}   (shown once){{else}}yours, of the first start{{end}}
+  API key   {{if .Key}}{{.Key}}   (shown once){{else}}{{.KeyPrefix}}   (shown at an earlier start; --new-key makes another){{end}}
+
 Claude Code:
 
   claude mcp add --transport http stock-data http://localhost:8001/messages --header "Authorization: Bearer {{.Shown}}"

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -42,8 +41,6 @@ type Config struct {
 	// Logger gets what clients are not told: the causes of 500 and 503.
 	// slog.Default when nil.
 	Logger *slog.Logger
-	// Now is the clock; time.Now when nil.
-	Now func() time.Time
 }
 
 // Limits and defaults of Config.
@@ -61,7 +58,6 @@ type API struct {
 	tokens   tokens
 	throttle *throttle
 	logger   *slog.Logger
-	now      func() time.Time
 	// routes are the endpoints by path, then by method.
 	routes map[string]map[string]route
 }
@@ -97,20 +93,16 @@ func New(c Config) (*API, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	throttle, err := newThrottle(c.Now)
+	throttle, err := newThrottle()
 	if err != nil {
 		return nil, err
 	}
 	a := &API{
 		store:    c.Store,
 		ledger:   c.Ledger,
-		tokens:   newTokens(c.Secret, c.TokenLifetime, c.Now),
+		tokens:   newTokens(c.Secret, c.TokenLifetime),
 		throttle: throttle,
 		logger:   c.Logger,
-		now:      c.Now,
 		routes:   map[string]map[string]route{},
 	}
 	for _, r := range a.endpoints() {
@@ -225,7 +217,7 @@ func (a *API) refuse(h http.Header, r *http.Request, p *problem) (status int, bo
 		h.Set("Allow", p.allow)
 	}
 	if p.retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds()))))
+		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
 	}
 	type refusal struct {
 		Code    string `json:"code"`

@@ -3,8 +3,6 @@ package admin
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -19,7 +17,6 @@ import (
 type tokens struct {
 	secret   []byte
 	lifetime time.Duration
-	now      func() time.Time
 	parser   *jwt.Parser
 }
 
@@ -29,19 +26,18 @@ const (
 	audience = "tallygate-admin"
 )
 
-func newTokens(secret []byte, lifetime time.Duration, now func() time.Time) tokens {
-	return tokens{secret, lifetime, now, jwt.NewParser(
+func newTokens(secret []byte, lifetime time.Duration) tokens {
+	return tokens{secret, lifetime, jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 		jwt.WithExpirationRequired(),
 		jwt.WithIssuer(issuer),
 		jwt.WithAudience(audience),
 		jwt.WithStrictDecoding(),
-		jwt.WithTimeFunc(now),
 	)}
 }
 
 func (t tokens) sign(userID string) (string, error) {
-	now := t.now()
+	now := time.Now()
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
 		Issuer:    issuer,
 		Audience:  jwt.ClaimStrings{audience},
@@ -63,7 +59,7 @@ const (
 	tokenMissing  = "log in first: POST /api/auth/login, then send its access_token in the header Authorization: Bearer <access_token>"
 	tokenInvalid  = "the token is not valid: log in at POST /api/auth/login and send its access_token"
 	tokenExpired  = "the token has expired: log in again at POST /api/auth/login"
-	loginRejected = "wrong e-mail address or password"
+	loginRejected = "wrong email address or password"
 )
 
 // caller returns the user that a request's token belongs to. It asks the store
@@ -99,4 +95,60 @@ type loginAnswer struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
 	ExpiresIn   int    `json:"expires_in"` // seconds
+}
+
+func (a *API) login(ctx context.Context, r request) (int, any, error) {
+	sent, err := r.body.text("email")
+	if err != nil {
+		return 0, nil, err
+	}
+	password, err := r.body.text("password")
+	if err != nil {
+		return 0, nil, err
+	}
+	email, err := identity.NormalizeEmail(sent)
+	if err != nil {
+		return 0, nil, invalid("email: %v", err)
+	}
+
+	end, wait, err := a.throttle.begin(ctx, r.remoteAddr, email)
+	switch {
+	case err != nil:
+		return 0, nil, busy(err)
+	case wait > 0:
+		return 0, nil, tooManyFailures(wait)
+	}
+	u, known, err := a.userByPassword(ctx, email, password)
+	end(err == nil && !known)
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case !known:
+		return 0, nil, unauthorized(loginRejected)
+	}
+	token, err := a.tokens.sign(u.ID)
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, loginAnswer{token, "bearer", int(a.tokens.lifetime.Seconds())}, nil
+}
+
+// userByPassword returns the user who has an address and a password, if there
+// is one who may log in. It takes the same time whatever the reason is that
+// there is none.
+func (a *API) userByPassword(ctx context.Context, email, password string) (u identity.User, known bool, err error) {
+	u, err = a.store.UserByEmail(ctx, email)
+	switch {
+	case errors.Is(err, identity.ErrNotFound):
+		err = identity.CheckNobody(ctx, password)
+	case err != nil:
+		return u, false, storeFault(err)
+	default:
+		known, err = identity.CheckPassword(ctx, u.PasswordHash, password)
+		known = known && !u.Disabled
+	}
+	if isContextError(err) {
+		err = busy(err)
+	}
+	return u, known, err
 }

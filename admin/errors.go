@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"time"
 )
@@ -14,19 +15,12 @@ type problem struct {
 	status     int
 	code       string
 	message    string
-	retryAfter time.Duration // sent as Retry-After when positive
-	allow      string        // sent as Allow when not empty
+	retryAfter int    // seconds, sent as Retry-After when positive
+	allow      string // sent as Allow when not empty
 	cause      error
 }
 
-func (p *problem) Error() string {
-	if p.cause == nil {
-		return p.message
-	}
-	return p.message + ": " + p.cause.Error()
-}
-
-func (p *problem) Unwrap() error { return p.cause }
+func (p *problem) Error() string { return p.message }
 
 // invalid is the client's mistake: what was wrong and what is allowed.
 func invalid(format string, args ...any) *problem {
@@ -47,6 +41,14 @@ func notFound(format string, args ...any) *problem {
 
 func unsupported(message string) *problem {
 	return &problem{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type", message: message}
+}
+
+func tooManyFailures(wait time.Duration) *problem {
+	seconds := int(math.Ceil(wait.Seconds()))
+	return &problem{
+		status: http.StatusTooManyRequests, code: "too_many_requests", retryAfter: seconds,
+		message: fmt.Sprintf("too many failed logins for this email address: try again in %d seconds", seconds),
+	}
 }
 
 // storeFault is what the client is told when the store fails for a reason

@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/http"
 	"time"
 
@@ -45,6 +44,29 @@ type keyList struct {
 }
 
 func (a *API) createKey(ctx context.Context, r request) (int, any, error) {
+	name, err := r.body.text("key_name")
+	if err != nil {
+		return 0, nil, err
+	}
+	days, err := r.body.wholeNumber("expires_days", 1, maxExpiresDays)
+	if err != nil {
+		return 0, nil, err
+	}
+	var expiresAt time.Time
+	if days > 0 {
+		expiresAt = time.Now().UTC().AddDate(0, 0, days)
+	}
+	k, key, err := identity.IssueKey(r.caller.ID, name, expiresAt)
+	if entry, ok := errors.AsType[identity.Invalid](err); ok {
+		return 0, nil, invalid("key_name: %v", entry)
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := a.store.CreateKey(ctx, k); err != nil {
+		return 0, nil, storeFault(err)
+	}
+	return http.StatusCreated, createdKey{k.ID, k.Name, key, k.Prefix, k.CreatedAt, moment(k.ExpiresAt)}, nil
 }
 
 func (a *API) listKeys(ctx context.Context, r request) (int, any, error) {
@@ -68,7 +90,7 @@ func (a *API) listKeys(ctx context.Context, r request) (int, any, error) {
 	}
 	answer := keyList{Items: make([]listedKey, len(keys))}
 	for i, k := range keys {
-		answer.Items[i] = a.listed(k)
+		answer.Items[i] = listed(k)
 		if email, known := emails[k.UserID]; known {
 			answer.Items[i].UserID, answer.Items[i].UserEmail = k.UserID, email
 		}
@@ -90,20 +112,20 @@ func (a *API) revokeKey(ctx context.Context, r request) (int, any, error) {
 	if !valid {
 		return 0, nil, unknown
 	}
-	k, err := a.store.RevokeKey(ctx, owner, id, a.now())
+	k, err := a.store.RevokeKey(ctx, owner, id, time.Now())
 	switch {
 	case errors.Is(err, identity.ErrNotFound):
 		return 0, nil, unknown
 	case err != nil:
 		return 0, nil, storeFault(err)
 	}
-	return http.StatusOK, a.listed(k), nil
+	return http.StatusOK, listed(k), nil
 }
 
 // listed is a key as it may be shown, without its owner.
-func (a *API) listed(k identity.Key) listedKey {
+func listed(k identity.Key) listedKey {
 	return listedKey{
-		ID: k.ID, Name: k.Name, Prefix: k.Prefix, Status: k.Status(a.now()),
+		ID: k.ID, Name: k.Name, Prefix: k.Prefix, Status: k.Status(time.Now()),
 		CreatedAt: k.CreatedAt, ExpiresAt: moment(k.ExpiresAt), RevokedAt: moment(k.RevokedAt),
 	}
 }

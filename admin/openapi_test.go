@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/tallygate/tallygate/usage"
 )
 
 // description is openapi.json as the tests read it.
@@ -19,14 +21,15 @@ type description struct {
 	OpenAPI    string                          `json:"openapi"`
 	Paths      map[string]map[string]operation `json:"paths"`
 	Components struct {
-		Parameters map[string]parameter       `json:"parameters"`
-		Responses  map[string]json.RawMessage `json:"responses"`
-		Schemas    map[string]any             `json:"schemas"`
+		Parameters map[string]parameter `json:"parameters"`
+		Responses  map[string]struct {
+			Description string `json:"description"`
+		} `json:"responses"`
+		Schemas map[string]any `json:"schemas"`
 	} `json:"components"`
 }
 
 type operation struct {
-	Description string      `json:"description"`
 	Security    *[]any      `json:"security"`
 	Parameters  []parameter `json:"parameters"`
 	RequestBody *struct {
@@ -37,17 +40,16 @@ type operation struct {
 		} `json:"content"`
 	} `json:"requestBody"`
 	Responses map[string]struct {
-		Ref     string                     `json:"$ref"`
-		Headers map[string]json.RawMessage `json:"headers"`
+		Ref string `json:"$ref"`
 	} `json:"responses"`
 }
 
 type parameter struct {
-	Ref         string `json:"$ref"`
-	Name        string `json:"name"`
-	In          string `json:"in"`
-	Description string `json:"description"`
-	Schema      any    `json:"schema"`
+	Ref         string         `json:"$ref"`
+	Name        string         `json:"name"`
+	In          string         `json:"in"`
+	Description string         `json:"description"`
+	Schema      map[string]any `json:"schema"`
 }
 
 var described = sync.OnceValue(func() (d description) {
@@ -99,6 +101,14 @@ func checkDescribed(t testing.TB, method, path string, status int, body []byte) 
 	}
 	if err := schemaAt(t, pointer+"/content/application~1json/schema").Validate(value); err != nil {
 		t.Errorf("%s %s answered %d with %s: %v", method, path, status, body, err)
+	}
+	var refusal struct{ Error struct{ Code string } }
+	if status < 400 || json.Unmarshal(body, &refusal) != nil {
+		return // the schema was for something else, or found it wrong
+	}
+	name := strings.TrimPrefix(pointer, "/components/responses/")
+	if words := described().Components.Responses[name].Description; !strings.Contains(words, "`"+refusal.Error.Code+"`") {
+		t.Errorf("%s %s: openapi.json does not tell of the code %q in %q", method, path, refusal.Error.Code, words)
 	}
 }
 
@@ -173,6 +183,36 @@ func checkSchema(t *testing.T, where string, schema map[string]any) {
 	}
 	for name, property := range properties {
 		checkSchema(t, where+"."+name, property.(map[string]any))
+	}
+}
+
+// TestLimitsAreDescribed: the numbers in openapi.json are those of the code.
+func TestLimitsAreDescribed(t *testing.T) {
+	d := described()
+	newKey := d.Components.Schemas["NewKey"].(map[string]any)["properties"].(map[string]any)
+	schemas := map[string]map[string]any{"expires_days": newKey["expires_days"].(map[string]any)}
+	for _, path := range []string{"/api/mcp-usage/history", "/api/mcp-usage/stats"} {
+		for _, p := range d.Paths[path]["get"].Parameters {
+			schemas[p.Name] = p.Schema
+		}
+	}
+	for name, want := range map[string][3]any{
+		"page":         {1., float64(maxPage), 1.},
+		"page_size":    {1., float64(maxPageSize), float64(defaultPageSize)},
+		"days":         {1., float64(maxDays), float64(defaultDays)},
+		"expires_days": {1., float64(maxExpiresDays), nil},
+	} {
+		s := schemas[name]
+		if diff := cmp.Diff(want, [3]any{s["minimum"], s["maximum"], s["default"]}); diff != "" {
+			t.Errorf("limits of %s differ:\n%s", name, diff)
+		}
+	}
+	var outcomes []any
+	for _, o := range usage.Outcomes {
+		outcomes = append(outcomes, string(o))
+	}
+	if diff := cmp.Diff(outcomes, d.Components.Schemas["Outcome"].(map[string]any)["enum"]); diff != "" {
+		t.Errorf("outcomes differ:\n%s", diff)
 	}
 }
 

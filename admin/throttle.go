@@ -26,7 +26,6 @@ const throttled = 10_000
 // nothing.
 type throttle struct {
 	pairs *lru.Cache[string, *attempts]
-	now   func() time.Time
 }
 
 // attempts are the logins of one client into one account.
@@ -37,9 +36,9 @@ type attempts struct {
 	failures *rate.Limiter
 }
 
-func newThrottle(now func() time.Time) (*throttle, error) {
+func newThrottle() (*throttle, error) {
 	pairs, err := lru.New[string, *attempts](throttled)
-	return &throttle{pairs, now}, err
+	return &throttle{pairs}, err
 }
 
 // begin waits for the turn of a login into the account with an address. It
@@ -52,13 +51,13 @@ func (t *throttle) begin(ctx context.Context, remoteAddr, email string) (end fun
 	case <-ctx.Done():
 		return nil, 0, ctx.Err()
 	}
-	if missing := 1 - a.failures.TokensAt(t.now()); missing > 0 {
+	if missing := 1 - a.failures.Tokens(); missing > 0 {
 		<-a.turn
 		return nil, time.Duration(math.Ceil(missing * float64(failureInterval))), nil
 	}
 	return func(failed bool) {
 		if failed {
-			a.failures.AllowN(t.now(), 1)
+			a.failures.Allow()
 		}
 		<-a.turn
 	}, 0, nil

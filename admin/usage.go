@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/usage"
@@ -46,7 +47,10 @@ func (a *API) history(ctx context.Context, r request) (int, any, error) {
 		p.code = "page_out_of_range"
 		return 0, nil, p
 	}
-	return http.StatusOK, historyAnswer{slices.Concat([]usage.Event{}, page.Events), q.Page, q.PageSize, page.Total}, nil
+	if page.Events == nil {
+		page.Events = []usage.Event{} // [] in JSON, not null
+	}
+	return http.StatusOK, historyAnswer{page.Events, q.Page, q.PageSize, page.Total}, nil
 }
 
 func (a *API) readHistory(ctx context.Context, r request) (q usage.HistoryQuery, err error) {
@@ -89,7 +93,7 @@ func (a *API) stats(ctx context.Context, r request) (int, any, error) {
 		return 0, nil, err
 	}
 	stats, err := a.ledger.Stats(ctx, usage.StatsQuery{
-		Filter: usage.Filter{UserID: userID}, Days: days, Now: a.now(),
+		Filter: usage.Filter{UserID: userID}, Days: days, Now: time.Now(),
 	})
 	if err != nil {
 		return 0, nil, ledgerFault(err)
@@ -116,7 +120,7 @@ func (a *API) whose(ctx context.Context, r request) (userID string, err error) {
 	}
 	email, err := identity.NormalizeEmail(user)
 	if err != nil {
-		return "", invalid("user must be %s or the e-mail address of a user: %v", everyone, err)
+		return "", invalid("user must be %s or a user's email address: %v", everyone, err)
 	}
 	u, err := a.store.UserByEmail(ctx, email)
 	switch {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -19,7 +20,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tallygate/tallygate/identity"
+	identitysqlite "github.com/tallygate/tallygate/identity/sqlite"
 	"github.com/tallygate/tallygate/usage"
+	usagesqlite "github.com/tallygate/tallygate/usage/sqlite"
 )
 
 const password = "correct horse battery staple"
@@ -35,30 +38,11 @@ var passwordHash = sync.OnceValues(func() (string, error) {
 type world struct {
 	store  identity.Store
 	ledger usage.Ledger
-	clock  *clock
 	api    *API
 	server *httptest.Server
 	log    *syncBuffer
 
 	ana, ben, root identity.User // two users and an admin
-}
-
-// clock is a clock that tests set.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
 }
 
 // syncBuffer is a log that the server writes and a test reads.
@@ -82,12 +66,23 @@ func (b *syncBuffer) String() string {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
-	store := openStore(t, filepath.Join(dir, "tallygate.db"))
-	ledger := openLedger(t, filepath.Join(dir, "usage.db"))
+	users, err := identitysqlite.Open("sqlite:" + filepath.Join(dir, "tallygate.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := identity.NewAuthority(users)
+	ledger, err := usagesqlite.Open("sqlite:" + filepath.Join(dir, "usage.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(store.Close(), ledger.Close()); err != nil {
+			t.Error(err)
+		}
+	})
 	w := &world{
 		store:  store,
 		ledger: ledger,
-		clock:  &clock{t: time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC)},
 		log:    &syncBuffer{},
 	}
 	w.ana = w.addUser(t, "ana@example.com", identity.Member)
@@ -102,7 +97,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) serve(t testing.TB, store identity.Store, ledger usage.Ledger) {
 	t.Helper()
 	api, err := New(Config{
-		Store: store, Ledger: ledger, Secret: secret, Now: w.clock.now,
+		Store: store, Ledger: ledger, Secret: secret,
 		Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 	})
 	if err != nil {
@@ -118,7 +113,10 @@ func (w *world) addUser(t testing.TB, email string, role identity.Role) identity
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := identity.User{ID: uuid.Must(uuid.NewV7()).String(), Email: email, PasswordHash: hash, Role: role, CreatedAt: w.clock.now()}
+	u := identity.User{
+		ID: uuid.Must(uuid.NewV7()).String(), Email: email, PasswordHash: hash, Role: role,
+		CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
+	}
 	if err := w.store.CreateUser(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +239,9 @@ func into[T any](t testing.TB, a answer, status int) (v T) {
 // message has some words in it.
 func refused(t testing.TB, a answer, status int, code, words string) {
 	t.Helper()
-	var got struct{ Error struct{ Code, Message string } }
+	var got struct {
+		Error struct{ Code, Message string }
+	}
 	if err := json.Unmarshal(a.body, &got); err != nil {
 		t.Fatalf("status %d, body %q: %v", a.status, a.body, err)
 	}

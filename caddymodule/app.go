@@ -70,7 +70,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.ledger = guest.(LedgerOpener)
-	return a.registerMetrics(ctx.GetMetricsRegistry())
+	return ctx.GetMetricsRegistry().Register(collector{a})
 }
 
 // Start opens the store, the ledger and the journal, or takes over those that

@@ -90,8 +90,8 @@ func openBackend(a *App) (_ *backend, err error) {
 	b.pipeline.attach(ledger)
 	b.closers = append(b.closers, func() { b.pipeline.detach(ledger) })
 
-	b.admin = admin.New(admin.Config{Store: b.authority, Ledger: ledger, Secret: secret, Logger: log})
-	return b, nil
+	b.admin, err = admin.New(admin.Config{Store: b.authority, Ledger: ledger, Secret: secret, Logger: log})
+	return b, err
 }
 
 // acquire takes a reference, unless the last one is gone.
@@ -147,6 +147,7 @@ func open[T io.Closer](b *backend, pool *caddy.UsagePool, key string, open func(
 type pipeline struct {
 	journal *usage.Journal
 	shipper *usage.Shipper
+	calls   [5]atomic.Int64 // by their outcome's place in usage.Outcomes
 
 	mu       sync.Mutex
 	attached []usage.Ledger
@@ -158,6 +159,13 @@ func openPipeline(dir string, log *slog.Logger) (*pipeline, error) {
 		return nil, err
 	}
 	return &pipeline{journal: j, shipper: usage.NewShipper(j, usage.ShipperOptions{Logger: log})}, nil
+}
+
+// record counts an event and appends it to the journal, which tells in the log
+// and in the metrics what it could not keep: no call fails for it.
+func (p *pipeline) record(e *usage.Event) {
+	p.calls[slices.Index(usage.Outcomes, e.Outcome)].Add(1)
+	_ = p.journal.Append(e)
 }
 
 func (p *pipeline) attach(l usage.Ledger) {
@@ -214,19 +222,15 @@ func firstUser(ctx context.Context, store identity.Store, log *slog.Logger) erro
 	return err
 }
 
-// minSecret is the least length of TALLYGATE_JWT_SECRET in bytes: that of the
-// hash of HS256 (RFC 7518, section 3.2).
-const minSecret = 32
-
 // signingSecret is what the admin API's tokens are signed with.
 func signingSecret(ctx context.Context, store identity.Store) ([]byte, error) {
 	if s := os.Getenv("TALLYGATE_JWT_SECRET"); s != "" {
-		if len(s) < minSecret {
-			return nil, fmt.Errorf("TALLYGATE_JWT_SECRET has %d bytes; it needs %d at least", len(s), minSecret)
+		if len(s) < admin.MinSecret {
+			return nil, fmt.Errorf("TALLYGATE_JWT_SECRET has %d bytes; it needs %d at least", len(s), admin.MinSecret)
 		}
 		return []byte(s), nil
 	}
-	fresh := make([]byte, minSecret)
+	fresh := make([]byte, admin.MinSecret)
 	if _, err := rand.Read(fresh); err != nil {
 		return nil, err
 	}

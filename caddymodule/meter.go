@@ -11,7 +11,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/google/uuid"
-	"go.uber.org/zap"
 
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/mcp"
@@ -128,7 +127,8 @@ func (m *meter) begin() {
 		m.gate.sessions.put(h.Get("Mcp-Session-Id"), *m.initialize)
 	}
 	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
-	stream := strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
+	media = strings.TrimSpace(media)
+	stream := strings.EqualFold(media, "text/event-stream")
 	if stream && m.principal != nil {
 		m.unwatch = m.backend.authority.Watch(m.principal, m.cancel)
 	}
@@ -139,7 +139,7 @@ func (m *meter) begin() {
 	switch {
 	case stream:
 		format = mcp.SSE
-	case !strings.EqualFold(strings.TrimSpace(media), "application/json"):
+	case !strings.EqualFold(media, "application/json"):
 		return
 	}
 	var one [1]*mcp.Extractor
@@ -222,19 +222,12 @@ func (m *meter) waiting(reply *mcp.Reply) *call {
 	return nil
 }
 
-// record appends a call's event to the journal. A call never fails for it.
 func (m *meter) record(c *call) {
 	c.recorded = true
 	m.open--
 	c.event.DurationUS = time.Since(c.arrived).Microseconds()
-	id, err := uuid.NewV7()
-	if err == nil {
-		c.event.ID = id
-		err = m.backend.pipeline.journal.Append(&c.event)
-	}
-	if err != nil && !errors.Is(err, usage.ErrJournalFull) { // of which the journal tells itself
-		m.gate.logger.Error("an event is lost", zap.String("tool_name", c.event.Tool), zap.Error(err))
-	}
+	c.event.ID = uuid.Must(uuid.NewV7()) // crypto/rand does not fail
+	m.backend.pipeline.record(&c.event)
 }
 
 // failed notes the error that the handler behind the gate returned; Caddy

@@ -38,12 +38,13 @@ func unauthorized(code int, message string) *refusal {
 // badRequest refuses what the strict reader refused.
 func badRequest(err error) *refusal {
 	ref := &refusal{status: http.StatusBadRequest, code: mcp.CodeInvalidRequest, message: err.Error()}
-	var e *mcp.Error
-	if errors.As(err, &e) {
-		ref.code, ref.id = e.Code, e.ID
-	}
-	if errors.Is(err, mcp.ErrMediaType) {
-		ref.status = http.StatusUnsupportedMediaType
+	var body *mcp.Error
+	var content *mcp.ContentError
+	switch {
+	case errors.As(err, &body):
+		ref.code, ref.id = body.Code, body.ID
+	case errors.As(err, &content):
+		ref.status = content.Status
 	}
 	return ref
 }

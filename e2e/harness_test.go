@@ -331,7 +331,11 @@ func (s *site) awaitCalls(tb testing.TB, jwt string, n int) []map[string]any {
 	tb.Helper()
 	var items []map[string]any
 	eventually(tb, fmt.Sprintf("%d calls in the history", n), func() bool {
-		v := do(tb, "GET", s.admin+"/api/mcp-usage/history?page=1&page_size=200", "", jwt).json(tb)
+		a := do(tb, "GET", s.admin+"/api/mcp-usage/history?page=1&page_size=200", "", jwt)
+		if a.status != http.StatusOK {
+			tb.Fatalf("history: %d %s", a.status, a.body)
+		}
+		v := a.json(tb)
 		items = items[:0]
 		for _, item := range v["items"].([]any) {
 			items = append(items, item.(map[string]any))

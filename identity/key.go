@@ -74,14 +74,19 @@ func WellFormed(key string) bool {
 	return wrong == 0
 }
 
-// DigestOf returns what a key is stored and found under.
+// DigestOf returns what a key is stored and found under. It allocates nothing
+// for a string of a key's length.
 func DigestOf(key string) Digest {
-	return sha256.Sum256([]byte(key))
+	return sha256.Sum256(append(make([]byte, 0, KeyLength), key...))
 }
 
 func checksum(s string) (digits [checksumDigits]byte) {
-	number := [1]uint32{crc32.ChecksumIEEE([]byte(s))}
-	encodeBase62(digits[:], number[:])
+	// Byte by byte, since crc32.ChecksumIEEE would have s copied to the heap.
+	crc, table := ^uint32(0), crc32.IEEETable
+	for i := range len(s) {
+		crc = crc>>8 ^ table[byte(crc)^s[i]]
+	}
+	encodeBase62(digits[:], []uint32{^crc})
 	return digits
 }
 

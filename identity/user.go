@@ -20,11 +20,10 @@ type Invalid string
 func (e Invalid) Error() string { return string(e) }
 
 const (
-	maxEmailBytes   = 254 // RFC 5321, 4.5.3.1.3, less the angle brackets
-	maxNameChars    = 100
-	errEmailLong    = Invalid("the email address is longer than 254 bytes")
-	errEmailInvalid = Invalid("the email address is not valid: enter it like name@example.com")
-	errNameEmpty    = Invalid("the key's name is empty")
+	maxEmailBytes = 254 // RFC 5321, 4.5.3.1.3, less the angle brackets
+	maxNameChars  = 100
+
+	errEmail = Invalid("the email address is not valid: enter it like name@example.com")
 )
 
 // NewUser makes a user with a fresh ID, ready for Store.CreateUser. The
@@ -56,18 +55,19 @@ func NewUser(ctx context.Context, email, password string, role Role) (User, erro
 // address (RFC 5322 addr-spec, no display name, quotes or comments) of
 // printable characters and at most 254 bytes. An error is an Invalid.
 func NormalizeEmail(s string) (string, error) {
-	email := strings.ToLower(strings.TrimSpace(s))
-	if len(email) > maxEmailBytes {
-		return "", errEmailLong
+	s = strings.TrimSpace(s)
+	if !printable(s) {
+		return "", errEmail
 	}
-	if !printable(email) {
-		return "", errEmailInvalid
+	email := strings.ToLower(s)
+	if len(email) > maxEmailBytes {
+		return "", Invalid(fmt.Sprintf("the email address is longer than %d bytes", maxEmailBytes))
 	}
 	// An address that net/mail writes differently had more to it than the
 	// address.
 	parsed, err := mail.ParseAddress(email)
 	if err != nil || parsed.Address != email {
-		return "", errEmailInvalid
+		return "", errEmail
 	}
 	return email, nil
 }
@@ -76,7 +76,7 @@ func keyName(s string) (string, error) {
 	name := strings.TrimSpace(s)
 	switch {
 	case name == "":
-		return "", errNameEmpty
+		return "", Invalid("the key's name is empty")
 	case utf8.RuneCountInString(name) > maxNameChars:
 		return "", Invalid(fmt.Sprintf("the key's name is longer than %d characters", maxNameChars))
 	case !printable(name):

@@ -197,3 +197,5 @@ func excerpt(b []byte) []byte {
 	}
 	return append(bytes.ToValidUTF8(b[:most:most], nil), "…"...)
 }
+
+var _ error = (*Error)(nil)

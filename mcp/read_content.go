@@ -53,3 +53,5 @@ func CheckContent(contentType, contentEncoding []string) error {
 	}
 	return nil
 }
+
+var _ error = (*ContentError)(nil)

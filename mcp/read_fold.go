@@ -17,7 +17,7 @@ func (r *reader) misspells(name []byte, of owner) (known string) {
 	} else {
 		known = paramNames[string(r.foldBuf)]
 		if known == "_meta" && string(name) == "meta" {
-			return "" // SDKs' own word for it; it is not read as _meta
+			return "" // the Python SDK's own name for it, which a client may let slip
 		}
 	}
 	if known == string(name) {

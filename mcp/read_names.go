@@ -3,6 +3,7 @@ package mcp
 import (
 	"bytes"
 	"hash/maphash"
+	"math/bits"
 )
 
 // nameSet is the names of one object so far, at the end of reader.names, where
@@ -18,10 +19,7 @@ type nameSet struct {
 	count int // how many names are in the table; 0 for a list
 }
 
-const (
-	smallSet   = 16 // names in a list
-	firstTable = 64 // slots, a power of two
-)
+const smallSet = 16 // most names in a list
 
 var seed = maphash.MakeSeed()
 
@@ -97,10 +95,10 @@ func (r *reader) toTable(s *nameSet) {
 		r.names[s.base+i] = slot(maphash.Bytes(seed, r.unescapedAt(int(at))), int(at), false)
 		s.count++
 	}
-	r.grow(s, firstTable)
+	r.grow(s, 1<<bits.Len(uint(2*s.count+3)))
 }
 
-// grow gives the set a table of so many slots.
+// grow gives the set a table of so many slots, a power of two.
 func (r *reader) grow(s *nameSet, slots int) {
 	r.spare = append(r.spare[:0], r.names[s.base:]...)
 	r.names = append(r.names[:s.base], make([]uint64, slots)...)

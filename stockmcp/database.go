@@ -7,13 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // What one query may cost. A caller may ask for fewer rows, never for more of
@@ -22,7 +17,7 @@ const (
 	maxRows     = 1000
 	maxBytes    = 1 << 20 // of all rows as JSON
 	maxValue    = 1 << 16 // of one text or blob, in bytes
-	maxSQL      = 1 << 14 // of the statement, in bytes
+	maxSQL      = 1 << 14 // of a caller's statement, in characters
 	maxDuration = 2 * time.Second
 	maxQueries  = 8 // at once; others wait within their own maxDuration
 )
@@ -61,33 +56,56 @@ func (d *database) close() error {
 	return errors.Join(d.readers.Close(), d.anchor.Close())
 }
 
-// rows is what a query returned.
-type rows struct {
-	columns   []string
-	records   []json.RawMessage // one JSON object a row, its names in the columns' order
-	truncated bool              // there was more than limit or maxBytes allowed
-	tables    []string          // the tables that were read, in the schema's order
+// page is what a query returned, as the tools give it.
+type page struct {
+	Columns   []string `json:"columns"`
+	Rows      []any    `json:"rows" jsonschema:"one object a row, with the columns in their order"`
+	RowCount  int      `json:"row_count"`
+	Truncated bool     `json:"truncated" jsonschema:"whether there were more rows than limit, or than fit into 1 MiB"`
+
+	tables []string // the tables that were read, in the schema's order
 }
 
-// query runs one statement, which may be the caller's own text: SQLite itself
-// is asked to compile nothing but the reading of our tables with harmless
-// functions (see policy), on a connection that is read-only, under the limits
-// above. Its errors are for the caller to read.
-func (d *database) query(ctx context.Context, limit int, statement string, args ...any) (*rows, error) {
+// read runs a query of our own and decodes its rows into T by their columns'
+// names.
+func read[T any](ctx context.Context, d *database, statement string, args ...any) ([]T, error) {
+	found, err := d.query(ctx, maxRows, statement, args...)
+	if err != nil {
+		return nil, err
+	}
+	decoded := make([]T, found.RowCount)
+	for i, row := range found.Rows {
+		if err := json.Unmarshal(row.(json.RawMessage), &decoded[i]); err != nil {
+			return nil, err
+		}
+	}
+	return decoded, nil
+}
+
+// query runs one SELECT, WITH or VALUES, which may be the caller's own text as
+// long as its parentheses close (see bare). SQLite itself is asked to compile
+// nothing but the reading of our tables with harmless functions (see policy),
+// on a connection that is read-only, under the limits above. Its errors are
+// for the caller to read.
+func (d *database) query(ctx context.Context, limit int, statement string, args ...any) (*page, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxDuration)
 	defer cancel()
-	result, err := d.run(ctx, limit, statement, args)
+	// The driver heeds a context only until the first row, so the rows wanted
+	// are all made before it.
+	statement = fmt.Sprintf("WITH result AS MATERIALIZED (SELECT * FROM (\n%s\n) LIMIT %d) SELECT * FROM result",
+		statement, limit+1)
+	found, err := d.run(ctx, limit, statement, args)
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return nil, fmt.Errorf("the query took longer than %v and was stopped: read fewer rows or join less", maxDuration)
 	case ctx.Err() != nil:
 		return nil, errors.New("the call was cancelled")
 	default:
-		return result, err
+		return found, err
 	}
 }
 
-func (d *database) run(ctx context.Context, limit int, statement string, args []any) (*rows, error) {
+func (d *database) run(ctx context.Context, limit int, statement string, args []any) (*page, error) {
 	conn, err := d.readers.Conn(ctx)
 	if err != nil {
 		return nil, err
@@ -111,12 +129,12 @@ func (d *database) run(ctx context.Context, limit int, statement string, args []
 }
 
 // collect reads up to limit rows and maxBytes, and whether there were more.
-func collect(found *sql.Rows, limit int) (*rows, error) {
+func collect(found *sql.Rows, limit int) (*page, error) {
 	names, err := found.Columns()
 	if err != nil {
 		return nil, err
 	}
-	result := &rows{columns: distinct(names), records: []json.RawMessage{}}
+	result := &page{Columns: names, Rows: []any{}}
 	values := make([]any, len(names))
 	into := make([]any, len(names))
 	for i := range values {
@@ -127,41 +145,28 @@ func collect(found *sql.Rows, limit int) (*rows, error) {
 		if err := found.Scan(into...); err != nil {
 			return nil, err
 		}
-		record, err := encode(result.columns, values)
+		row, err := encode(result.Columns, values)
 		if err != nil {
 			return nil, err
 		}
-		size += len(record)
-		if len(result.records) == limit || size > maxBytes {
-			result.truncated = true
+		size += len(row)
+		if result.RowCount == limit || size > maxBytes {
+			result.Truncated = true
 			return result, nil
 		}
-		result.records = append(result.records, record)
+		result.Rows = append(result.Rows, row)
+		result.RowCount++
 	}
 	return result, found.Err()
-}
-
-// distinct numbers columns of the same name apart, for a JSON object can hold
-// a name only once: id, id_2, id_3.
-func distinct(names []string) []string {
-	var out []string
-	for _, name := range names {
-		unique := name
-		for n := 2; slices.Contains(out, unique); n++ {
-			unique = fmt.Sprintf("%s_%d", name, n)
-		}
-		out = append(out, unique)
-	}
-	return out
 }
 
 // encode writes a row as a JSON object with its names in the columns' order.
 // Text that is not UTF-8 gets replacement characters, and blobs are base64.
 func encode(columns []string, values []any) (json.RawMessage, error) {
-	record := []byte{'{'}
+	row := []byte{'{'}
 	for i, value := range values {
 		if i > 0 {
-			record = append(record, ',')
+			row = append(row, ',')
 		}
 		if f, ok := value.(float64); ok && math.IsInf(f, 0) {
 			value = fmt.Sprint(f) // JSON has no infinity
@@ -174,89 +179,7 @@ func encode(columns []string, values []any) (json.RawMessage, error) {
 		if err != nil {
 			return nil, err
 		}
-		record = append(append(append(record, name...), ':'), encoded...)
+		row = append(append(append(row, name...), ':'), encoded...)
 	}
-	return append(record, '}'), nil
-}
-
-// policy is what SQLite asks while it compiles a statement. It allows reading
-// our own tables, and common table expressions; anything else, from INSERT to
-// ATTACH and PRAGMA, does not compile. It also notes which tables are read.
-type policy struct {
-	read   map[string]bool
-	denied string // the first thing that was not allowed
-}
-
-// install makes the policy the connection's own, in place of the one before,
-// and sets the limits that SQLite keeps by itself.
-func (p *policy) install(conn *sql.Conn) error {
-	p.read = make(map[string]bool)
-	for limit, value := range map[int]int{
-		sqlite3.SQLITE_LIMIT_LENGTH:              maxValue,
-		sqlite3.SQLITE_LIMIT_SQL_LENGTH:          maxSQL,
-		sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 256,
-		sqlite3.SQLITE_LIMIT_EXPR_DEPTH:          100,
-		sqlite3.SQLITE_LIMIT_ATTACHED:            0,
-	} {
-		if _, err := sqlite.Limit(conn, limit, value); err != nil {
-			return err
-		}
-	}
-	return conn.Raw(func(driverConn any) error {
-		return driverConn.(sqlite.AuthorizerRegisterer).RegisterAuthorizer(p.authorize)
-	})
-}
-
-func (p *policy) authorize(action sqlite.AuthorizerActionCode, arg1, arg2, _, _ string) sqlite.AuthorizerReturnCode {
-	var refused string
-	switch action {
-	case sqlite.AuthSelect, sqlite.AuthRecursive:
-	case sqlite.AuthRead:
-		// Without a column it is a whole table that is named, perhaps a common
-		// table expression, and nothing of what it holds is read but its count.
-		if name := strings.ToLower(arg1); tableNamed(name) != nil {
-			p.read[name] = true
-		} else if arg2 != "" {
-			refused = fmt.Sprintf("the table %q; there are %s", arg1, strings.Join(tableNames(), ", "))
-		}
-	case sqlite.AuthFunction:
-		if !slices.Contains(functions, strings.ToLower(arg2)) {
-			refused = fmt.Sprintf("the function %s; there are %s", arg2, strings.Join(functions, ", "))
-		}
-	default:
-		refused = "this kind of statement; only SELECT, WITH and EXPLAIN are"
-	}
-	if refused == "" {
-		return sqlite.AuthorizerOK
-	}
-	if p.denied == "" {
-		p.denied = refused
-	}
-	return sqlite.AuthorizerDeny
-}
-
-// functions are those that cost no more than their arguments are long; so a
-// query can always be stopped between two rows.
-var functions = strings.Fields(`abs avg ceil ceiling coalesce count cume_dist date datetime dense_rank
-	exp first_value floor glob group_concat ifnull iif julianday lag last_value lead length like ln log
-	log10 lower ltrim max min mod nth_value ntile nullif percent_rank pow power rank round row_number
-	rtrim sign sqrt strftime string_agg substr substring sum time total trim trunc typeof unixepoch upper`)
-
-// explain says what the policy refused, where that is why SQLite did.
-func (p *policy) explain(err error) error {
-	var refusal *sqlite.Error
-	if errors.As(err, &refusal) && p.denied != "" {
-		return errors.New("not allowed: " + p.denied)
-	}
-	return err
-}
-
-func (p *policy) tablesRead() []string {
-	names := []string{}
-	for _, name := range tableNames() {
-		if p.read[name] {
-			names = append(names, name)
-		}
-	}
-	return names
+	return append(row, '}'), nil
 }

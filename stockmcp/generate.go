@@ -14,10 +14,10 @@ import (
 // a change to one leaves the others as they were.
 const (
 	seed          = 20260630
-	companyCount  = 1240
-	memberEvery   = 11  // one company in so many is an index member
+	companyCount  = 2040
+	memberEvery   = 17  // one company in so many is an index member
 	dailyDays     = 180 // open days that stock_daily covers, up to lastDay
-	reportedTerms = 8   // quarters that stock_financials covers, up to lastDay
+	reportedTerms = 6   // quarters that stock_financials covers, up to lastDay
 )
 
 var (
@@ -151,10 +151,10 @@ var industries = []struct{ name, noun string }{
 	{"Automobiles", "Motors"},
 	{"Batteries", "Energy Storage"},
 	{"Renewable Power", "Renewables"},
-	{"Utilities", "Water & Power"},
+	{"Utilities", "Water and Power"},
 	{"Steel", "Steelworks"},
 	{"Chemicals", "Chemicals"},
-	{"Food & Beverage", "Foods"},
+	{"Food and Beverage", "Foods"},
 	{"Retail", "Stores"},
 	{"Logistics", "Logistics"},
 	{"Real Estate", "Estates"},
@@ -162,8 +162,13 @@ var industries = []struct{ name, noun string }{
 
 // Every pair of a beginning and an ending names at most one company.
 var (
-	nameBeginnings = strings.Fields("Alder Amber Ash Birch Bram Brook Cedar Clover Copper Coral Crest Dun Elder Ember Fal Fern Glen Gran Hazel Heron Holt Iron Juni Kestrel Lark Linden Marl Mistle Nether Oaken Otter Pel Quarry Raven Rowan Sable Silver Tarn Thistle Umber Vale Willow")
-	nameEndings    = strings.Fields("mont field ford gate haven hurst keep land ley mark mere moor ness point ridge shore side stead stone strand thorpe vale ward water well wick wold wood worth yard")
+	nameBeginnings = strings.Fields(`Alder Amber Ash Birch Bram Brook Cedar Clover Copper Coral Crest Dun Elder Ember Fal Fern Glen
+		Gran Hazel Heron Holt Iron Juni Kestrel Lark Linden Marl Mistle Nether Oaken Otter Pel Quarry
+		Raven Rowan Sable Silver Tarn Thistle Umber Vale Willow Aspen Bracken Briar Cinder Cobble Crane
+		Drift Dusk Falcon Flint Frost Gale Gorse Hawk Heath Hollow Ivory Jasper Larch Maple Meadow Moss
+		North Opal Pine Plover Reed Ridge Sedge Slate Sorrel Stark Swift Thorn Wren Yarrow`)
+	nameEndings = strings.Fields(`mont field ford gate haven hurst keep land ley mark mere moor ness point ridge shore side stead
+		stone strand thorpe vale ward water well wick wold wood worth yard`)
 )
 
 func (g *generator) stockBasic() {

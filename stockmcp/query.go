@@ -25,7 +25,7 @@ type tableSummary struct {
 func (d *database) listTables(ctx context.Context, _ mcp.CallToolRequest, _ struct{}) (*tableList, error) {
 	list := &tableList{}
 	for _, t := range tables {
-		n, err := d.count(ctx, t.name)
+		n, err := d.count(ctx, t)
 		if err != nil {
 			return nil, err
 		}
@@ -54,23 +54,15 @@ type columnDescription struct {
 
 func (d *database) describeTable(ctx context.Context, _ mcp.CallToolRequest, args tableArgs) (*tableDescription, error) {
 	t := tableNamed(args.Table)
-	n, err := d.count(ctx, t.name)
+	n, err := d.count(ctx, *t)
 	if err != nil {
 		return nil, err
 	}
 	described := &tableDescription{Table: t.name, Description: t.description, PrimaryKey: t.key, Rows: n}
 	for _, c := range t.columns {
-		described.Columns = append(described.Columns, columnDescription(c))
+		described.Columns = append(described.Columns, columnDescription{c.name, c.kind, c.description})
 	}
 	return described, nil
-}
-
-// page is the rows of an answer; each is an object of the columns, in order.
-type page struct {
-	Columns   []string `json:"columns"`
-	Rows      []any    `json:"rows"`
-	RowCount  int      `json:"row_count"`
-	Truncated bool     `json:"truncated" jsonschema:"whether there were more rows than limit, or than fit into 1 MiB"`
 }
 
 // tablePage is a page of one table.
@@ -156,7 +148,7 @@ func (d *database) queryTable(ctx context.Context, _ mcp.CallToolRequest, args q
 	}
 	limit := cmp.Or(args.Limit, defaultLimit)
 	statement += " ORDER BY " + strings.Join(order, ", ") + " LIMIT ? OFFSET ?"
-	p, err := d.page(ctx, limit, statement, append(values, limit+1, args.Offset)...)
+	p, err := d.query(ctx, limit, statement, append(values, limit+1, args.Offset)...)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +212,7 @@ func (d *database) getDaily(ctx context.Context, _ mcp.CallToolRequest, args dai
 	if from > to {
 		return nil, fmt.Errorf("from (%s) is after to (%s)", from, to)
 	}
-	p, err := d.page(ctx, cmp.Or(args.Limit, defaultLimit),
+	p, err := d.query(ctx, cmp.Or(args.Limit, defaultLimit),
 		"SELECT * FROM stock_daily WHERE ts_code = ? AND trade_date BETWEEN ? AND ? ORDER BY trade_date",
 		args.Code, from, to)
 	if err != nil {
@@ -232,16 +224,16 @@ func (d *database) getDaily(ctx context.Context, _ mcp.CallToolRequest, args dai
 // covers tells whether there are daily prices of a company.
 func (d *database) covers(ctx context.Context, code string) error {
 	found, err := d.query(ctx, 1, "SELECT 1 FROM stock_daily WHERE ts_code = ?", code)
-	if err == nil && len(found.records) == 0 {
+	if err == nil && found.RowCount == 0 {
 		err = fmt.Errorf("no daily prices of %s: stock_daily covers the companies with index_member = 1 in stock_basic", code)
 	}
 	return err
 }
 
-func (d *database) page(ctx context.Context, limit int, statement string, args ...any) (*page, error) {
-	found, err := d.query(ctx, limit, statement, args...)
+func (d *database) count(ctx context.Context, t table) (int, error) {
+	found, err := read[struct{ N int }](ctx, d, "SELECT count(*) AS n FROM "+t.name)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	return found.page(), nil
+	return found[0].N, nil
 }

@@ -12,12 +12,6 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 )
 
-// What the server calls itself in serverInfo.
-const (
-	Name    = "stock-data"
-	Version = "1.0.0"
-)
-
 const instructions = `Read-only stock data for trying things out. Everything in it is synthetic: the companies, exchanges, prices, reports and holidays are made up, and nothing in it is investment advice. Prices and reports end at 2026-06-30.
 Start with list_tables and describe_table. Read rows with query_table, one company's prices with get_daily, and joins or totals with run_sql (SQLite's SQL). backtest runs for a while and reports its progress.`
 
@@ -39,7 +33,7 @@ func New() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := server.NewMCPServer(Name, Version,
+	m := server.NewMCPServer("stock-data", "1.0.0",
 		server.WithTitle("Stock data (synthetic)"),
 		server.WithInstructions(instructions),
 		server.WithToolCapabilities(false),

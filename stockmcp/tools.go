@@ -44,7 +44,7 @@ func addTools(m *server.MCPServer, d *database) {
 		mcp.WithString("to", mcp.Description("Last day, YYYY-MM-DD")),
 		limitArgument,
 	)
-	add(m, "run_sql", "Run one read-only SQL statement (SQLite: SELECT, WITH or EXPLAIN) over all tables.",
+	add(m, "run_sql", "Run one read-only SQL statement (SQLite: SELECT, WITH or VALUES) over all tables.",
 		d.runSQL,
 		mcp.WithString("sql", mcp.Required(), mcp.MinLength(1), mcp.MaxLength(maxSQL),
 			mcp.Description("The statement, such as SELECT industry, count(*) AS companies FROM stock_basic GROUP BY industry")),
@@ -72,9 +72,9 @@ func add[A, R any](m *server.MCPServer, name, description string,
 		mcp.WithOutputSchema[R](),
 	}, arguments...)
 	m.AddTool(mcp.NewTool(name, options...), func(ctx context.Context, request mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		var args A
-		if err := request.BindArguments(&args); err != nil {
-			return mcp.NewToolResultError("arguments of the wrong type: " + err.Error()), nil
+		args, err := bind[A](request)
+		if err != nil {
+			return nil, err
 		}
 		result, err := handle(ctx, request, args)
 		if err != nil {
@@ -86,4 +86,14 @@ func add[A, R any](m *server.MCPServer, name, description string,
 		}
 		return mcp.NewToolResultStructured(json.RawMessage(text), string(text)), nil
 	})
+}
+
+// bind decodes arguments that the schema has let through. It takes them as
+// mcp-go has decoded them, since there 10.0 has become the integer it is.
+func bind[A any](request mcp.CallToolRequest) (args A, err error) {
+	decoded, err := json.Marshal(request.Params.Arguments)
+	if err != nil {
+		return args, err
+	}
+	return args, json.Unmarshal(decoded, &args)
 }

@@ -80,9 +80,10 @@ type scanner struct {
 	lines  int64 // newlines up to there
 }
 
-// newScanner reads from r, which begins at an offset in the segment.
-func newScanner(r io.Reader, offset int64) *scanner {
-	return &scanner{r: bufio.NewReaderSize(r, 64<<10), offset: offset}
+// newScanner reads what lies between two offsets of a segment.
+func newScanner(segment io.ReaderAt, start, end int64) *scanner {
+	r := io.NewSectionReader(segment, start, end-start)
+	return &scanner{r: bufio.NewReaderSize(r, int(min(end-start, 64<<10))), offset: start}
 }
 
 // next returns the payload of the next intact record, valid until the next

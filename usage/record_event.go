@@ -1,9 +1,12 @@
 package usage
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/google/uuid"
 )
 
 // appendEvent appends e as the JSON that Event.UnmarshalJSON reads. It means
@@ -12,7 +15,7 @@ import (
 // cannot express.
 func appendEvent(b []byte, e *Event) ([]byte, error) {
 	b = append(b, `{"event_id":"`...)
-	b, _ = e.ID.AppendText(b) // never fails
+	b = appendUUID(b, e.ID)
 	b = append(b, `","ts":"`...)
 	b, err := e.Time.AppendText(b)
 	if err != nil {
@@ -59,6 +62,14 @@ func appendEvent(b []byte, e *Event) ([]byte, error) {
 	b = append(b, `,"remote_ip":`...)
 	b = appendString(b, e.RemoteIP)
 	return append(b, '}'), nil
+}
+
+func appendUUID(b []byte, id uuid.UUID) []byte {
+	b = hex.AppendEncode(b, id[:4])
+	for _, group := range [][]byte{id[4:6], id[6:8], id[8:10], id[10:]} {
+		b = hex.AppendEncode(append(b, '-'), group)
+	}
+	return b
 }
 
 // appendString appends s as a JSON string. A byte that is not UTF-8 becomes

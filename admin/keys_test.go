@@ -1,0 +1,109 @@
+package admin
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tallygate/tallygate/identity"
+)
+
+func TestCreateKeyRefuses(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct{ body, words string }{
+		{``, "the body is empty"},
+		{`{`, "ends too early"},
+		{`[]`, "must be a JSON object"},
+		{`{}`, "key_name is missing"},
+		{`{"expires_days":90}`, "key_name is missing"},
+		{`{"key_name":""}`, "key_name is empty"},
+		{`{"key_name":"  "}`, "key_name: the key's name is empty"},
+		{`{"key_name":null}`, "key_name must be a string"},
+		{`{"key_name":7}`, "key_name must be a string"},
+		{`{"key_name":"` + strings.Repeat("n", 101) + `"}`, "key_name: the key's name is longer than 100 characters"},
+		{`{"key_name":"a\u0000b"}`, "key_name: the key's name has characters"},
+		{`{"key_name":"a\u202eb"}`, "key_name: the key's name has characters"},
+		{`{"key_name":"a","expires_days":0}`, "expires_days must be a whole number from 1 to 3650"},
+		{`{"key_name":"a","expires_days":-1}`, "expires_days must be a whole number"},
+		{`{"key_name":"a","expires_days":0.5}`, "expires_days must be a whole number"},
+		{`{"key_name":"a","expires_days":3651}`, "expires_days must be a whole number"},
+		{`{"key_name":"a","expires_days":1000000}`, "expires_days must be a whole number"},
+		{`{"key_name":"a","expires_days":"90"}`, "expires_days must be a whole number"},
+		{`{"key_name":"a","days":90}`, `unknown field "days"`},
+		{`{"key_name":"a","user_id":"` + w.ben.ID + `"}`, `unknown field "user_id"`},
+		{`{"key_name":"a","key_name":"b"}`, "key_name is given twice"},
+		{`{"key_name":"a"}{"key_name":"b"}`, "more after its JSON object"},
+	} {
+		refused(t, w.as(t, w.ana, "POST", "/api/mcp-keys/create", c.body), 400, "invalid_request", c.words)
+	}
+}
+
+func TestCreateKeyAccepts(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		body, name string
+		days       int
+	}{
+		{`{"key_name":"plain"}`, "plain", 0},
+		{`{"key_name":"null","expires_days":null}`, "null", 0},
+		{`{"key_name":"one day","expires_days":1}`, "one day", 1},
+		{`{"expires_days":3650,"key_name":" ten years "}`, "ten years", 3650},
+		{`{"key_name":"\u76e4 <b>&\""}`, `盤 <b>&"`, 0},
+	} {
+		before := time.Now()
+		k := into[createdKey](t, w.as(t, w.ana, "POST", "/api/mcp-keys/create", c.body), 201)
+		if k.Name != c.name {
+			t.Errorf("%s names the key %q", c.body, k.Name)
+		}
+		if (k.ExpiresAt == nil) != (c.days == 0) {
+			t.Errorf("%s: expires_at is %v", c.body, k.ExpiresAt)
+		}
+		if k.ExpiresAt != nil && k.ExpiresAt.Sub(before).Round(time.Hour) != time.Duration(c.days)*24*time.Hour {
+			t.Errorf("%s: expires_at is %v", c.body, k.ExpiresAt)
+		}
+	}
+	if n := len(into[keyList](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items); n != 5 {
+		t.Errorf("list has %d keys", n)
+	}
+}
+
+func TestExpiredKeyIsListed(t *testing.T) {
+	w := newWorld(t)
+	_, digest, prefix := identity.NewKey()
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	err := w.store.CreateKey(t.Context(), identity.Key{
+		ID: uuid.Must(uuid.NewV7()).String(), UserID: w.ana.ID, Name: "old", Prefix: prefix, Digest: digest,
+		CreatedAt: now.AddDate(0, 0, -2), ExpiresAt: now.AddDate(0, 0, -1),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := into[keyList](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200)
+	if len(got.Items) != 1 || got.Items[0].Status != identity.Expired {
+		t.Errorf("list is %+v", got)
+	}
+}
+
+func TestRevokeKeyRefuses(t *testing.T) {
+	w := newWorld(t)
+	k := into[createdKey](t, w.as(t, w.ana, "POST", "/api/mcp-keys/create", `{"key_name":"a"}`), 201)
+	for _, c := range []struct{ body, words string }{
+		{``, "the body is empty"},
+		{`{}`, "key_id is missing"},
+		{`{"key_id":""}`, "key_id is empty"},
+		{`{"key_id":null}`, "key_id must be a string"},
+		{`{"key_id":["` + k.ID + `"]}`, "key_id must be a string, not an array"},
+		{`{"key_id":"` + k.ID + `","reason":"lost"}`, `unknown field "reason"`},
+	} {
+		refused(t, w.as(t, w.ana, "POST", "/api/mcp-keys/revoke", c.body), 400, "invalid_request", c.words)
+	}
+	for _, id := range []string{
+		"nonsense", k.Prefix, "{" + k.ID + "}", "urn:uuid:" + k.ID, strings.ReplaceAll(k.ID, "-", ""), k.ID + " ",
+		uuid.Must(uuid.NewV7()).String(), uuid.Nil.String(), w.ana.ID, "%", "' OR ''='",
+	} {
+		refused(t, w.as(t, w.ana, "POST", "/api/mcp-keys/revoke", `{"key_id":"`+id+`"}`), 404, "not_found", "no key with the key_id")
+		refused(t, w.as(t, w.root, "POST", "/api/mcp-keys/revoke", `{"key_id":"`+id+`"}`), 404, "not_found", "no key with the key_id")
+	}
+}

@@ -1,0 +1,74 @@
+package caddymodule
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tallygate/tallygate/usage"
+)
+
+// metric is one series of Caddy's /metrics, read when it is scraped.
+type metric struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func(usage.JournalStats, usage.ShipperStats) int64
+}
+
+func newMetric(kind prometheus.ValueType, name, help string, read func(usage.JournalStats, usage.ShipperStats) int64) metric {
+	return metric{prometheus.NewDesc("tallygate_"+name, help, nil, nil), kind, read}
+}
+
+// metrics tell how the journal and the shipper do. What the processes before
+// this one did is not in their counters.
+var metrics = []metric{
+	newMetric(prometheus.CounterValue, "events_recorded_total", "Events appended to the journal.",
+		func(j usage.JournalStats, _ usage.ShipperStats) int64 { return j.Appended }),
+	newMetric(prometheus.CounterValue, "events_lost_full_total", "Events lost because the journal was full.",
+		func(j usage.JournalStats, _ usage.ShipperStats) int64 { return j.DroppedFull }),
+	newMetric(prometheus.CounterValue, "events_lost_failed_total", "Events lost because the journal could not be written.",
+		func(j usage.JournalStats, _ usage.ShipperStats) int64 { return j.DroppedFailed }),
+	newMetric(prometheus.GaugeValue, "journal_pending_events", "Events in the journal that the ledger does not have yet.",
+		func(j usage.JournalStats, _ usage.ShipperStats) int64 { return j.PendingEvents }),
+	newMetric(prometheus.GaugeValue, "journal_bytes", "Size of the journal's segments in bytes.",
+		func(j usage.JournalStats, _ usage.ShipperStats) int64 { return j.Bytes }),
+	newMetric(prometheus.CounterValue, "journal_corrupt_bytes_total", "Damaged bytes of the journal that were skipped.",
+		func(j usage.JournalStats, _ usage.ShipperStats) int64 { return j.CorruptBytes }),
+	newMetric(prometheus.CounterValue, "events_shipped_total", "Events that the ledger has taken.",
+		func(_ usage.JournalStats, s usage.ShipperStats) int64 { return s.Events }),
+	newMetric(prometheus.CounterValue, "events_rejected_total", "Events that the ledger rejects and that were set aside.",
+		func(_ usage.JournalStats, s usage.ShipperStats) int64 { return s.Rejected }),
+	newMetric(prometheus.CounterValue, "ledger_failures_total", "Batches that the ledger did not take at an attempt.",
+		func(_ usage.JournalStats, s usage.ShipperStats) int64 { return s.Failures }),
+}
+
+var callsDesc = prometheus.NewDesc("tallygate_calls_total", "Calls by outcome.", []string{"outcome"}, nil)
+
+// collector reads the metrics of an app. Every config has a registry of its
+// own; the figures are the journal's and outlive it.
+type collector struct{ app *App }
+
+// Describe is prometheus.Collector's.
+func (collector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- callsDesc
+	for _, m := range metrics {
+		ch <- m.desc
+	}
+}
+
+// Collect is prometheus.Collector's.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	b := c.app.acquire()
+	if b == nil {
+		return
+	}
+	defer b.release()
+	for i, outcome := range usage.Outcomes {
+		ch <- prometheus.MustNewConstMetric(callsDesc, prometheus.CounterValue, float64(b.pipeline.calls[i].Load()), string(outcome))
+	}
+	journal, shipper := b.pipeline.journal.Stats(), b.pipeline.shipper.Stats()
+	for _, m := range metrics {
+		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, float64(m.read(journal, shipper)))
+	}
+}
+
+// Interface guards
+var _ prometheus.Collector = collector{}

@@ -1,0 +1,612 @@
+package identity_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/tallygate/tallygate/identity"
+)
+
+// fakeStore counts its look-ups, and fails or waits as it is told.
+type fakeStore struct {
+	identity.Store // nil: an Authority calls no more than the methods below
+
+	mu      sync.Mutex
+	keys    map[identity.Digest]identity.Key
+	user    identity.User // of every key
+	fault   error         // of everything
+	changes error         // of a change that was made all the same
+	lookUps int
+	closed  int
+	// before and after a look-up has read, when set
+	before, after func(context.Context)
+}
+
+var errDown = errors.New("the store is down")
+
+func (s *fakeStore) set(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+func (s *fakeStore) lookedUp() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lookUps
+}
+
+func (s *fakeStore) KeyByDigest(ctx context.Context, d identity.Digest) (identity.Key, identity.User, error) {
+	s.mu.Lock()
+	s.lookUps++
+	before, after := s.before, s.after
+	s.mu.Unlock()
+	if before != nil {
+		before(ctx)
+	}
+	if after != nil {
+		defer after(ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, ok := s.keys[d]
+	switch {
+	case s.fault != nil:
+		return identity.Key{}, identity.User{}, s.fault
+	case ctx.Err() != nil:
+		return identity.Key{}, identity.User{}, ctx.Err()
+	case !ok:
+		return identity.Key{}, identity.User{}, identity.ErrNotFound
+	}
+	return k, s.user, nil
+}
+
+func (s *fakeStore) CreateKey(_ context.Context, k identity.Key) error {
+	s.set(func() { s.keys[k.Digest] = k })
+	return s.changes
+}
+
+func (s *fakeStore) RevokeKey(_ context.Context, userID, keyID string, at time.Time) (identity.Key, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for d, k := range s.keys {
+		if k.ID == keyID && (userID == "" || userID == k.UserID) {
+			k.RevokedAt = at
+			s.keys[d] = k
+			return k, s.changes
+		}
+	}
+	return identity.Key{}, identity.ErrNotFound
+}
+
+func (s *fakeStore) SetDisabled(_ context.Context, userID string, disabled bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if userID != s.user.ID {
+		return identity.ErrNotFound
+	}
+	s.user.Disabled = disabled
+	return s.changes
+}
+
+func (s *fakeStore) Close() error {
+	s.set(func() { s.closed++ })
+	return nil
+}
+
+// world is an Authority over a fake store, with one key in it.
+type world struct {
+	*identity.Authority
+	t      *testing.T
+	store  *fakeStore
+	key    string
+	record identity.Key
+}
+
+// bubble runs a test in a world of its own, where time passes only when
+// everything waits. The test's contexts belong to it: use its own t.
+func bubble(t *testing.T, test func(*testing.T, *world)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		test(t, w)
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func newWorld(t *testing.T) *world {
+	store := &fakeStore{
+		keys: map[identity.Digest]identity.Key{},
+		user: identity.User{ID: "user", Email: "ann@example.com", Role: identity.Member},
+	}
+	w := &world{Authority: identity.NewAuthority(store), t: t, store: store}
+	w.record, w.key = w.issue(time.Time{})
+	return w
+}
+
+func (w *world) issue(expiresAt time.Time) (identity.Key, string) {
+	w.t.Helper()
+	record, key, err := identity.IssueKey("user", "my key", expiresAt)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.store.set(func() { w.store.keys[record.Digest] = record })
+	return record, key
+}
+
+func (w *world) revokeElsewhere() {
+	_, err := w.store.RevokeKey(w.t.Context(), "", w.record.ID, time.Now())
+	if err != nil {
+		w.t.Error(err)
+	}
+}
+
+func (w *world) want(key string, want bool) *identity.Principal {
+	w.t.Helper()
+	p, ok, err := w.Authenticate(w.t.Context(), key)
+	if err != nil || ok != want || (p != nil) != want {
+		w.t.Errorf("Authenticate = %+v, %t, %v, want %t", p, ok, err, want)
+	}
+	return p
+}
+
+func (w *world) wantFault(key string) {
+	w.t.Helper()
+	p, ok, err := w.Authenticate(w.t.Context(), key)
+	if !errors.Is(err, errDown) || ok || p != nil {
+		w.t.Errorf("Authenticate = %+v, %t, %v, want a fault", p, ok, err)
+	}
+}
+
+func (w *world) wantLookUps(want int) {
+	w.t.Helper()
+	if got := w.store.lookedUp(); got != want {
+		w.t.Errorf("%d look-ups, want %d", got, want)
+	}
+}
+
+func TestAuthenticate(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		expiresAt := time.Now().Add(time.Hour).UTC()
+		record, key := w.issue(expiresAt)
+		want := &identity.Principal{
+			UserID: "user", UserEmail: "ann@example.com", KeyID: record.ID, KeyName: "my key", ExpiresAt: expiresAt,
+		}
+		for range 3 {
+			if diff := cmp.Diff(want, w.want(key, true), cmpopts.IgnoreUnexported(identity.Principal{})); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		}
+		w.wantLookUps(1)
+		w.want(w.key, true)
+		w.wantLookUps(2)
+
+		for _, malformed := range []string{"", "sk-", w.key[1:], w.key + "0", w.key[:20] + "!" + w.key[21:]} {
+			w.want(malformed, false)
+		}
+		w.wantLookUps(2)
+		unknown, _, _ := identity.NewKey()
+		w.want(unknown, false)
+		w.wantLookUps(3)
+	})
+}
+
+// TestTrust: what was read is trusted for MaxAge and not an instant longer.
+func TestTrust(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.want(w.key, true)
+		w.revokeElsewhere()
+		time.Sleep(identity.MaxAge - 1)
+		w.want(w.key, true)
+		w.wantLookUps(1)
+		time.Sleep(1)
+		w.want(w.key, false)
+		w.want(w.key, false)
+		w.wantLookUps(2)
+	})
+}
+
+// TestTrustBeginsWithTheLookUp: a slow answer is as old as its question.
+func TestTrustBeginsWithTheLookUp(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.store.after = func(context.Context) { time.Sleep(identity.MaxAge * 3 / 4) }
+		w.want(w.key, true)
+		w.revokeElsewhere()
+		time.Sleep(identity.MaxAge / 4)
+		w.want(w.key, false)
+	})
+}
+
+func TestExpiry(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		_, key := w.issue(time.Now().Add(identity.MaxAge / 2))
+		w.want(key, true)
+		time.Sleep(identity.MaxAge/2 - 1)
+		w.want(key, true)
+		time.Sleep(1)
+		w.want(key, false)
+		w.wantLookUps(1)
+
+		// A key that expires while it is looked up has expired.
+		_, key = w.issue(time.Now().Add(time.Second))
+		w.store.set(func() { w.store.after = func(context.Context) { time.Sleep(time.Second) } })
+		w.want(key, false)
+	})
+}
+
+func TestRevokedHere(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		_, otherKey := w.issue(time.Time{})
+		w.want(w.key, true)
+		w.want(otherKey, true)
+		_, err := w.RevokeKey(t.Context(), "someone else", w.record.ID, time.Now())
+		if !errors.Is(err, identity.ErrNotFound) {
+			t.Errorf("revoked by someone else: %v", err)
+		}
+		w.want(w.key, true)
+		w.wantLookUps(2)
+
+		got, err := w.RevokeKey(t.Context(), "user", w.record.ID, time.Now())
+		if err != nil || got.ID != w.record.ID {
+			t.Errorf("RevokeKey = %+v, %v", got, err)
+		}
+		w.want(w.key, false)
+		w.wantLookUps(3)
+		w.want(otherKey, true) // and is still known
+		w.wantLookUps(3)
+	})
+}
+
+func TestDisabledHere(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		_, otherKey := w.issue(time.Time{})
+		for _, disabled := range []bool{false, true, false, true} {
+			if err := w.SetDisabled(t.Context(), "user", disabled); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				w.want(w.key, !disabled)
+				w.want(otherKey, !disabled)
+			}
+		}
+		w.wantLookUps(8)
+		if err := w.SetDisabled(t.Context(), "someone else", false); !errors.Is(err, identity.ErrNotFound) {
+			t.Errorf("SetDisabled of someone else: %v", err)
+		}
+		w.want(w.key, false)
+		w.wantLookUps(8)
+	})
+}
+
+func TestCreatedHere(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		record, key, err := identity.IssueKey("user", "another", time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.want(key, false)
+		if err := w.CreateKey(t.Context(), record); err != nil {
+			t.Fatal(err)
+		}
+		w.want(key, true)
+	})
+}
+
+// TestChangeThatFailed: a store that reports a fault may have made the change.
+func TestChangeThatFailed(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.store.changes = errDown
+		w.want(w.key, true)
+		if err := w.SetDisabled(t.Context(), "user", true); !errors.Is(err, errDown) {
+			t.Errorf("SetDisabled: %v", err)
+		}
+		w.want(w.key, false)
+		if err := w.SetDisabled(t.Context(), "user", false); !errors.Is(err, errDown) {
+			t.Errorf("SetDisabled: %v", err)
+		}
+		w.want(w.key, true)
+		if _, err := w.RevokeKey(t.Context(), "user", w.record.ID, time.Now()); !errors.Is(err, errDown) {
+			t.Errorf("RevokeKey: %v", err)
+		}
+		w.want(w.key, false)
+	})
+}
+
+// TestOldAnswer: a look-up that has read before a change, and answers after
+// it, decides no call that begins after the change.
+func TestOldAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*world) error
+		old    bool // whether the key was live before
+	}{
+		"revoke": {func(w *world) error {
+			_, err := w.RevokeKey(w.t.Context(), "", w.record.ID, time.Now())
+			return err
+		}, true},
+		"disable": {func(w *world) error { return w.SetDisabled(w.t.Context(), "user", true) }, true},
+		"create":  {func(w *world) error { return w.CreateKey(w.t.Context(), w.record) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				if !test.old {
+					w.store.set(func() { delete(w.store.keys, w.record.Digest) })
+				}
+				release := make(chan struct{})
+				w.store.set(func() { w.store.after = func(context.Context) { <-release } })
+				answered := make(chan struct{})
+				go func() {
+					w.want(w.key, test.old) // began before the change
+					close(answered)
+				}()
+				synctest.Wait()
+				w.store.set(func() { w.store.after = nil })
+
+				if err := test.change(w); err != nil {
+					t.Fatal(err)
+				}
+				w.want(w.key, !test.old)
+				close(release)
+				<-answered
+				w.want(w.key, !test.old)
+			})
+		})
+	}
+}
+
+func TestOneLookUpForMany(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		release := make(chan struct{})
+		w.store.before = func(context.Context) { <-release }
+		var callers sync.WaitGroup
+		for range 100 {
+			callers.Go(func() { w.want(w.key, true) })
+		}
+		synctest.Wait()
+		close(release)
+		callers.Wait()
+		w.wantLookUps(1)
+	})
+}
+
+// TestCallerLeaves: the others get their answer when the caller that began the
+// look-up gives up, and a caller that gives up does so at once.
+func TestCallerLeaves(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		release := make(chan struct{})
+		w.store.before = func(context.Context) { <-release }
+		ctx, cancel := context.WithCancel(t.Context())
+		left := make(chan error, 1)
+		go func() {
+			_, _, err := w.Authenticate(ctx, w.key)
+			left <- err
+		}()
+		synctest.Wait()
+		var other sync.WaitGroup
+		other.Go(func() { w.want(w.key, true) })
+		synctest.Wait()
+		cancel()
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			t.Errorf("the caller that left: %v", err)
+		}
+		close(release)
+		other.Wait()
+		w.wantLookUps(1)
+	})
+}
+
+// TestJoinedTooLate: a caller does not take the answer of a look-up that began
+// more than MaxAge before it.
+func TestJoinedTooLate(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		release := make(chan struct{})
+		w.store.after = func(context.Context) { <-release }
+		var callers sync.WaitGroup
+		callers.Go(func() { w.want(w.key, true) })
+		synctest.Wait()
+		w.store.set(func() { w.store.after = nil })
+		w.revokeElsewhere()
+		time.Sleep(identity.MaxAge)
+		callers.Go(func() { w.want(w.key, false) })
+		synctest.Wait()
+		close(release)
+		callers.Wait()
+		w.wantLookUps(2)
+	})
+}
+
+func TestFaults(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.want(w.key, true)
+		unknown, _, _ := identity.NewKey()
+		w.store.set(func() { w.store.fault = errDown })
+		w.want(w.key, true) // as long as it is trusted
+		w.wantFault(unknown)
+		w.want("malformed", false)
+		time.Sleep(identity.MaxAge)
+		w.wantFault(w.key)
+		w.store.set(func() { w.store.fault = nil })
+		w.want(w.key, true)
+		w.want(unknown, false)
+	})
+}
+
+// TestHangingStore: a store that never answers is a fault after a while, and
+// nothing is left waiting.
+func TestHangingStore(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.store.before = func(ctx context.Context) { <-ctx.Done() }
+		began := time.Now()
+		_, ok, err := w.Authenticate(t.Context(), w.key)
+		if ok || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Authenticate = %t, %v", ok, err)
+		}
+		if waited := time.Since(began); waited != 5*time.Second {
+			t.Errorf("waited %v", waited)
+		}
+	})
+}
+
+func TestCloseEndsLookUps(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.store.before = func(ctx context.Context) { <-ctx.Done() }
+		answered := make(chan error)
+		go func() {
+			_, _, err := w.Authenticate(t.Context(), w.key)
+			answered <- err
+		}()
+		synctest.Wait()
+		if err := w.Close(); err != nil || w.store.closed != 1 {
+			t.Errorf("Close: %v, and of the store %d times", err, w.store.closed)
+		}
+		if err := <-answered; !errors.Is(err, context.Canceled) {
+			t.Errorf("Authenticate while closing: %v", err)
+		}
+	})
+}
+
+// TestBounded: however many keys there are, and whatever is presented, no more
+// are remembered than may be; those that are work.
+func TestBounded(t *testing.T) {
+	w := newWorld(t)
+	defer func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	// All in one shard, which has room for 768.
+	var keys []string
+	for len(keys) < 1000 {
+		key, digest, _ := identity.NewKey()
+		if digest[0] == 0 {
+			keys = append(keys, key)
+			w.store.keys[digest] = identity.Key{ID: fmt.Sprint(len(keys)), UserID: "user", Digest: digest}
+		}
+	}
+	for _, key := range keys {
+		w.want(key, true)
+	}
+	w.wantLookUps(len(keys))
+	if got := w.Known(); got != 768 {
+		t.Errorf("%d keys are known, want 768", got)
+	}
+	for range 5000 {
+		unknown, _, _ := identity.NewKey()
+		w.want(unknown, false)
+	}
+	if got := w.Known(); got != 768 {
+		t.Errorf("after unknown ones, %d keys are known, want 768", got)
+	}
+}
+
+// TestRevokedUnderLoad: with callers on all sides, a key is refused to whoever
+// calls after it was revoked.
+func TestRevokedUnderLoad(t *testing.T) {
+	w := newWorld(t)
+	defer func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	var revoked, done atomic.Bool
+	var callers sync.WaitGroup
+	for range 8 {
+		callers.Go(func() {
+			for !done.Load() {
+				before := revoked.Load()
+				_, ok, err := w.Authenticate(t.Context(), w.key)
+				if err != nil || ok && before {
+					t.Errorf("Authenticate = %t, %v after the key was revoked", ok, err)
+					return
+				}
+			}
+		})
+	}
+	for range 200 {
+		if err := w.SetDisabled(t.Context(), "user", true); err != nil {
+			t.Error(err)
+		}
+		w.want(w.key, false)
+		if err := w.SetDisabled(t.Context(), "user", false); err != nil {
+			t.Error(err)
+		}
+		w.want(w.key, true)
+	}
+	if _, err := w.RevokeKey(t.Context(), "", w.record.ID, time.Now()); err != nil {
+		t.Error(err)
+	}
+	revoked.Store(true)
+	for range 1000 {
+		w.want(w.key, false)
+	}
+	done.Store(true)
+	callers.Wait()
+}
+
+// BenchmarkAuthenticate is of known keys, 100,000 of them, from all cores.
+// They are read again once a second, as they are in earnest.
+func BenchmarkAuthenticate(b *testing.B) {
+	store := &fakeStore{keys: map[identity.Digest]identity.Key{}, user: identity.User{ID: "user"}}
+	a := identity.NewAuthority(store)
+	keys := make([]string, 100_000)
+	for i := range keys {
+		key, digest, _ := identity.NewKey()
+		keys[i], store.keys[digest] = key, identity.Key{ID: fmt.Sprint(i), UserID: "user", Digest: digest}
+	}
+	for _, n := range []int{1, len(keys)} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for _, key := range keys[:n] {
+				if _, ok, err := a.Authenticate(b.Context(), key); !ok || err != nil {
+					b.Fatal(ok, err)
+				}
+			}
+			before := store.lookedUp()
+			b.ReportAllocs()
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for i := 0; pb.Next(); i = (i + 7919) % n {
+					if _, ok, err := a.Authenticate(b.Context(), keys[i]); !ok || err != nil {
+						b.Fatal(ok, err)
+					}
+				}
+			})
+			b.ReportMetric(float64(store.lookedUp()-before)/float64(b.N), "look-ups/op")
+		})
+	}
+	if err := a.Close(); err != nil {
+		b.Error(err)
+	}
+}
+
+// BenchmarkRevoke is what a change costs beside the store's part, with 100,000
+// keys known.
+func BenchmarkRevoke(b *testing.B) {
+	store := &fakeStore{keys: map[identity.Digest]identity.Key{}, user: identity.User{ID: "user"}}
+	a := identity.NewAuthority(store)
+	for i := range 100_000 {
+		key, digest, _ := identity.NewKey()
+		store.keys[digest] = identity.Key{ID: fmt.Sprint(i), UserID: "user", Digest: digest}
+		if _, ok, err := a.Authenticate(b.Context(), key); !ok || err != nil {
+			b.Fatal(ok, err)
+		}
+	}
+	_, digest, _ := identity.NewKey()
+	store.keys = map[identity.Digest]identity.Key{digest: {ID: "one", Digest: digest}}
+	for b.Loop() {
+		if _, err := a.RevokeKey(b.Context(), "", "one", time.Now()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := a.Close(); err != nil {
+		b.Error(err)
+	}
+}

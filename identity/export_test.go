@@ -1,0 +1,11 @@
+package identity
+
+// Known is how many keys an Authority remembers.
+func (a *Authority) Known() (n int) {
+	for i := range a.known {
+		a.known[i].mu.RLock()
+		n += len(a.known[i].entries)
+		a.known[i].mu.RUnlock()
+	}
+	return n
+}

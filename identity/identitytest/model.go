@@ -1,0 +1,219 @@
+package identitytest
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"github.com/tallygate/tallygate/identity"
+)
+
+// testModel holds a store against the plainest one there can be, slices in
+// memory, over random sequences of calls.
+func testModel(t *testing.T, storage Storage) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := storage(t)()
+		defer func() {
+			if err := s.Close(); err != nil {
+				rt.Errorf("Close: %v", err)
+			}
+		}()
+		m := &model{Store: s, secrets: map[string]string{}}
+		rt.Repeat(map[string]func(*rapid.T){
+			"":                m.check,
+			"CreateUser":      m.createUser,
+			"CreateFirstUser": m.createFirstUser,
+			"SetPassword":     m.setPassword,
+			"SetDisabled":     m.setDisabled,
+			"CreateKey":       m.createKey,
+			"RevokeKey":       m.revokeKey,
+			"Secret":          m.secret,
+		})
+	})
+}
+
+type model struct {
+	identity.Store
+	users   []identity.User // as they were created
+	keys    []identity.Key
+	secrets map[string]string
+}
+
+// A few addresses, so that they collide, and a few times; two users or keys
+// never have the same time, which would leave their order open.
+func (m *model) newUser(t *rapid.T) identity.User {
+	u := newUser(rapid.IntRange(0, 5).Draw(t, "address"))
+	u.CreatedAt = m.freeTime(t)
+	u.Disabled = rapid.Bool().Draw(t, "disabled")
+	return u
+}
+
+func (m *model) freeTime(t *rapid.T) time.Time {
+	return rapid.Custom(func(t *rapid.T) time.Time {
+		return epoch.Add(time.Duration(rapid.Int64Range(-1e12, 1e12).Draw(t, "µs")) * time.Microsecond)
+	}).Filter(func(at time.Time) bool {
+		return !slices.ContainsFunc(m.users, func(u identity.User) bool { return u.CreatedAt.Equal(at) }) &&
+			!slices.ContainsFunc(m.keys, func(k identity.Key) bool { return k.CreatedAt.Equal(at) })
+	}).Draw(t, "time")
+}
+
+// anyUser draws a user that is there or, as -1, one that is not.
+func (m *model) anyUser(t *rapid.T) (i int, id string) {
+	i = rapid.IntRange(-1, len(m.users)-1).Draw(t, "user")
+	if i < 0 {
+		return i, newUser(0).ID
+	}
+	return i, m.users[i].ID
+}
+
+func (m *model) createUser(t *rapid.T) {
+	u := m.newUser(t)
+	var want error
+	if slices.ContainsFunc(m.users, func(v identity.User) bool { return v.Email == u.Email }) {
+		want = identity.ErrEmailTaken
+	} else {
+		m.users = append(m.users, u)
+	}
+	expect(t, m.CreateUser(t.Context(), u), want)
+}
+
+func (m *model) createFirstUser(t *rapid.T) {
+	u := m.newUser(t)
+	want := len(m.users) == 0
+	if want {
+		m.users = append(m.users, u)
+	}
+	got, err := m.CreateFirstUser(t.Context(), u)
+	expect(t, err, nil)
+	if got != want {
+		t.Fatalf("CreateFirstUser = %t, want %t", got, want)
+	}
+}
+
+func (m *model) setPassword(t *rapid.T) {
+	i, id := m.anyUser(t)
+	hash := rapid.StringMatching(`[a-z]{1,9}`).Draw(t, "hash")
+	var want error = identity.ErrNotFound
+	if i >= 0 {
+		m.users[i].PasswordHash, want = hash, nil
+	}
+	expect(t, m.SetPassword(t.Context(), id, hash), want)
+}
+
+func (m *model) setDisabled(t *rapid.T) {
+	i, id := m.anyUser(t)
+	disabled := rapid.Bool().Draw(t, "disabled")
+	var want error = identity.ErrNotFound
+	if i >= 0 {
+		m.users[i].Disabled, want = disabled, nil
+	}
+	expect(t, m.SetDisabled(t.Context(), id, disabled), want)
+}
+
+func (m *model) createKey(t *rapid.T) {
+	i, id := m.anyUser(t)
+	k := newKey(identity.User{ID: id}, rapid.IntRange(0, 9).Draw(t, "expiry"))
+	k.CreatedAt = m.freeTime(t)
+	if rapid.Bool().Draw(t, "never expires") {
+		k.ExpiresAt = time.Time{}
+	}
+	var want error = identity.ErrNotFound
+	if i >= 0 {
+		m.keys, want = append(m.keys, k), nil
+	}
+	expect(t, m.CreateKey(t.Context(), k), want)
+}
+
+func (m *model) revokeKey(t *rapid.T) {
+	userID := ""
+	if rapid.Bool().Draw(t, "by a user") {
+		_, userID = m.anyUser(t)
+	}
+	keyID := newKey(identity.User{}, 0).ID
+	i := rapid.IntRange(-1, len(m.keys)-1).Draw(t, "key")
+	if i >= 0 {
+		keyID = m.keys[i].ID
+	}
+	at := epoch.Add(time.Duration(rapid.IntRange(-9, 9).Draw(t, "hour")) * time.Hour)
+	var want error = identity.ErrNotFound
+	var wantKey identity.Key
+	if i >= 0 && (userID == "" || userID == m.keys[i].UserID) {
+		if m.keys[i].RevokedAt.IsZero() {
+			m.keys[i].RevokedAt = at
+		}
+		wantKey, want = m.keys[i], nil
+	}
+	got, err := m.RevokeKey(t.Context(), userID, keyID, at)
+	expect(t, err, want)
+	same(t, "RevokeKey", got, wantKey)
+}
+
+func (m *model) secret(t *rapid.T) {
+	name := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "name")
+	fresh := rapid.StringMatching(`[a-z]{1,9}`).Draw(t, "fresh")
+	if _, ok := m.secrets[name]; !ok {
+		m.secrets[name] = fresh
+	}
+	got, err := m.Secret(t.Context(), name, []byte(fresh))
+	expect(t, err, nil)
+	same(t, "Secret", string(got), m.secrets[name])
+}
+
+// check reads everything in every way there is.
+func (m *model) check(t *rapid.T) {
+	oldestFirst := slices.SortedFunc(slices.Values(m.users), func(a, b identity.User) int {
+		return a.CreatedAt.Compare(b.CreatedAt)
+	})
+	users, err := m.Users(t.Context())
+	expect(t, err, nil)
+	same(t, "Users", users, oldestFirst)
+
+	newestFirst := slices.SortedFunc(slices.Values(m.keys), func(a, b identity.Key) int {
+		return cmp.Compare(b.CreatedAt.UnixMicro(), a.CreatedAt.UnixMicro())
+	})
+	keys, err := m.Keys(t.Context(), "")
+	expect(t, err, nil)
+	same(t, "Keys", keys, newestFirst)
+
+	for _, u := range m.users {
+		got, err := m.User(t.Context(), u.ID)
+		expect(t, err, nil)
+		same(t, "User", got, u)
+		got, err = m.UserByEmail(t.Context(), u.Email)
+		expect(t, err, nil)
+		same(t, "UserByEmail", got, u)
+
+		keys, err := m.Keys(t.Context(), u.ID)
+		expect(t, err, nil)
+		same(t, fmt.Sprintf("Keys of %s", u.Email), keys, slices.DeleteFunc(slices.Clone(newestFirst), func(k identity.Key) bool {
+			return k.UserID != u.ID
+		}))
+	}
+	for _, k := range m.keys {
+		got, owner, err := m.KeyByDigest(t.Context(), k.Digest)
+		expect(t, err, nil)
+		same(t, "KeyByDigest", got, k)
+		same(t, "KeyByDigest's user", owner, m.users[slices.IndexFunc(m.users, func(u identity.User) bool { return u.ID == k.UserID })])
+	}
+}
+
+func expect(t *rapid.T, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Fatalf("error %v, want %v", got, want)
+	}
+}
+
+func same[T any](t *rapid.T, what string, got, want T) {
+	t.Helper()
+	if diff := gocmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("%s (-want +got):\n%s", what, diff)
+	}
+}

@@ -1,0 +1,157 @@
+package sqlite
+
+import (
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tallygate/tallygate/identity"
+)
+
+// The Authority over the real store. Time is the bubble's: it passes when all
+// wait, so that a second takes none.
+
+type gate struct {
+	t         *testing.T
+	here      *identity.Authority
+	elsewhere *Store // another process's store on the same file
+	user      identity.User
+	record    identity.Key
+	key       string
+}
+
+func inBubble(t *testing.T, test func(*testing.T, *gate)) {
+	path := scheme + filepath.Join(t.TempDir(), "tallygate.db")
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{t: t, here: identity.NewAuthority(open(t, path)), elsewhere: open(t, path)}
+		t.Cleanup(func() {
+			if err := g.here.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		g.user = newUser(t, "ann@example.com")
+		must(t, g.here.CreateUser(t.Context(), g.user))
+		var err error
+		g.record, g.key, err = identity.IssueKey(g.user.ID, "my key", time.Time{})
+		must(t, err)
+		must(t, g.here.CreateKey(t.Context(), g.record))
+		test(t, g)
+	})
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (g *gate) want(want bool) *identity.Principal {
+	g.t.Helper()
+	p, ok, err := g.here.Authenticate(g.t.Context(), g.key)
+	if err != nil || ok != want {
+		g.t.Errorf("Authenticate = %t, %v, want %t", ok, err, want)
+	}
+	return p
+}
+
+func TestRevokedHere(t *testing.T) {
+	inBubble(t, func(t *testing.T, g *gate) {
+		p := g.want(true)
+		if p.UserEmail != "ann@example.com" || p.UserID != g.user.ID || p.KeyID != g.record.ID || p.KeyName != "my key" {
+			t.Errorf("Authenticate = %+v", p)
+		}
+		must(t, g.here.SetDisabled(t.Context(), g.user.ID, true))
+		g.want(false)
+		must(t, g.here.SetDisabled(t.Context(), g.user.ID, false))
+		g.want(true)
+		_, err := g.here.RevokeKey(t.Context(), g.user.ID, g.record.ID, time.Now())
+		must(t, err)
+		g.want(false)
+	})
+}
+
+func TestRevokedElsewhere(t *testing.T) {
+	inBubble(t, func(t *testing.T, g *gate) {
+		dead := make(chan struct{})
+		g.here.Watch(g.want(true), func() { close(dead) })
+		_, err := g.elsewhere.RevokeKey(t.Context(), "", g.record.ID, time.Now())
+		must(t, err)
+		time.Sleep(identity.MaxAge)
+		g.want(false)
+		synctest.Wait()
+		select {
+		case <-dead:
+		default:
+			t.Error("the watch has not ended")
+		}
+	})
+}
+
+func TestDisabledElsewhere(t *testing.T) {
+	inBubble(t, func(t *testing.T, g *gate) {
+		for _, disabled := range []bool{true, false, true} {
+			g.want(disabled) // it was the other way round
+			must(t, g.elsewhere.SetDisabled(t.Context(), g.user.ID, disabled))
+			time.Sleep(identity.MaxAge)
+			g.want(!disabled)
+		}
+	})
+}
+
+func TestCreatedElsewhere(t *testing.T) {
+	inBubble(t, func(t *testing.T, g *gate) {
+		record, key, err := identity.IssueKey(g.user.ID, "another", time.Now().Add(time.Minute))
+		must(t, err)
+		g.key = key
+		g.want(false)
+		must(t, g.elsewhere.CreateKey(t.Context(), record))
+		g.want(true)
+		time.Sleep(time.Minute)
+		g.want(false)
+	})
+}
+
+// TestRevokedUnderLoad: keys are revoked while all of them are used from all
+// sides; whoever calls after a key was revoked is refused, and nobody before.
+func TestRevokedUnderLoad(t *testing.T) {
+	a := identity.NewAuthority(open(t, newDSN(t)))
+	defer func() { must(t, a.Close()) }()
+	u := newUser(t, "ann@example.com")
+	must(t, a.CreateUser(t.Context(), u))
+	const keys = 50
+	var secrets [keys]string
+	var records [keys]identity.Key
+	for i := range keys {
+		var err error
+		records[i], secrets[i], err = identity.IssueKey(u.ID, "key", time.Time{})
+		must(t, err)
+		must(t, a.CreateKey(t.Context(), records[i]))
+	}
+	var revoking, revoked [keys]atomic.Bool
+	var done atomic.Bool
+	var callers sync.WaitGroup
+	for n := range 8 {
+		callers.Go(func() {
+			for i := n; !done.Load(); i = (i + 1) % keys {
+				before := revoked[i].Load()
+				_, ok, err := a.Authenticate(t.Context(), secrets[i])
+				if err != nil || ok && before || !ok && !revoking[i].Load() {
+					t.Errorf("Authenticate = %t, %v; revoked before: %t", ok, err, before)
+					return
+				}
+			}
+		})
+	}
+	for i := range keys {
+		revoking[i].Store(true)
+		_, err := a.RevokeKey(t.Context(), u.ID, records[i].ID, time.Now())
+		must(t, err)
+		revoked[i].Store(true)
+	}
+	done.Store(true)
+	callers.Wait()
+}

@@ -1,0 +1,219 @@
+package identity_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tallygate/tallygate/identity"
+)
+
+// watched counts how often a watch said dead.
+type watched struct {
+	dead int
+	stop func()
+}
+
+func (w *world) watch(p *identity.Principal) *watched {
+	w.t.Helper()
+	got := &watched{}
+	got.stop = w.Watch(p, func() { got.dead++ })
+	return got
+}
+
+// wantDead waits until nothing moves, and tells how often dead was called.
+func (w *world) wantDead(got *watched, want int) {
+	w.t.Helper()
+	synctest.Wait()
+	if got.dead != want {
+		w.t.Errorf("dead was called %d times, want %d", got.dead, want)
+	}
+}
+
+func TestWatchRevokedHere(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		_, otherKey := w.issue(time.Time{})
+		p := w.want(w.key, true)
+		one, two := w.watch(p), w.watch(p)
+		other, stopped := w.watch(w.want(otherKey, true)), w.watch(p)
+		stopped.stop()
+		if _, err := w.RevokeKey(t.Context(), "user", w.record.ID, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if one.dead != 1 || two.dead != 1 || other.dead != 0 || stopped.dead != 0 {
+			t.Errorf("dead when RevokeKey returned: %d, %d, of another key %d, stopped %d", one.dead, two.dead, other.dead, stopped.dead)
+		}
+		time.Sleep(10 * time.Second)
+		w.wantDead(one, 1)
+		w.wantDead(other, 0)
+		w.wantDead(stopped, 0)
+		one.stop()
+		one.stop()
+		other.stop()
+	})
+}
+
+func TestWatchDisabledHere(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		_, otherKey := w.issue(time.Time{})
+		one, other := w.watch(w.want(w.key, true)), w.watch(w.want(otherKey, true))
+		if err := w.SetDisabled(t.Context(), "user", false); err != nil {
+			t.Fatal(err)
+		}
+		w.wantDead(one, 0)
+		if err := w.SetDisabled(t.Context(), "user", true); err != nil {
+			t.Fatal(err)
+		}
+		if one.dead != 1 || other.dead != 1 {
+			t.Errorf("dead when SetDisabled returned: %d, %d", one.dead, other.dead)
+		}
+	})
+}
+
+// TestWatchElsewhere: whenever it happens, a change elsewhere and an expiry end
+// a watch within MaxAge.
+func TestWatchElsewhere(t *testing.T) {
+	for wait := time.Duration(0); wait <= identity.MaxAge; wait += identity.MaxAge / 10 {
+		for name, kill := range map[string]func(*world){
+			"revoke": func(w *world) { w.revokeElsewhere() },
+			"disable": func(w *world) {
+				if err := w.store.SetDisabled(w.t.Context(), "user", true); err != nil {
+					w.t.Error(err)
+				}
+			},
+			"delete": func(w *world) { w.store.set(func() { delete(w.store.keys, w.record.Digest) }) },
+		} {
+			bubble(t, func(t *testing.T, w *world) {
+				got := w.watch(w.want(w.key, true))
+				time.Sleep(3*time.Second + wait)
+				w.wantDead(got, 0)
+				kill(w)
+				time.Sleep(identity.MaxAge)
+				w.wantDead(got, 1)
+				time.Sleep(time.Minute)
+				w.wantDead(got, 1)
+				if t.Failed() {
+					t.Fatalf("%s after %v", name, wait)
+				}
+			})
+		}
+		bubble(t, func(t *testing.T, w *world) {
+			_, key := w.issue(time.Now().Add(3*time.Second + wait))
+			got := w.watch(w.want(key, true))
+			time.Sleep(3*time.Second + wait - 1)
+			w.wantDead(got, 0)
+			time.Sleep(identity.MaxAge)
+			w.wantDead(got, 1)
+		})
+	}
+}
+
+// TestWatchRevokedBetween: a key that is revoked after Authenticate and before
+// Watch is found out too.
+func TestWatchRevokedBetween(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		p := w.want(w.key, true)
+		if _, err := w.RevokeKey(t.Context(), "user", w.record.ID, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		got := w.watch(p)
+		time.Sleep(identity.MaxAge)
+		w.wantDead(got, 1)
+	})
+}
+
+// TestWatchLookUps: one look-up for each key that is watched, every half
+// MaxAge, however often it is watched; none when none is.
+func TestWatchLookUps(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		p := w.want(w.key, true)
+		_, otherKey := w.issue(time.Time{})
+		var all []*watched
+		for range 50 {
+			all = append(all, w.watch(p), w.watch(w.want(otherKey, true)))
+		}
+		w.wantLookUps(2)
+		time.Sleep(10*identity.MaxAge + 1)
+		w.wantLookUps(2 + 2*20)
+		for _, one := range all {
+			w.wantDead(one, 0)
+			one.stop()
+		}
+		time.Sleep(10 * identity.MaxAge)
+		w.wantLookUps(2 + 2*20)
+
+		again := w.watch(p)
+		time.Sleep(identity.MaxAge + 1)
+		w.wantLookUps(2 + 2*20 + 2)
+		again.stop()
+	})
+}
+
+// TestWatchFaults: a store that cannot tell ends nothing but what has expired,
+// neither when it fails nor when it hangs.
+func TestWatchFaults(t *testing.T) {
+	for name, fail := range map[string]func(*fakeStore){
+		"fails": func(s *fakeStore) { s.fault = errDown },
+		"hangs": func(s *fakeStore) { s.before = func(ctx context.Context) { <-ctx.Done() } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				_, expiring := w.issue(time.Now().Add(time.Minute))
+				got, expired := w.watch(w.want(w.key, true)), w.watch(w.want(expiring, true))
+				w.store.set(func() { fail(w.store) })
+				w.revokeElsewhere()
+				time.Sleep(time.Minute - 1)
+				w.wantDead(got, 0)
+				w.wantDead(expired, 0)
+				time.Sleep(identity.MaxAge)
+				w.wantDead(got, 0)
+				w.wantDead(expired, 1)
+				w.store.set(func() { w.store.fault, w.store.before = nil, nil })
+				// A look-up that hangs is given up after 5 s.
+				time.Sleep(5*time.Second + identity.MaxAge)
+				w.wantDead(got, 1)
+			})
+		})
+	}
+}
+
+// TestWatchSlowStore: a store whose answers take a while makes nothing late,
+// and a watch may end while its key is being looked up.
+func TestWatchSlowStore(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.store.set(func() {
+			w.store.before = func(context.Context) { time.Sleep(identity.MaxAge / 4) }
+			w.store.after = w.store.before
+		})
+		got, stopped := w.watch(w.want(w.key, true)), w.watch(w.want(w.key, true))
+		time.Sleep(identity.MaxAge/2 + 1) // in the first round
+		w.revokeElsewhere()
+		stopped.stop()
+		time.Sleep(identity.MaxAge)
+		w.wantDead(got, 1)
+		w.wantDead(stopped, 0)
+	})
+}
+
+// TestWatchClose: after Close nothing is looked up and nothing ends; what the
+// test's end would find running would fail it.
+func TestWatchClose(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		p := w.want(w.key, true)
+		before := w.watch(p)
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		after := w.watch(p)
+		w.revokeElsewhere()
+		time.Sleep(time.Minute)
+		w.wantDead(before, 0)
+		w.wantDead(after, 0)
+		w.wantLookUps(1)
+		if _, _, err := w.Authenticate(t.Context(), w.key); !errors.Is(err, context.Canceled) {
+			t.Errorf("Authenticate after Close: %v", err)
+		}
+	})
+}

@@ -1,0 +1,112 @@
+// Package clickhouse keeps the usage ledger in ClickHouse, over the native
+// protocol or over HTTP.
+//
+// A batch goes in as one INSERT with its token as insert_deduplication_token,
+// so ClickHouse drops the second of two equal ones: when the answer to the
+// first was lost, when another process sends it again, and when the server
+// was killed in between. A batch whose events lie in several months becomes
+// one part a month; each part is stored whole, and only once.
+package clickhouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/tallygate/tallygate/usage"
+)
+
+// Ledger is a usage.Ledger in the table mcp_tool_usage_log of one ClickHouse
+// database.
+type Ledger struct {
+	conn      driver.Conn
+	migrating chan struct{} // holds a token while one caller migrates
+	migrated  atomic.Bool
+}
+
+// Open returns the ledger in the database that the DSN names; it connects at
+// the first use, and then makes the table if it is missing.
+//
+//	clickhouse://USER:PASSWORD@HOST:9000/DATABASE   native; TLS with ?secure=true
+//	http://USER:PASSWORD@HOST:8123/DATABASE         HTTP
+//	https://USER:PASSWORD@HOST:8443/DATABASE        HTTPS
+//
+// Parameters are clickhouse-go's, as in ?compress=zstd&dial_timeout=5s; compress
+// is lz4 unless said otherwise.
+func Open(dsn string) (*Ledger, error) {
+	opt, err := options(dsn)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := clickhouse.Open(opt)
+	if err != nil {
+		return nil, fmt.Errorf("ClickHouse ledger: %w", err)
+	}
+	return &Ledger{conn: conn, migrating: make(chan struct{}, 1)}, nil
+}
+
+// Close ends the connections; the ledger is of no use after it.
+func (l *Ledger) Close() error {
+	return l.conn.Close()
+}
+
+// ready makes sure that the table is there, and up to date.
+func (l *Ledger) ready(ctx context.Context) error {
+	if l.migrated.Load() {
+		return nil
+	}
+	select {
+	case l.migrating <- struct{}{}:
+		defer func() { <-l.migrating }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if l.migrated.Load() {
+		return nil
+	}
+	if err := migrate(ctx, l.conn); err != nil {
+		return err
+	}
+	l.migrated.Store(true)
+	return nil
+}
+
+// Codes of server exceptions, from ClickHouse's src/Common/ErrorCodes.cpp.
+const (
+	unknownTable    = 60
+	unknownDatabase = 81
+)
+
+// valueCodes are the exceptions that one value brings about, for ever. Those of
+// a wrong type are not among them: client and table disagree about a column
+// only where somebody altered the table.
+var valueCodes = []int32{
+	69,  // ARGUMENT_OUT_OF_BOUND
+	131, // TOO_LARGE_STRING_SIZE
+	321, // VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+	407, // DECIMAL_OVERFLOW
+	469, // VIOLATED_CONSTRAINT
+	691, // UNKNOWN_ELEMENT_OF_ENUM
+}
+
+// failed describes err, which came up while doing what. A table that is gone is
+// looked for, and made, at the next use.
+func (l *Ledger) failed(doing string, err error) error {
+	var exception *clickhouse.Exception
+	if errors.As(err, &exception) {
+		switch code := exception.Code; {
+		case code == unknownTable || code == unknownDatabase:
+			l.migrated.Store(false)
+		case slices.Contains(valueCodes, code):
+			return fmt.Errorf("ClickHouse ledger: %s: %w: %w", doing, usage.ErrRejected, err)
+		}
+	}
+	return fmt.Errorf("ClickHouse ledger: %s: %w", doing, err)
+}
+
+var _ usage.Ledger = (*Ledger)(nil)

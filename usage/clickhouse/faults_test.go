@@ -1,0 +1,349 @@
+package clickhouse_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tallygate/tallygate/usage"
+	"github.com/tallygate/tallygate/usage/clickhouse/clickhousetest"
+)
+
+// start is when the events of the tests take place: an hour before the end of
+// a month, so that longer batches reach into the next partition.
+var start = time.Date(2026, 2, 28, 23, 0, 0, 0, time.UTC)
+
+// batch is the n-th batch of a test: size calls, ten seconds apart.
+func batch(n, size int) usage.Batch {
+	b := usage.Batch{Token: fmt.Sprint("batch-", n)}
+	random := rand.New(rand.NewPCG(uint64(n), 0))
+	for i := range size {
+		id := uuid.UUID{}
+		for j := range id {
+			id[j] = byte(random.Uint32())
+		}
+		b.Events = append(b.Events, usage.Event{
+			ID: id, Time: start.Add(time.Duration(i) * 10 * time.Second), UserID: "user-1", KeyID: "key-1",
+			Tool: "query_daily", Tables: []string{"stock_daily"}, RecordCount: usage.Int64(int64(i)),
+			Outcome: usage.OK, HTTPStatus: usage.Int64(200), RequestID: strconv.Itoa(random.Int()),
+		})
+	}
+	return b
+}
+
+// wantRows fails the test unless the table of the DSN's database holds this
+// many rows, and no event twice.
+func wantRows(t *testing.T, server *clickhousetest.Server, dsn string, want int) {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := server.Query(t, "SELECT count(), uniqExact(event_id) FROM "+strings.TrimPrefix(u.Path, "/")+".mcp_tool_usage_log")
+	if want := fmt.Sprintf("%d\t%d", want, want); got != want {
+		t.Fatalf("rows and distinct events: %s, want %s", got, want)
+	}
+}
+
+// writeUntilDone writes the batch again after every error, as a shipper does,
+// and returns how many errors there were.
+func writeUntilDone(ctx context.Context, l usage.Ledger, b usage.Batch) (failures int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for ; ; failures++ {
+		err := l.Write(ctx, b)
+		if err == nil || errors.Is(err, usage.ErrRejected) || ctx.Err() != nil {
+			return failures, err
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
+func mustWrite(t *testing.T, l usage.Ledger, b usage.Batch) {
+	t.Helper()
+	if _, err := writeUntilDone(t.Context(), l, b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantTransient fails the test unless err is one after which to write again.
+func wantTransient(t *testing.T, err error) {
+	t.Helper()
+	if err == nil || errors.Is(err, usage.ErrRejected) {
+		t.Fatalf("error %v, want one that does not reject the batch", err)
+	}
+}
+
+// TestServerKilled sends a stored batch again after the server was killed, as a
+// gate does that never saw the answer.
+func TestServerKilled(t *testing.T) {
+	server := clickhousetest.Start(t)
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			dsn := newDatabase(t, server, protocol)
+			l := open(t, dsn)
+			first, second := batch(1, 1_000), batch(2, 1_000)
+			mustWrite(t, l, first)
+			server.Kill()
+			wantTransient(t, l.Write(t.Context(), second))
+			server.Restart(t)
+			mustWrite(t, l, first)
+			mustWrite(t, l, second)
+			mustWrite(t, open(t, dsn), first)
+			wantRows(t, server, dsn, 2_000)
+		})
+	}
+}
+
+// TestServerKilledWhileWriting kills the server at random moments of a run of batches.
+func TestServerKilledWhileWriting(t *testing.T) {
+	server := clickhousetest.Start(t)
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			const batches, size, kills = 60, 500, 3
+			dsn := newDatabase(t, server, protocol)
+			l := open(t, dsn)
+			written, failures := make(chan int), 0
+			go func() {
+				defer close(written)
+				for n := range batches {
+					failed, err := writeUntilDone(t.Context(), l, batch(n, size))
+					if err != nil {
+						t.Errorf("batch %d: %v", n, err)
+						return
+					}
+					failures += failed
+					written <- n
+				}
+			}()
+			for n := range written {
+				if n%(batches/kills) == batches/kills/2 {
+					server.Restart(t)
+				}
+			}
+			if failures == 0 {
+				t.Error("no Write failed: no kill hit one")
+			}
+			wantRows(t, server, dsn, batches*size)
+		})
+	}
+}
+
+// TestAnswerLost has the server take a batch whose acknowledgement gets lost.
+func TestAnswerLost(t *testing.T) {
+	server := clickhousetest.Start(t)
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			dsn := newDatabase(t, server, protocol)
+			proxy, through := newProxy(t, dsn, nil)
+			proxy.spoil = func(l *link) { l.mute.Store(true) }
+			l := open(t, through.String())
+			mustWrite(t, l, batch(0, 10))
+
+			const size = 5_000
+			proxy.limit.Store(20_000) // in the midst of the batch
+			answer := make(chan error, 1)
+			go func() { answer <- l.Write(t.Context(), batch(1, size)) }()
+			database := strings.TrimPrefix(through.Path, "/")
+			for server.Query(t, "SELECT count() FROM "+database+".mcp_tool_usage_log") != strconv.Itoa(10+size) {
+				<-time.After(5 * time.Millisecond)
+			}
+			proxy.limit.Store(0)
+			proxy.cut()
+			wantTransient(t, <-answer)
+			mustWrite(t, l, batch(1, size))
+			wantRows(t, server, dsn, 10+size)
+		})
+	}
+}
+
+// TestConnectionCut cuts the connection in the midst of a batch.
+func TestConnectionCut(t *testing.T) {
+	server := clickhousetest.Start(t)
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			dsn := newDatabase(t, server, protocol)
+			proxy, through := newProxy(t, dsn, nil)
+			proxy.spoil = (*link).close
+			l := open(t, through.String())
+			mustWrite(t, l, batch(0, 10))
+			for n, limit := range []int64{1_000, 20_000, 60_000} {
+				b := batch(1+n, 5_000)
+				proxy.limit.Store(limit)
+				wantTransient(t, l.Write(t.Context(), b))
+				proxy.limit.Store(0)
+				mustWrite(t, l, b)
+			}
+			wantRows(t, server, dsn, 10+3*5_000)
+		})
+	}
+}
+
+// TestSilentServer bounds every call by its context, or by the time that a
+// connection may take, when nothing answers.
+func TestSilentServer(t *testing.T) {
+	server := clickhousetest.Start(t)
+	for _, protocol := range protocols {
+		for _, connected := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s connected %v", protocol, connected), func(t *testing.T) {
+				proxy, through := newProxy(t, newDatabase(t, server, protocol), nil)
+				proxy.spoil = func(l *link) { l.mute.Store(true) }
+				through.RawQuery = "dial_timeout=200ms"
+				l := open(t, through.String())
+				if connected {
+					mustWrite(t, l, batch(0, 10))
+				}
+				proxy.limit.Store(1)
+				ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+				defer cancel()
+				wantTransient(t, l.Write(ctx, batch(1, 10)))
+				_, err := l.History(ctx, usage.HistoryQuery{Page: 1, PageSize: 10})
+				wantTransient(t, err)
+				_, err = l.Stats(ctx, usage.StatsQuery{Days: 1, Now: start})
+				wantTransient(t, err)
+			})
+		}
+	}
+}
+
+const password = "s3cret/p@ss"
+
+// users have the password, and one thing each that stands in a writer's way.
+const users = `<clickhouse>
+	<users>
+		<default><password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota></default>
+		<gate><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota></gate>
+		<reader><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>readonly</profile><quota>default</quota></reader>
+		<limited><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>byte</quota></limited>
+		<inserter><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
+			<grants><query>GRANT SELECT, INSERT ON *.*</query></grants></inserter>
+	</users>
+	<profiles><default/><readonly><readonly>2</readonly></readonly></profiles>
+	<quotas><default/><byte><interval><duration>3600</duration><written_bytes>1</written_bytes></interval></byte></quotas>
+</clickhouse>`
+
+// as returns the DSN with a user and a password in it.
+func as(dsn, user, password string) string {
+	return strings.Replace(dsn, "://", "://"+url.UserPassword(user, password).String()+"@", 1)
+}
+
+// TestRefused has the server, or its absence, refuse everything. No error may
+// reject the batch, nor show the password.
+func TestRefused(t *testing.T) {
+	server := clickhousetest.Start(t, clickhousetest.UsersConfig(t, users))
+	_, http := server.NewDatabase(t)
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = closed.Close()
+	nobody := closed.Addr().String()
+	for name, test := range map[string]struct{ dsn, want string }{
+		"wrong password":               {as(http, "gate", "wrong-"+password), "Authentication failed"},
+		"unknown user":                 {as(http, "nobody", password), "Authentication failed"},
+		"unknown database":             {as(server.HTTPURL+"x", "gate", password), "defaultx"},
+		"nobody listens, HTTP":         {as("http://"+nobody+"/db", "gate", password), "connection refused"},
+		"nobody listens, native":       {as("clickhouse://"+nobody+"/db", "gate", password), "connection refused"},
+		"no such host, HTTP":           {as("http://no-such-host.invalid:8123/db", "gate", password), "no-such-host.invalid"},
+		"no such host, native":         {as("clickhouse://no-such-host.invalid/db", "gate", password), "no-such-host.invalid"},
+		"no TLS there, HTTPS":          {as(strings.Replace(http, "http:", "https:", 1), "gate", password), "HTTPS"},
+		"read-only user":               {as(http, "reader", password), "readonly"},
+		"user without right to CREATE": {as(http, "inserter", password), "privileges"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := open(t, test.dsn)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			_, historyErr := l.History(ctx, usage.HistoryQuery{Page: 1, PageSize: 10})
+			_, statsErr := l.Stats(ctx, usage.StatsQuery{Days: 1, Now: start})
+			for _, err := range []error{l.Write(ctx, batch(0, 1)), historyErr, statsErr} {
+				wantTransient(t, err)
+				if text := fmt.Sprintf("%v %+v %#v", err, err, err); strings.Contains(text, password) || strings.Contains(text, url.QueryEscape(password)) {
+					t.Errorf("the password shows in %s", text)
+				}
+				if !strings.Contains(err.Error(), test.want) {
+					t.Errorf("error %q, want one about %q", err, test.want)
+				}
+			}
+		})
+	}
+}
+
+// TestLimitedUsers writes as users who may do less than all, once the table is there.
+func TestLimitedUsers(t *testing.T) {
+	server := clickhousetest.Start(t, clickhousetest.UsersConfig(t, users))
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			dsn := newDatabase(t, server, protocol)
+			mustWrite(t, open(t, as(dsn, "gate", password)), batch(0, 10))
+			// No right to CREATE is needed for a table that is there.
+			mustWrite(t, open(t, as(dsn, "inserter", password)), batch(1, 10))
+
+			limited := open(t, as(dsn, "limited", password))
+			err := limited.Write(t.Context(), batch(2, 10))
+			wantTransient(t, err)
+			if !strings.Contains(err.Error(), "Quota") {
+				t.Errorf("error %q, want one about the quota", err)
+			}
+			wantRows(t, server, dsn, 20)
+		})
+	}
+}
+
+// TestTLS puts TLS in front of the server, with a certificate that nobody signed.
+func TestTLS(t *testing.T) {
+	server := clickhousetest.Start(t)
+	certified := httptest.NewTLSServer(nil)
+	defer certified.Close()
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			dsn := newDatabase(t, server, protocol)
+			_, through := newProxy(t, dsn, certified.TLS)
+			if protocol == "http" {
+				through.Scheme = "https"
+			}
+			through.RawQuery = "secure=true"
+			err := open(t, through.String()).Write(t.Context(), batch(0, 10))
+			wantTransient(t, err)
+			if !strings.Contains(err.Error(), "certificate") {
+				t.Errorf("error %q, want one about the certificate", err)
+			}
+			through.RawQuery = "secure=true&skip_verify=true"
+			if err := open(t, through.String()).Write(t.Context(), batch(0, 10)); err != nil {
+				t.Fatal(err)
+			}
+			wantRows(t, server, dsn, 10)
+		})
+	}
+}
+
+// TestRejected breaks a constraint that an operator put on the table: the batch
+// can never be stored, and no part of it is.
+func TestRejected(t *testing.T) {
+	server := clickhousetest.Start(t)
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			dsn := newDatabase(t, server, protocol)
+			l := open(t, dsn)
+			mustWrite(t, l, batch(0, 10))
+			server.Query(t, "ALTER TABLE "+dsn[strings.LastIndex(dsn, "/")+1:]+".mcp_tool_usage_log ADD CONSTRAINT few CHECK record_count < 99")
+			bad := batch(1, 100)
+			if err := l.Write(t.Context(), bad); !errors.Is(err, usage.ErrRejected) {
+				t.Fatalf("Write: %v, want ErrRejected", err)
+			}
+			wantRows(t, server, dsn, 10)
+			mustWrite(t, l, usage.Batch{Token: "good half", Events: bad.Events[:99]})
+			wantRows(t, server, dsn, 109)
+		})
+	}
+}

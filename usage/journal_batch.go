@@ -1,0 +1,260 @@
+package usage
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// maxBatchBytes bounds the records of a batch, and with them the memory that
+// shipping takes, whatever the backlog.
+const maxBatchBytes = maxPayload
+
+// batch is what lies between two positions of the journal.
+type batch struct {
+	Batch
+	from, to position
+	ends     []position // of each event's record
+	bytes    int64      // of the events' payloads
+	lines    int64
+	corrupt  []corruptRun
+}
+
+// corruptRun is a stretch of a segment that holds no intact record.
+type corruptRun struct {
+	at    position
+	bytes int64
+}
+
+// hasBounds tells whether the bounds of a batch are written down that the
+// ledger has not acknowledged.
+func (j *Journal) hasBounds() bool { return len(j.cursor.state.Pending) > 0 }
+
+// nextBatch returns the first batch that the ledger has not acknowledged. Its
+// bounds are durable, and so is what lies between them: until it is
+// acknowledged or split, this process and the next get the same batch under
+// the same token. Of a new one, maxEvents is the most events.
+//
+// It and what follows, down to acknowledge, are for one caller at a time.
+func (j *Journal) nextBatch(maxEvents int) (*batch, error) {
+	if j.hasBounds() {
+		return j.read(j.cursor.state.Pending[0], 0)
+	}
+	b, err := j.read(j.end(), maxEvents)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.sync(); err != nil {
+		return nil, err
+	}
+	s := j.cursor.state
+	s.Pending = []position{b.to}
+	return b, j.moveCursor(s)
+}
+
+// end is the position after the last event appended.
+func (j *Journal) end() position {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.segments) == 0 {
+		return j.cursor.state.Acknowledged
+	}
+	return position{j.tail().seq, j.tail().size}
+}
+
+// read reads what lies between what is acknowledged and to, but no more than
+// maxEvents or maxBatchBytes; maxEvents 0 stands for no limit at all, where to
+// is the end of a batch that was held to them before.
+func (j *Journal) read(to position, maxEvents int) (*batch, error) {
+	j.mu.Lock()
+	segments := slices.Clone(j.segments)
+	j.mu.Unlock()
+	from := j.cursor.state.Acknowledged
+	b := &batch{from: from, to: from}
+	for _, seg := range segments {
+		if seg.seq < from.Segment || seg.seq > to.Segment {
+			continue
+		}
+		start, end := int64(0), seg.size
+		if seg.seq == from.Segment {
+			start = from.Offset
+		}
+		if seg.seq == to.Segment {
+			end = min(end, to.Offset)
+		}
+		full, err := j.readSegment(b, seg.seq, start, end, maxEvents)
+		if err != nil {
+			return nil, fmt.Errorf("read the journal: %w", err)
+		}
+		if full {
+			to = b.to
+			break
+		}
+	}
+	b.to = to
+	b.Token = fmt.Sprintf("%s-%s-%s", j.cursor.state.Journal, b.from, b.to)
+	return b, nil
+}
+
+// readSegment adds the events between two offsets of a segment to the batch,
+// and tells whether the limits ended it.
+func (j *Journal) readSegment(b *batch, seq uint64, start, end int64, maxEvents int) (full bool, err error) {
+	f, err := os.Open(j.path(seq))
+	if errors.Is(err, fs.ErrNotExist) { // somebody took it away
+		b.corrupt = append(b.corrupt, corruptRun{position{seq, start}, end - start})
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+
+	sc := newScanner(f, start, end)
+	lines := b.lines
+	good := start // where the last event ends
+	for {
+		payload, _, err := sc.next()
+		if errors.Is(err, io.EOF) {
+			b.skip(seq, good, end)
+			b.lines = lines + sc.lines
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		size := int64(len(payload))
+		if maxEvents > 0 && len(b.Events) > 0 && (len(b.Events) == maxEvents || b.bytes+size > maxBatchBytes) {
+			return true, nil
+		}
+		var e Event
+		if e.UnmarshalJSON(payload) != nil {
+			continue // intact, but no event: as bad as damaged
+		}
+		b.skip(seq, good, sc.offset-size-recordFrame)
+		good = sc.offset
+		b.to = position{seq, good}
+		b.lines = lines + sc.lines
+		b.bytes += size
+		b.Events = append(b.Events, e)
+		b.ends = append(b.ends, b.to)
+	}
+}
+
+func (b *batch) skip(seq uint64, from, to int64) {
+	if from < to {
+		b.corrupt = append(b.corrupt, corruptRun{position{seq, from}, to - from})
+	}
+}
+
+// split puts the first half of b, the pending batch, before the rest of it.
+func (j *Journal) split(b *batch) error {
+	s := j.cursor.state
+	s.Pending = slices.Insert(slices.Clone(s.Pending), 0, b.ends[len(b.ends)/2-1])
+	return j.moveCursor(s)
+}
+
+// setAside writes the event of b, a batch of one, durably to the directory
+// rejected, for a person to look at. Doing so again changes nothing.
+func (j *Journal) setAside(b *batch, reason error) (file string, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("set a rejected event aside: %w", err)
+		}
+	}()
+	dir := filepath.Join(j.dir, "rejected")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	data, err := json.Marshal(struct {
+		Reason string  `json:"reason"`
+		Token  string  `json:"token"`
+		Events []Event `json:"events"`
+	}{reason.Error(), b.Token, b.Events})
+	if err != nil {
+		return "", err
+	}
+	file = filepath.Join(dir, fmt.Sprintf("%016d-%012d.json", b.from.Segment, b.from.Offset))
+	f, err := os.OpenFile(file+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(append(data, '\n'))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return "", err
+	}
+	if err := os.Rename(f.Name(), file); err != nil {
+		return "", err
+	}
+	return file, errors.Join(syncDir(dir), syncDir(j.dir))
+}
+
+// acknowledge notes that nothing of b, the pending batch, has to be sent
+// again, and removes the segments that nobody needs any more.
+func (j *Journal) acknowledge(b *batch) error {
+	s := j.cursor.state
+	s.Acknowledged = b.to
+	s.Pending = slices.Clone(s.Pending[1:])
+	s.Generation++
+	if err := j.cursor.write(s); err != nil {
+		return fmt.Errorf("acknowledge a batch in the journal: %w", err)
+	}
+
+	j.mu.Lock()
+	j.cursor.state = s
+	keep := slices.IndexFunc(j.segments, func(seg segment) bool {
+		return position{seg.seq, seg.size}.compare(b.to) > 0 || j.file != nil && seg.seq == j.tail().seq
+	})
+	if keep < 0 {
+		keep = len(j.segments)
+	}
+	needless := slices.Clone(j.segments[:keep])
+	j.segments = slices.Delete(j.segments, 0, keep)
+	j.stats.Bytes, j.stats.PendingBytes = 0, 0
+	for _, seg := range j.segments {
+		j.stats.Bytes += seg.size
+		j.stats.PendingBytes += seg.size
+		if seg.seq == b.to.Segment {
+			j.stats.PendingBytes -= b.to.Offset
+		}
+	}
+	j.stats.PendingEvents = max(0, j.stats.PendingEvents-b.lines)
+	if j.stats.PendingBytes == 0 {
+		j.stats.PendingEvents = 0 // where lines were damaged, the count was off
+	}
+	for _, run := range b.corrupt {
+		j.stats.CorruptRuns++
+		j.stats.CorruptBytes += run.bytes
+	}
+	close(j.acked)
+	j.acked = make(chan struct{})
+	j.mu.Unlock()
+
+	for _, run := range b.corrupt {
+		j.o.Logger.Error("skipped damaged usage events in the journal", "journal", j.dir,
+			"segment", run.at.Segment, "offset", run.at.Offset, "bytes", run.bytes)
+	}
+	for _, seg := range needless {
+		if err := os.Remove(j.path(seg.seq)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			j.o.Logger.Warn("a segment that is not needed any more stays until the journal is opened again",
+				"journal", j.dir, "error", err)
+		}
+	}
+	return nil
+}
+
+// moveCursor makes s, a changed copy of the cursor's state, its state.
+func (j *Journal) moveCursor(s cursorState) error {
+	s.Generation++
+	if err := j.cursor.write(s); err != nil {
+		return fmt.Errorf("write down a batch's bounds in the journal: %w", err)
+	}
+	j.mu.Lock()
+	j.cursor.state = s
+	j.mu.Unlock()
+	return nil
+}

@@ -1,0 +1,117 @@
+package usage
+
+import (
+	"context"
+	"encoding/json"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+)
+
+func BenchmarkAppend(b *testing.B) {
+	for _, mode := range []SyncMode{SyncByInterval, SyncNone, SyncAlways} {
+		b.Run(string(mode)+"/serial", func(b *testing.B) {
+			j := openJournal(b, b.TempDir(), JournalOptions{Sync: mode, MaxBytes: 1 << 40})
+			defer closeJournal(b, j)
+			e := newEvent(1)
+			took := make([]time.Duration, 0, 1<<20)
+			b.ReportAllocs()
+			for b.Loop() {
+				start := time.Now()
+				if err := j.Append(&e); err != nil {
+					b.Fatal(err)
+				}
+				if len(took) < cap(took) {
+					took = append(took, time.Since(start))
+				}
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2]), "p50-ns")
+			b.ReportMetric(float64(took[len(took)*99/100]), "p99-ns")
+		})
+		b.Run(string(mode)+"/parallel", func(b *testing.B) {
+			j := openJournal(b, b.TempDir(), JournalOptions{Sync: mode, MaxBytes: 1 << 40})
+			defer closeJournal(b, j)
+			b.SetParallelism(32)
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				e := newEvent(1)
+				for pb.Next() {
+					if err := j.Append(&e); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkAppendEvent(b *testing.B) {
+	e := newEvent(1)
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		var err error
+		if buf, err = appendEvent(buf[:0], &e); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.SetBytes(int64(len(buf)))
+}
+
+func BenchmarkReadEvent(b *testing.B) {
+	e := newEvent(1)
+	data, err := json.Marshal(e)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := e.UnmarshalJSON(data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// heapLedger takes everything and notes the most that the heap was.
+type heapLedger struct {
+	Ledger
+	most uint64
+}
+
+func (l *heapLedger) Write(context.Context, Batch) error {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	l.most = max(l.most, m.HeapAlloc)
+	return nil
+}
+
+// BenchmarkShip empties a backlog of b.N times 100,000 events.
+func BenchmarkShip(b *testing.B) {
+	const backlog = 100_000
+	j := openJournal(b, b.TempDir(), JournalOptions{Sync: SyncNone})
+	defer closeJournal(b, j)
+	l := &heapLedger{}
+	s := NewShipper(j, ShipperOptions{Logger: silent})
+	defer func() { _ = s.Close() }() // never fails
+	for b.Loop() {
+		b.StopTimer()
+		s.Use(nil)
+		e := newEvent(1)
+		for range backlog {
+			if err := j.Append(&e); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StartTimer()
+		s.Use(l)
+		if err := s.Flush(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(backlog*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64(l.most)/(1<<20), "heap-MiB")
+}
