@@ -119,20 +119,20 @@ func (o object) text(name string) (string, error) {
 	return s, nil
 }
 
-// wholeNumber returns a field that must be a whole number from lowest to
+// wholeNumber returns a field that must be a whole number from 1 to
 // highest, or 0 when it is absent or null.
-func (o object) wholeNumber(name string, lowest, highest int) (int, error) {
+func (o object) wholeNumber(name string, highest int) (int, error) {
 	v, given := o[name]
 	if !given || string(v) == "null" {
 		return 0, nil
 	}
 	n, err := strconv.Atoi(string(v)) // a JSON number has no + and no leading 0
-	if err != nil || n < lowest || n > highest {
+	if err != nil || n < 1 || n > highest {
 		got := kind(v)
 		if got == "a number" {
 			got = quote(string(v))
 		}
-		return 0, invalid("%s must be a whole number from %d to %d, not %s", name, lowest, highest, got)
+		return 0, invalid("%s must be a whole number from 1 to %d, not %s", name, highest, got)
 	}
 	return n, nil
 }
@@ -166,16 +166,16 @@ func readQuery(raw string, names []string) (query, error) {
 	return q, nil
 }
 
-// wholeNumber returns a parameter that must be a whole number from lowest to
+// wholeNumber returns a parameter that must be a whole number from 1 to
 // highest, or fallback when it is absent.
-func (q query) wholeNumber(name string, fallback, lowest, highest int) (int, error) {
+func (q query) wholeNumber(name string, fallback, highest int) (int, error) {
 	v, given := q[name]
 	if !given {
 		return fallback, nil
 	}
 	n, err := strconv.ParseUint(v, 10, 31)
-	if err != nil || int(n) < lowest || int(n) > highest {
-		return 0, invalid("%s must be a whole number from %d to %d, not %s", name, lowest, highest, quote(v))
+	if err != nil || n == 0 || int(n) > highest {
+		return 0, invalid("%s must be a whole number from 1 to %d, not %s", name, highest, quote(v))
 	}
 	return int(n), nil
 }

@@ -96,7 +96,7 @@ func readFields(body []byte) (days int, err error) {
 	if _, err := o.text("key_name"); err != nil {
 		return 0, err
 	}
-	return o.wholeNumber("expires_days", 1, maxExpiresDays)
+	return o.wholeNumber("expires_days", maxExpiresDays)
 }
 
 // FuzzParseObject: whatever the body, the decoder answers with an object that
@@ -156,7 +156,7 @@ func TestObjectsOfAnyOrder(t *testing.T) {
 		if err != nil || gotName != strings.ToValidUTF8(name, "\ufffd") {
 			t.Fatalf("key_name %q, %v; want %q", gotName, err, name)
 		}
-		if got, err := o.wholeNumber("expires_days", 1, maxExpiresDays); err != nil || got != days {
+		if got, err := o.wholeNumber("expires_days", maxExpiresDays); err != nil || got != days {
 			t.Fatalf("expires_days %d, %v; want %d", got, err, days)
 		}
 	})
@@ -193,11 +193,11 @@ func TestReadQuery(t *testing.T) {
 
 func TestQueryNumbersAndMoments(t *testing.T) {
 	for _, v := range []string{"0", "-1", "201", "1.0", "1e1", "+5", " 5", "five", "0x10", "99999999999999999999", "1_0", "٣"} {
-		if n, err := (query{"page_size": v}).wholeNumber("page_size", 20, 1, 200); err == nil {
+		if n, err := (query{"page_size": v}).wholeNumber("page_size", 20, 200); err == nil {
 			t.Errorf("page_size=%s gives %d", v, n)
 		}
 	}
-	if n, err := (query{"page_size": "200"}).wholeNumber("page_size", 20, 1, 200); n != 200 || err != nil {
+	if n, err := (query{"page_size": "200"}).wholeNumber("page_size", 20, 200); n != 200 || err != nil {
 		t.Errorf("page_size=200 gives %d, %v", n, err)
 	}
 	for _, v := range []string{"2026-11-23", "yesterday", "1790000000", "2026-13-01T00:00:00Z", "2026-11-23T18:00:00", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00+01:00", "2200-01-01T00:00:00Z", "2026-11-23T18:00:00 01:00"} {

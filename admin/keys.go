@@ -48,7 +48,7 @@ func (a *API) createKey(ctx context.Context, r request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	days, err := r.body.wholeNumber("expires_days", 1, maxExpiresDays)
+	days, err := r.body.wholeNumber("expires_days", maxExpiresDays)
 	if err != nil {
 		return 0, nil, err
 	}

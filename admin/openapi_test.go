@@ -81,8 +81,15 @@ func schemaAt(t testing.TB, pointer string) *jsonschema.Schema {
 // checkDescribed holds one answer against what openapi.json says about it.
 func checkDescribed(t testing.TB, method, path string, status int, body []byte) {
 	t.Helper()
-	pointer := "/components/responses/NotFound"
-	if op, known := described().Paths[path][strings.ToLower(method)]; known {
+	var pointer string
+	operations, knownPath := described().Paths[path]
+	op, knownMethod := operations[strings.ToLower(method)]
+	switch {
+	case !knownPath:
+		pointer = "/components/responses/NotFound"
+	case !knownMethod || method != strings.ToUpper(method):
+		pointer = "/components/responses/MethodNotAllowed"
+	default:
 		r, known := op.Responses[strconv.Itoa(status)]
 		switch {
 		case !known:

@@ -54,10 +54,10 @@ func (a *API) history(ctx context.Context, r request) (int, any, error) {
 }
 
 func (a *API) readHistory(ctx context.Context, r request) (q usage.HistoryQuery, err error) {
-	if q.Page, err = r.query.wholeNumber("page", 1, 1, maxPage); err != nil {
+	if q.Page, err = r.query.wholeNumber("page", 1, maxPage); err != nil {
 		return q, err
 	}
-	if q.PageSize, err = r.query.wholeNumber("page_size", defaultPageSize, 1, maxPageSize); err != nil {
+	if q.PageSize, err = r.query.wholeNumber("page_size", defaultPageSize, maxPageSize); err != nil {
 		return q, err
 	}
 	if q.From, err = r.query.moment("from"); err != nil {
@@ -84,7 +84,7 @@ func (a *API) readHistory(ctx context.Context, r request) (q usage.HistoryQuery,
 }
 
 func (a *API) stats(ctx context.Context, r request) (int, any, error) {
-	days, err := r.query.wholeNumber("days", defaultDays, 1, maxDays)
+	days, err := r.query.wholeNumber("days", defaultDays, maxDays)
 	if err != nil {
 		return 0, nil, err
 	}

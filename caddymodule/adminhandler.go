@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"net"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -39,10 +40,17 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Retry-After", "1")
 		w.WriteHeader(http.StatusServiceUnavailable)
-		_, err := w.Write([]byte(`{"error":{"code":"unavailable","message":"The admin API is starting; try again"}}`))
+		_, err := w.Write([]byte(`{"error":{"code":"store_unavailable","message":"the admin API is starting: try again shortly"}}`))
 		return err
 	}
 	defer b.release()
+	if ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string); ip != "" {
+		// Behind a trusted proxy this is the client's address, not the proxy's:
+		// failed logins count against it.
+		client := *r
+		client.RemoteAddr = net.JoinHostPort(ip, "0")
+		r = &client
+	}
 	b.admin.ServeHTTP(w, r)
 	return nil
 }

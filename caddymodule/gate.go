@@ -59,6 +59,13 @@ const (
 	defaultMaxBody = 4 << 20
 	maxMaxBody     = 1 << 30
 
+	// maxPublicBody bounds in bytes what is read before a live key is shown. No
+	// public message comes near it.
+	maxPublicBody = 64 << 10
+
+	// maxBatch bounds how many calls one request can be.
+	maxBatch = 100
+
 	// maxID bounds a request's id in bytes, so that an answer can always be
 	// told to be its own. No SDK comes near it.
 	maxID = 256
@@ -110,27 +117,42 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	defer b.release()
 
+	// What is too long for a public message needs a live key before it is read.
+	var principal *identity.Principal
+	var denied *refusal
+	limit := g.MaxBody
+	if r.ContentLength < 0 || r.ContentLength > maxPublicBody {
+		if principal, denied = authorise(r, b.authority); denied != nil {
+			limit = min(limit, maxPublicBody)
+		}
+	}
 	var body mcp.Body
-	if ref := g.read(r, &body); ref != nil {
+	if ref := read(r, limit, &body); ref != nil {
+		if ref.status == http.StatusRequestEntityTooLarge && denied != nil {
+			ref = denied
+		}
 		return refuse(w, *ref)
 	}
-	if keyed := firstKeyed(&body); keyed != nil || r.Method != http.MethodPost {
-		principal, ref := authorise(r, b.authority)
-		if ref != nil {
-			if keyed != nil {
-				ref.id = keyed.ID
-			}
-			return refuse(w, *ref)
-		}
-		return g.forwardKeyed(w, r, next, b, &body, principal, arrived)
+	keyed := firstKeyed(&body)
+	if keyed == nil && r.Method == http.MethodPost {
+		return g.forward(w, r, next, b, &body)
 	}
-	return g.forward(w, r, next, b, &body)
+	if principal == nil && denied == nil {
+		principal, denied = authorise(r, b.authority)
+	}
+	if denied != nil {
+		if keyed != nil {
+			denied.id = keyed.ID
+		}
+		return refuse(w, *denied)
+	}
+	return g.forwardKeyed(w, r, next, b, &body, principal, arrived)
 }
 
-// read reads a request's body and leaves it in place for the upstream; the
-// messages of a POST end up in body. It returns the refusal of what is
-// ambiguous.
-func (g *Gate) read(r *http.Request, body *mcp.Body) *refusal {
+// read reads a request's body of at most limit bytes and leaves it in place for
+// the upstream; the messages of a POST end up in body. It returns the refusal
+// of what is ambiguous.
+func read(r *http.Request, limit int64, body *mcp.Body) *refusal {
 	switch r.Method {
 	case http.MethodPost:
 	case http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodOptions:
@@ -145,15 +167,18 @@ func (g *Gate) read(r *http.Request, body *mcp.Body) *refusal {
 	if err := mcp.CheckContent(r.Header["Content-Type"], r.Header["Content-Encoding"]); err != nil {
 		return badRequest(err)
 	}
-	data, err := readAll(r, g.MaxBody)
+	data, err := readAll(r, limit)
 	switch {
 	case errors.Is(err, errTooLarge):
-		return &refusal{status: http.StatusRequestEntityTooLarge, code: codeTooLarge, message: fmt.Sprintf("The body is longer than %d bytes", g.MaxBody)}
+		return &refusal{status: http.StatusRequestEntityTooLarge, code: codeTooLarge, message: fmt.Sprintf("the body is longer than %d bytes", limit)}
 	case err != nil:
 		return badRequest(errors.New("the body ended early"))
 	}
 	if err := body.Read(data, allowsBatch(r.Header)); err != nil {
 		return badRequest(err)
+	}
+	if len(body.Messages) > maxBatch {
+		return badRequest(fmt.Errorf("a batch has more than %d messages", maxBatch))
 	}
 	for i := range body.Messages {
 		if m := &body.Messages[i]; len(m.ID) > maxID {

@@ -249,7 +249,6 @@ func (m *meter) finish(r *http.Request) {
 		m.unwatch()
 	}
 	if m.scanner != nil {
-		m.scanner.End(m.found)
 		scanners.Put(m.scanner)
 		m.scanner = nil
 	}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -176,6 +177,11 @@ func TestDemo(t *testing.T) {
 		}
 	})
 	t.Run("a demo whose port is taken says so", func(t *testing.T) {
+		taken, err := net.Listen("tcp", ":8000")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer taken.Close()
 		other := start(t, t.TempDir(), nil, "demo", "--data", t.TempDir())
 		<-other.exited
 		if out := other.output(); !strings.Contains(out, ":8000") || !strings.Contains(out, "address already in use") {

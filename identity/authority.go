@@ -40,7 +40,7 @@ type Authority struct {
 const MaxAge = time.Second
 
 const (
-	maxKnown      = 768             // entries in a shard; 196,608 in all, some 60 MB
+	maxKnown      = 768             // entries in a shard; 196,608 in all, some 70 MB
 	lookUpTimeout = 5 * time.Second // then the store counts as away
 )
 

@@ -69,6 +69,13 @@ func TestWellFormedTypo(t *testing.T) {
 			if got, want := WellFormed(typo), typo == key; got != want {
 				t.Errorf("WellFormed(%q) = %t, want %t", typo, got, want)
 			}
+			if i >= 46 {
+				continue
+			}
+			sealed := typo[:46] + checksumByBigInt(typo[:46])
+			if got, want := WellFormed(sealed), i >= 3 && strings.IndexByte(base62, byte(c)) >= 0 || typo == key; got != want {
+				t.Errorf("WellFormed(%q) = %t, want %t", sealed, got, want)
+			}
 		}
 		if i > 0 && key[i-1] != key[i] {
 			if swapped := key[:i-1] + key[i:i+1] + key[i-1:i] + key[i+1:]; WellFormed(swapped) {

@@ -12,15 +12,15 @@ import (
 
 func TestNormalizeEmail(t *testing.T) {
 	longest := strings.Repeat("a", 64) + "@" + strings.Repeat("b", 254-64-1-4) + ".com"
-	for in, want := range map[string]string{
-		"ann@example.com":               "ann@example.com",
-		" \tAnn.O'Hara+x@Example.COM\n": "ann.o'hara+x@example.com",
-		"admin@localhost":               "admin@localhost",
-		"ÄNN@exämple.de":                "änn@exämple.de",
-		longest:                         longest,
+	for _, test := range []struct{ in, want string }{
+		{"ann@example.com", "ann@example.com"},
+		{" \tAnn.O'Hara+x@Example.COM\n", "ann.o'hara+x@example.com"},
+		{"admin@localhost", "admin@localhost"},
+		{"ÄNN@exämple.de", "änn@exämple.de"},
+		{longest, longest},
 	} {
-		if got, err := NormalizeEmail(in); err != nil || got != want {
-			t.Errorf("NormalizeEmail(%q) = %q, %v, want %q", in, got, err, want)
+		if got, err := NormalizeEmail(test.in); err != nil || got != test.want {
+			t.Errorf("NormalizeEmail(%q) = %q, %v, want %q", test.in, got, err, test.want)
 		}
 	}
 	for _, in := range []string{

@@ -3,6 +3,7 @@ package identity_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,23 +13,23 @@ import (
 
 // watched counts how often a watch said dead.
 type watched struct {
-	dead int
+	dead atomic.Int32
 	stop func()
 }
 
 func (w *world) watch(p *identity.Principal) *watched {
 	w.t.Helper()
 	got := &watched{}
-	got.stop = w.Watch(p, func() { got.dead++ })
+	got.stop = w.Watch(p, func() { got.dead.Add(1) })
 	return got
 }
 
 // wantDead waits until nothing moves, and tells how often dead was called.
-func (w *world) wantDead(got *watched, want int) {
+func (w *world) wantDead(got *watched, want int32) {
 	w.t.Helper()
 	synctest.Wait()
-	if got.dead != want {
-		w.t.Errorf("dead was called %d times, want %d", got.dead, want)
+	if dead := got.dead.Load(); dead != want {
+		w.t.Errorf("dead was called %d times, want %d", dead, want)
 	}
 }
 
@@ -42,8 +43,8 @@ func TestWatchRevokedHere(t *testing.T) {
 		if _, err := w.RevokeKey(t.Context(), "user", w.record.ID, time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		if one.dead != 1 || two.dead != 1 || other.dead != 0 || stopped.dead != 0 {
-			t.Errorf("dead when RevokeKey returned: %d, %d, of another key %d, stopped %d", one.dead, two.dead, other.dead, stopped.dead)
+		if one.dead.Load() != 1 || two.dead.Load() != 1 || other.dead.Load() != 0 || stopped.dead.Load() != 0 {
+			t.Errorf("dead when RevokeKey returned: %d, %d, of another key %d, stopped %d", one.dead.Load(), two.dead.Load(), other.dead.Load(), stopped.dead.Load())
 		}
 		time.Sleep(10 * time.Second)
 		w.wantDead(one, 1)
@@ -66,8 +67,8 @@ func TestWatchDisabledHere(t *testing.T) {
 		if err := w.SetDisabled(t.Context(), "user", true); err != nil {
 			t.Fatal(err)
 		}
-		if one.dead != 1 || other.dead != 1 {
-			t.Errorf("dead when SetDisabled returned: %d, %d", one.dead, other.dead)
+		if one.dead.Load() != 1 || other.dead.Load() != 1 {
+			t.Errorf("dead when SetDisabled returned: %d, %d", one.dead.Load(), other.dead.Load())
 		}
 	})
 }
@@ -99,7 +100,7 @@ func TestWatchElsewhere(t *testing.T) {
 				}
 			})
 		}
-		bubble(t, func(t *testing.T, w *world) {
+		bubble(t, func(_ *testing.T, w *world) {
 			_, key := w.issue(time.Now().Add(3*time.Second + wait))
 			got := w.watch(w.want(key, true))
 			time.Sleep(3*time.Second + wait - 1)
@@ -127,7 +128,7 @@ func TestWatchRevokedBetween(t *testing.T) {
 // TestWatchLookUps: one look-up for each key that is watched, every half
 // MaxAge, however often it is watched; none when none is.
 func TestWatchLookUps(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	bubble(t, func(_ *testing.T, w *world) {
 		p := w.want(w.key, true)
 		_, otherKey := w.issue(time.Time{})
 		var all []*watched
@@ -159,12 +160,12 @@ func TestWatchFaults(t *testing.T) {
 		"hangs": func(s *fakeStore) { s.before = func(ctx context.Context) { <-ctx.Done() } },
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world) {
-				_, expiring := w.issue(time.Now().Add(time.Minute))
+			bubble(t, func(_ *testing.T, w *world) {
+				_, expiring := w.issue(time.Now().Add(57 * time.Second))
 				got, expired := w.watch(w.want(w.key, true)), w.watch(w.want(expiring, true))
 				w.store.set(func() { fail(w.store) })
 				w.revokeElsewhere()
-				time.Sleep(time.Minute - 1)
+				time.Sleep(57*time.Second - 1)
 				w.wantDead(got, 0)
 				w.wantDead(expired, 0)
 				time.Sleep(identity.MaxAge)
@@ -182,18 +183,20 @@ func TestWatchFaults(t *testing.T) {
 // TestWatchSlowStore: a store whose answers take a while makes nothing late,
 // and a watch may end while its key is being looked up.
 func TestWatchSlowStore(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	bubble(t, func(_ *testing.T, w *world) {
 		w.store.set(func() {
-			w.store.before = func(context.Context) { time.Sleep(identity.MaxAge / 4) }
+			w.store.before = func(context.Context) { time.Sleep(identity.MaxAge / 5) }
 			w.store.after = w.store.before
 		})
 		got, stopped := w.watch(w.want(w.key, true)), w.watch(w.want(w.key, true))
-		time.Sleep(identity.MaxAge/2 + 1) // in the first round
+		// The first round has just read the key, and has yet to learn what.
+		time.Sleep(identity.MaxAge/2 + identity.MaxAge/5 + 1)
 		w.revokeElsewhere()
 		stopped.stop()
 		time.Sleep(identity.MaxAge)
 		w.wantDead(got, 1)
 		w.wantDead(stopped, 0)
+		time.Sleep(identity.MaxAge) // until the store has answered
 	})
 }
 

@@ -60,11 +60,6 @@ func (d *database) backtest(ctx context.Context, request mcp.CallToolRequest, ar
 	defer pace.Stop()
 	result := &backtestResult{Table: "stock_daily", Code: args.Code, Days: len(closes)}
 	for i := range steps {
-		select {
-		case <-pace.C:
-		case <-ctx.Done():
-			return nil, fmt.Errorf("cancelled after %d of %d steps", i, steps)
-		}
 		c := crossover{Short: 3 + i%10, Long: 20 + i/10*5}
 		c.try(closes)
 		if i == 0 || c.ReturnPct > result.Best.ReturnPct {
@@ -72,6 +67,13 @@ func (d *database) backtest(ctx context.Context, request mcp.CallToolRequest, ar
 		}
 		result.Rows = append(result.Rows, c)
 		reportProgress(ctx, request, i+1, steps, fmt.Sprintf("means over %d and %d days: %.2f %%", c.Short, c.Long, c.ReturnPct))
+		// Last, since mcp-go may lose a notification that the answer follows
+		// at once.
+		select {
+		case <-pace.C:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("cancelled after %d of %d steps", i+1, steps)
+		}
 	}
 	return result, nil
 }

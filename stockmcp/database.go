@@ -18,7 +18,7 @@ const (
 	maxBytes    = 1 << 20 // of all rows as JSON
 	maxValue    = 1 << 16 // of one text or blob, in bytes
 	maxSQL      = 1 << 14 // of a caller's statement, in characters
-	maxDuration = 2 * time.Second
+	maxDuration = 5 * time.Second
 	maxQueries  = 8 // at once; others wait within their own maxDuration
 )
 
@@ -27,6 +27,7 @@ const (
 type database struct {
 	anchor  *sql.DB // keeps the memory alive while no reader is connected
 	readers *sql.DB
+	timeout time.Duration // of a query: maxDuration, but for tests
 }
 
 // databases numbers the databases of the process: SQLite's memdb VFS knows
@@ -49,7 +50,7 @@ func newDatabase() (*database, error) {
 	}
 	readers.SetMaxOpenConns(maxQueries)
 	readers.SetMaxIdleConns(maxQueries)
-	return &database{anchor, readers}, nil
+	return &database{anchor, readers, maxDuration}, nil
 }
 
 func (d *database) close() error {
@@ -88,7 +89,7 @@ func read[T any](ctx context.Context, d *database, statement string, args ...any
 // on a connection that is read-only, under the limits above. Its errors are
 // for the caller to read.
 func (d *database) query(ctx context.Context, limit int, statement string, args ...any) (*page, error) {
-	ctx, cancel := context.WithTimeout(ctx, maxDuration)
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	// The driver heeds a context only until the first row, so the rows wanted
 	// are all made before it.
@@ -97,7 +98,7 @@ func (d *database) query(ctx context.Context, limit int, statement string, args 
 	found, err := d.run(ctx, limit, statement, args)
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, fmt.Errorf("the query took longer than %v and was stopped: read fewer rows or join less", maxDuration)
+		return nil, fmt.Errorf("the query took longer than %v and was stopped: read fewer rows or join less", d.timeout)
 	case ctx.Err() != nil:
 		return nil, errors.New("the call was cancelled")
 	default:

@@ -60,10 +60,8 @@ type company struct {
 
 func (g *generator) fill() {
 	for _, t := range tables {
-		if _, err := g.tx.Exec(t.ddl()); err != nil {
-			g.err = fmt.Errorf("create table %s: %w", t.name, err)
-			return
-		}
+		_, err := g.tx.Exec(t.ddl())
+		g.fail(t.name, err)
 	}
 	g.tradeCalendar()
 	g.stockBasic()
@@ -71,31 +69,28 @@ func (g *generator) fill() {
 	g.stockFinancials()
 }
 
-// inserter prepares the insertion of whole rows into a table.
-func (g *generator) inserter(name string) (insert func(values ...any), done func()) {
-	if g.err != nil {
-		return func(...any) {}, func() {}
-	}
+// inserter returns a function that inserts a whole row into a table.
+func (g *generator) inserter(name string) func(values ...any) {
 	marks := strings.Repeat(", ?", len(tableNamed(name).columns))[2:]
-	stmt, err := g.tx.Prepare("INSERT INTO " + name + " VALUES (" + marks + ")")
-	if err != nil {
-		g.err = err
-		return func(...any) {}, func() {}
-	}
-	insert = func(values ...any) {
-		if g.err != nil {
-			return
-		}
-		if _, err := stmt.Exec(values...); err != nil {
-			g.err = fmt.Errorf("insert into %s: %w", name, err)
+	stmt, err := g.tx.Prepare("INSERT INTO " + name + " VALUES (" + marks + ")") // closed with the transaction
+	g.fail(name, err)
+	return func(values ...any) {
+		if g.err == nil {
+			_, err := stmt.Exec(values...)
+			g.fail(name, err)
 		}
 	}
-	return insert, func() { _ = stmt.Close() } // the transaction reports what matters
+}
+
+// fail keeps the first error.
+func (g *generator) fail(name string, err error) {
+	if err != nil && g.err == nil {
+		g.err = fmt.Errorf("table %s: %w", name, err)
+	}
 }
 
 func (g *generator) tradeCalendar() {
-	insert, done := g.inserter("trade_calendar")
-	defer done()
+	insert := g.inserter("trade_calendar")
 	var previous any // text, null until there is one
 	for day := firstDay; !day.After(calendarEnd); day = day.AddDate(0, 0, 1) {
 		var name any // text, null on ordinary days
@@ -172,8 +167,7 @@ var (
 )
 
 func (g *generator) stockBasic() {
-	insert, done := g.inserter("stock_basic")
-	defer done()
+	insert := g.inserter("stock_basic")
 	r := rand.New(rand.NewPCG(seed, 1))
 	names := r.Perm(len(nameBeginnings) * len(nameEndings))
 	listable := len(g.openDays) - 20 // the youngest company has traded for a month
@@ -196,8 +190,7 @@ func (g *generator) stockBasic() {
 // stockDaily walks each index member's price at random over the last open
 // days, within the exchanges' limit of 10 % a day.
 func (g *generator) stockDaily() {
-	insert, done := g.inserter("stock_daily")
-	defer done()
+	insert := g.inserter("stock_daily")
 	r := rand.New(rand.NewPCG(seed, 2))
 	days := g.openDays[len(g.openDays)-dailyDays:]
 	for _, c := range g.companies {
@@ -230,8 +223,7 @@ func (g *generator) stockDaily() {
 // stockFinancials lets each company's balance sheet grow from quarter to
 // quarter by what it earned.
 func (g *generator) stockFinancials() {
-	insert, done := g.inserter("stock_financials")
-	defer done()
+	insert := g.inserter("stock_financials")
 	r := rand.New(rand.NewPCG(seed, 3))
 	for _, c := range g.companies {
 		assets := c.totalShares * int64(5+r.IntN(40))

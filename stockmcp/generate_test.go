@@ -7,10 +7,24 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
+
+// shared is the server that most tests call, since none can change its data.
+var shared = sync.OnceValues(New)
+
+// data is the shared server's database.
+func data(tb testing.TB) *database {
+	tb.Helper()
+	s, err := shared()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s.data
+}
 
 // openDatabase generates the data and releases it with the test.
 func openDatabase(tb testing.TB) *database {
@@ -89,7 +103,7 @@ func TestDataIsTheSameEverywhere(t *testing.T) {
 
 func TestEveryTableHasThousandsOfRowsAndItsOwnCount(t *testing.T) {
 	t.Parallel()
-	d := openDatabase(t)
+	d := data(t)
 	counts := make(map[int]string)
 	for _, table := range tables {
 		n := len(everything(t, d, table))
@@ -106,7 +120,7 @@ func TestEveryTableHasThousandsOfRowsAndItsOwnCount(t *testing.T) {
 // Each query finds the rows that break a rule.
 func TestDataIsConsistent(t *testing.T) {
 	t.Parallel()
-	d := openDatabase(t)
+	d := data(t)
 	for rule, broken := range map[string]string{
 		"the calendar leaves no day out":                   `SELECT count(*) FROM trade_calendar HAVING count(*) <> julianday(max(cal_date)) - julianday(min(cal_date)) + 1`,
 		"the calendar spans what it says":                  `SELECT count(*) FROM trade_calendar HAVING min(cal_date) <> '2018-01-01' OR max(cal_date) <> '2026-12-31'`,
@@ -163,7 +177,7 @@ func TestSchemaDescribesEveryColumn(t *testing.T) {
 func TestGenerateReportsWhatFailed(t *testing.T) {
 	t.Parallel()
 	d := openDatabase(t)
-	if err := generate(d.anchor); err == nil || !strings.Contains(err.Error(), "create table stock_basic") {
+	if err := generate(d.anchor); err == nil || !strings.Contains(err.Error(), "table stock_basic: ") {
 		t.Errorf("over existing tables: %v", err)
 	}
 	closed, err := sql.Open("sqlite", ":memory:")

@@ -62,7 +62,7 @@ func addTools(m *server.MCPServer, d *database) {
 // add gives the server a read-only tool. Its handler's result is sent as
 // structured content and, the same JSON, as text; its error as a tool error.
 func add[A, R any](m *server.MCPServer, name, description string,
-	handle func(context.Context, mcp.CallToolRequest, A) (R, error), arguments ...mcp.ToolOption) {
+	handle func(context.Context, mcp.CallToolRequest, A) (*R, error), arguments ...mcp.ToolOption) {
 	options := append([]mcp.ToolOption{
 		mcp.WithDescription(description),
 		mcp.WithReadOnlyHintAnnotation(true),

@@ -154,7 +154,7 @@ func TestScannerResynchronises(t *testing.T) {
 		d[at] = to
 		return d
 	}
-	huge := bytes.Repeat([]byte{0}, 2*(recordFrame+maxPayload)+1)
+	huge := bytes.Repeat([]byte{0}, 3*maxPayload)
 	for name, tt := range map[string]struct {
 		data    []byte
 		want    []string

@@ -100,7 +100,7 @@ func (m *model) createFirstUser(t *rapid.T) {
 func (m *model) setPassword(t *rapid.T) {
 	i, id := m.anyUser(t)
 	hash := rapid.StringMatching(`[a-z]{1,9}`).Draw(t, "hash")
-	var want error = identity.ErrNotFound
+	want := identity.ErrNotFound
 	if i >= 0 {
 		m.users[i].PasswordHash, want = hash, nil
 	}
@@ -110,7 +110,7 @@ func (m *model) setPassword(t *rapid.T) {
 func (m *model) setDisabled(t *rapid.T) {
 	i, id := m.anyUser(t)
 	disabled := rapid.Bool().Draw(t, "disabled")
-	var want error = identity.ErrNotFound
+	want := identity.ErrNotFound
 	if i >= 0 {
 		m.users[i].Disabled, want = disabled, nil
 	}
@@ -124,7 +124,7 @@ func (m *model) createKey(t *rapid.T) {
 	if rapid.Bool().Draw(t, "never expires") {
 		k.ExpiresAt = time.Time{}
 	}
-	var want error = identity.ErrNotFound
+	want := identity.ErrNotFound
 	if i >= 0 {
 		m.keys, want = append(m.keys, k), nil
 	}
@@ -142,7 +142,7 @@ func (m *model) revokeKey(t *rapid.T) {
 		keyID = m.keys[i].ID
 	}
 	at := epoch.Add(time.Duration(rapid.IntRange(-9, 9).Draw(t, "hour")) * time.Hour)
-	var want error = identity.ErrNotFound
+	want := identity.ErrNotFound
 	var wantKey identity.Key
 	if i >= 0 && (userID == "" || userID == m.keys[i].UserID) {
 		if m.keys[i].RevokedAt.IsZero() {

@@ -32,7 +32,7 @@ func inBubble(t *testing.T, test func(*testing.T, *gate)) {
 				t.Error(err)
 			}
 		})
-		g.user = newUser(t, "ann@example.com")
+		g.user = newUser(t)
 		must(t, g.here.CreateUser(t.Context(), g.user))
 		var err error
 		g.record, g.key, err = identity.IssueKey(g.user.ID, "my key", time.Time{})
@@ -120,7 +120,7 @@ func TestCreatedElsewhere(t *testing.T) {
 func TestRevokedUnderLoad(t *testing.T) {
 	a := identity.NewAuthority(open(t, newDSN(t)))
 	defer func() { must(t, a.Close()) }()
-	u := newUser(t, "ann@example.com")
+	u := newUser(t)
 	must(t, a.CreateUser(t.Context(), u))
 	const keys = 50
 	var secrets [keys]string

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -47,20 +46,16 @@ func list[T any](ctx context.Context, s *Store, fields func(*T) []any, query str
 	if err != nil {
 		return nil, s.fault(err)
 	}
-	items, err := scanAll(rows, fields)
-	return items, s.fault(errors.Join(err, rows.Close()))
-}
-
-func scanAll[T any](rows *sql.Rows, fields func(*T) []any) ([]T, error) {
+	defer func() { _ = rows.Close() }() // rows.Err has said what there is to say
 	var items []T
 	for rows.Next() {
 		var item T
 		if err := rows.Scan(fields(&item)...); err != nil {
-			return nil, err
+			return nil, s.fault(err)
 		}
 		items = append(items, item)
 	}
-	return items, rows.Err()
+	return items, s.fault(rows.Err())
 }
 
 // micros is a time as a column keeps it: microseconds since 1970-01-01 UTC,

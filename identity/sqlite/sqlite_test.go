@@ -54,9 +54,9 @@ func open(t testing.TB, dsn string) *Store {
 	return s
 }
 
-func newUser(t testing.TB, email string) identity.User {
+func newUser(t testing.TB) identity.User {
 	t.Helper()
-	u, err := identity.NewUser(t.Context(), email, "a long password", identity.Member)
+	u, err := identity.NewUser(t.Context(), "ann@example.com", "a long password", identity.Member)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,13 +73,13 @@ func TestOpenMakesNothing(t *testing.T) {
 	if _, err := s.Users(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.CreateUser(t.Context(), newUser(t, "ann@example.com")); err != nil {
+	if err := s.CreateUser(t.Context(), newUser(t)); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]fs.FileMode{
 		"data": fs.ModeDir | 0o700, "tallygate.db": 0o600, "tallygate.db-wal": 0o600, "tallygate.db-shm": 0o600, "tallygate.db.lock": 0o600,
 	}
-	err := filepath.WalkDir(filepath.Dir(path), func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Dir(path), func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -259,7 +259,7 @@ func otherProcess(dsn string) {
 func TestKeyIsNowhere(t *testing.T) {
 	dsn := newDSN(t)
 	s := open(t, dsn)
-	u := newUser(t, "ann@example.com")
+	u := newUser(t)
 	record, key, err := identity.IssueKey(u.ID, "mine", time.Time{})
 	if err != nil {
 		t.Fatal(err)
@@ -318,7 +318,7 @@ func BenchmarkOpen(b *testing.B) {
 func openWith(b *testing.B, keys int) (*Store, []identity.Digest) {
 	b.Helper()
 	s := open(b, newDSN(b))
-	u := newUser(b, "ann@example.com")
+	u := newUser(b)
 	if err := s.CreateUser(b.Context(), u); err != nil {
 		b.Fatal(err)
 	}

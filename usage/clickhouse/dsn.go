@@ -25,8 +25,7 @@ const (
 var parameters = []string{
 	"client_info_product", "compress", "compress_level", "conn_max_lifetime",
 	"database", "dial_timeout", "http_path", "http_proxy", "max_idle_conns",
-	"max_open_conns", "password", "read_timeout", "secure", "skip_verify",
-	"tls_server_name", "username",
+	"max_open_conns", "read_timeout", "secure", "skip_verify", "tls_server_name",
 }
 
 // options reads a DSN as Open documents it. A malformed one never shows up in
@@ -37,9 +36,15 @@ func options(dsn string) (*clickhouse.Options, error) {
 		return nil, errors.New("ClickHouse DSN is not of the form clickhouse://USER:PASSWORD@HOST:PORT/DATABASE " +
 			"(or http://, https://); characters like @ : / ? # % in USER and PASSWORD must be percent-encoded")
 	}
+	if strings.Contains(u.Host, ",") {
+		return nil, errors.New("ClickHouse DSN: it names several hosts; a batch that is sent again is only known to the server that has it")
+	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
 		return nil, errors.New("ClickHouse DSN: what follows the ? is not of the form NAME=VALUE&NAME=VALUE, percent-encoded")
+	}
+	if query.Has("username") || query.Has("password") {
+		return nil, errors.New("ClickHouse DSN: user and password belong before the host, as USER:PASSWORD@HOST")
 	}
 	for name := range query {
 		if !slices.Contains(parameters, name) {
@@ -75,6 +80,10 @@ func options(dsn string) (*clickhouse.Options, error) {
 	}
 	if opt.ReadTimeout == 0 {
 		opt.ReadTimeout = readTimeout
+	}
+	if u.Scheme == "https" {
+		// Without a password clickhouse-go would log in by a client certificate.
+		opt.HttpHeaders = map[string]string{"X-ClickHouse-SSL-Certificate-Auth": "off"}
 	}
 	// Batches come ready-made. The server's own batching (the default since
 	// 26.3) would only put its token and delay on top of ours.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http/httptest"
 	"net/url"
@@ -13,43 +12,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/tallygate/tallygate/usage"
 	"github.com/tallygate/tallygate/usage/clickhouse/clickhousetest"
+	"github.com/tallygate/tallygate/usage/usagetest"
 )
 
-// start is when the events of the tests take place: an hour before the end of
-// a month, so that longer batches reach into the next partition.
-var start = time.Date(2026, 2, 28, 23, 0, 0, 0, time.UTC)
-
-// batch is the n-th batch of a test: size calls, ten seconds apart.
-func batch(n, size int) usage.Batch {
-	b := usage.Batch{Token: fmt.Sprint("batch-", n)}
-	random := rand.New(rand.NewPCG(uint64(n), 0))
-	for i := range size {
-		id := uuid.UUID{}
-		for j := range id {
-			id[j] = byte(random.Uint32())
-		}
-		b.Events = append(b.Events, usage.Event{
-			ID: id, Time: start.Add(time.Duration(i) * 10 * time.Second), UserID: "user-1", KeyID: "key-1",
-			Tool: "query_daily", Tables: []string{"stock_daily"}, RecordCount: usage.Int64(int64(i)),
-			Outcome: usage.OK, HTTPStatus: usage.Int64(200), RequestID: strconv.Itoa(random.Int()),
-		})
-	}
-	return b
-}
+// batch is the n-th batch of a test; more than 360 calls reach into another
+// month, and so into another partition.
+func batch(n, size int) usage.Batch { return usagetest.Batch(n, size, 10*time.Second) }
 
 // wantRows fails the test unless the table of the DSN's database holds this
 // many rows, and no event twice.
 func wantRows(t *testing.T, server *clickhousetest.Server, dsn string, want int) {
 	t.Helper()
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := server.Query(t, "SELECT count(), uniqExact(event_id) FROM "+strings.TrimPrefix(u.Path, "/")+".mcp_tool_usage_log")
+	got := server.Query(t, "SELECT count(), uniqExact(event_id) FROM "+database(dsn)+".mcp_tool_usage_log")
 	if want := fmt.Sprintf("%d\t%d", want, want); got != want {
 		t.Fatalf("rows and distinct events: %s, want %s", got, want)
 	}
@@ -105,12 +81,35 @@ func TestServerKilled(t *testing.T) {
 	}
 }
 
+// TestToken has the server know a batch by its token, not by its content, which
+// a newer version of the program may write differently.
+func TestToken(t *testing.T) {
+	server := clickhousetest.Start(t)
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			dsn := newDatabase(t, server, protocol)
+			b := batch(1, 10)
+			mustWrite(t, open(t, dsn), b)
+			insert := func(token string) {
+				server.Query(t, fmt.Sprintf(`INSERT INTO %s.mcp_tool_usage_log (event_id, ts)
+					SETTINGS async_insert = 0, insert_deduplication_token = '%s'
+					VALUES (generateUUIDv4(), '%s')`,
+					database(dsn), token, usagetest.Start.Format(time.DateTime)))
+			}
+			insert(b.Token)
+			wantRows(t, server, dsn, 10)
+			insert("another")
+			wantRows(t, server, dsn, 11)
+		})
+	}
+}
+
 // TestServerKilledWhileWriting kills the server at random moments of a run of batches.
 func TestServerKilledWhileWriting(t *testing.T) {
 	server := clickhousetest.Start(t)
 	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
-			const batches, size, kills = 60, 500, 3
+			const batches, size, kills = 30, 500, 3
 			dsn := newDatabase(t, server, protocol)
 			l := open(t, dsn)
 			written, failures := make(chan int), 0
@@ -154,8 +153,7 @@ func TestAnswerLost(t *testing.T) {
 			proxy.limit.Store(20_000) // in the midst of the batch
 			answer := make(chan error, 1)
 			go func() { answer <- l.Write(t.Context(), batch(1, size)) }()
-			database := strings.TrimPrefix(through.Path, "/")
-			for server.Query(t, "SELECT count() FROM "+database+".mcp_tool_usage_log") != strconv.Itoa(10+size) {
+			for server.Query(t, "SELECT count() FROM "+database(dsn)+".mcp_tool_usage_log") != strconv.Itoa(10+size) {
 				<-time.After(5 * time.Millisecond)
 			}
 			proxy.limit.Store(0)
@@ -209,7 +207,7 @@ func TestSilentServer(t *testing.T) {
 				wantTransient(t, l.Write(ctx, batch(1, 10)))
 				_, err := l.History(ctx, usage.HistoryQuery{Page: 1, PageSize: 10})
 				wantTransient(t, err)
-				_, err = l.Stats(ctx, usage.StatsQuery{Days: 1, Now: start})
+				_, err = l.Stats(ctx, usage.StatsQuery{Days: 1, Now: usagetest.Start})
 				wantTransient(t, err)
 			})
 		}
@@ -265,7 +263,7 @@ func TestRefused(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			_, historyErr := l.History(ctx, usage.HistoryQuery{Page: 1, PageSize: 10})
-			_, statsErr := l.Stats(ctx, usage.StatsQuery{Days: 1, Now: start})
+			_, statsErr := l.Stats(ctx, usage.StatsQuery{Days: 1, Now: usagetest.Start})
 			for _, err := range []error{l.Write(ctx, batch(0, 1)), historyErr, statsErr} {
 				wantTransient(t, err)
 				if text := fmt.Sprintf("%v %+v %#v", err, err, err); strings.Contains(text, password) || strings.Contains(text, url.QueryEscape(password)) {
@@ -336,7 +334,7 @@ func TestRejected(t *testing.T) {
 			dsn := newDatabase(t, server, protocol)
 			l := open(t, dsn)
 			mustWrite(t, l, batch(0, 10))
-			server.Query(t, "ALTER TABLE "+dsn[strings.LastIndex(dsn, "/")+1:]+".mcp_tool_usage_log ADD CONSTRAINT few CHECK record_count < 99")
+			server.Query(t, "ALTER TABLE "+database(dsn)+".mcp_tool_usage_log ADD CONSTRAINT few CHECK record_count < 99")
 			bad := batch(1, 100)
 			if err := l.Write(t.Context(), bad); !errors.Is(err, usage.ErrRejected) {
 				t.Fatalf("Write: %v, want ErrRejected", err)

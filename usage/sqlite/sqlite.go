@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
@@ -31,10 +32,15 @@ const scheme = "sqlite:"
 // readers is how many reads run side by side.
 const readers = 4
 
+// patience is how long one process waits for another that has the file locked.
+const patience = 10 * time.Second
+
 // pragmas of every connection. In WAL mode readers and the writer do not wait
 // for each other. The journal forgets what the ledger has acknowledged, hence
 // the synchronous FULL: a commit is synced before it returns.
-var pragmas = []string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)"}
+var pragmas = []string{
+	fmt.Sprintf("busy_timeout(%d)", patience.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)",
+}
 
 // Ledger is a usage.Ledger in the table mcp_tool_usage_log of one SQLite file.
 type Ledger struct {
@@ -111,7 +117,7 @@ func open(ctx context.Context, path string) (write, read *sql.DB, err error) {
 		return nil, nil, err
 	}
 	write.SetMaxOpenConns(1)
-	if err := migrate(ctx, write); err != nil {
+	if err := migrateUnlocked(ctx, write); err != nil {
 		return nil, nil, errors.Join(err, write.Close())
 	}
 	query.Add("_pragma", "query_only(true)")
@@ -125,6 +131,24 @@ func open(ctx context.Context, path string) (write, read *sql.DB, err error) {
 
 //go:embed migrations/*.sql
 var migrations embed.FS
+
+// migrateUnlocked migrates once the file is free: of two processes that turn a
+// new file to WAL mode, SQLite refuses one at once, whatever its busy_timeout.
+func migrateUnlocked(ctx context.Context, db *sql.DB) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		err := migrate(ctx, db)
+		if code(err) != sqlite3.SQLITE_BUSY {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
 
 // migrate brings the file up to the last migration. Two processes may do so at
 // the same moment, so each statement must do no harm when it runs twice.
@@ -149,14 +173,21 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
+// code is SQLite's result code in err, without the bits that extend it; 0 when
+// the error is not SQLite's.
+func code(err error) int {
+	var fault *sqlite.Error
+	if !errors.As(err, &fault) {
+		return sqlite3.SQLITE_OK
+	}
+	return fault.Code() & 0xff
+}
+
 // failed describes err, which came up while doing what.
 func (l *Ledger) failed(doing string, err error) error {
-	var fault *sqlite.Error
-	if errors.As(err, &fault) {
-		switch fault.Code() & 0xff { // without the bits that extend it
-		case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG:
-			return fmt.Errorf("SQLite ledger %s: %s: %w: %w", l.path, doing, usage.ErrRejected, err)
-		}
+	switch code(err) {
+	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG:
+		return fmt.Errorf("SQLite ledger %s: %s: %w: %w", l.path, doing, usage.ErrRejected, err)
 	}
 	return fmt.Errorf("SQLite ledger %s: %s: %w", l.path, doing, err)
 }

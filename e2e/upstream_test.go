@@ -1,0 +1,273 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// realUpstream is an MCP server of one maker in one mode, in a program of its
+// own, that does nothing but count.
+type realUpstream struct {
+	name    string
+	address string
+	admin   string // of its program, where the runs of all its upstreams are told
+}
+
+// run is something that an upstream did for a request with a label: What is a
+// JSON-RPC method that it dispatched, "run TOOL", or an HTTP method other than
+// POST.
+type run struct{ Upstream, Label, What string }
+
+// public tells whether the run is one that needs no key.
+func (r run) public() bool {
+	return slices.Contains([]string{"initialize", "notifications/initialized", "ping", "server/discover"}, r.What)
+}
+
+// tool is the tool that ran, or "".
+func (r run) tool() string {
+	tool, _ := strings.CutPrefix(r.What, "run ")
+	if tool == r.What {
+		return ""
+	}
+	return tool
+}
+
+// startRealUpstreams builds and starts mcp-go, the official Go SDK, and the
+// TypeScript SDK's two versions out of npm.
+func startRealUpstreams(tb testing.TB) []realUpstream {
+	tb.Helper()
+	dir := tb.TempDir()
+	build := exec.Command("go", "build", "-o", dir, "./e2e/upstreams/mcpgo", "./e2e/upstreams/gosdk")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		tb.Fatalf("go build: %v\n%s", err, out)
+	}
+	scripts := filepath.Join(root, "e2e", "npm", "upstreams")
+	var all []realUpstream
+	for _, args := range [][]string{
+		{filepath.Join(dir, "mcpgo")}, {filepath.Join(dir, "gosdk")},
+		{"node", filepath.Join(scripts, "v1.mjs")}, {"node", filepath.Join(scripts, "v2.mjs")},
+	} {
+		all = append(all, startProgram(tb, args...)...)
+	}
+	return all
+}
+
+// startProgram starts a program of upstreams, which ends with the test.
+func startProgram(tb testing.TB, args ...string) []realUpstream {
+	tb.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		_ = in.Close() // it ends with its standard input
+		if err := cmd.Wait(); err != nil {
+			tb.Errorf("%s: %v\n%s", filepath.Base(args[len(args)-1]), err, log.String())
+		} else if tb.Failed() && log.Len() > 0 {
+			tb.Logf("%s:\n%.2000s", filepath.Base(args[len(args)-1]), log.String())
+		}
+	})
+	var where struct {
+		Admin     string
+		Upstreams map[string]string
+	}
+	line, err := bufio.NewReader(out).ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &where)
+	}
+	if err != nil {
+		tb.Fatalf("%q says %q: %v\n%s", args, line, err, log.String())
+	}
+	go func() { _, _ = io.Copy(io.Discard, out) }() // what it prints later must not block it
+	var list []realUpstream
+	for name, address := range where.Upstreams {
+		list = append(list, realUpstream{name, address, where.Admin})
+	}
+	slices.SortFunc(list, func(a, b realUpstream) int { return strings.Compare(a.name, b.name) })
+	return list
+}
+
+// runs is everything that the upstream has done so far.
+func (u realUpstream) runs(tb testing.TB) []run {
+	tb.Helper()
+	var all []run
+	if err := json.Unmarshal([]byte(do(tb, "GET", "http://"+u.admin, "").body), &all); err != nil {
+		tb.Fatal(err)
+	}
+	return slices.DeleteFunc(all, func(r run) bool { return r.Upstream != u.name })
+}
+
+// caller sends attacks to one address.
+type caller struct {
+	address  string
+	key      string // "" for none
+	session  string // "" for none
+	hasHTTP2 bool
+}
+
+// open opens a session and keeps its id, if the upstream has sessions.
+func (c *caller) open(label string) error {
+	c.session = ""
+	for _, body := range []string{strings.Replace(initialize, `"name":"count","arguments":{},`, "", 1), initialized} {
+		res, err := c.do(&attack{verb: "POST", target: "/messages", headers: wantsJSON, body: []byte(body)}, label)
+		if err != nil {
+			return err
+		}
+		if id := res.Header.Get("Mcp-Session-Id"); id != "" {
+			c.session = id
+		}
+	}
+	return nil
+}
+
+// patience is how long an attack waits for an answer; for one that breaks HTTP
+// there may be none.
+const (
+	patience    = 20 * time.Second
+	rawPatience = 150 * time.Millisecond
+)
+
+// do sends an attack under a label, and reads its answer to the end. An answer
+// that does not end, or to an attack that breaks HTTP, is left unread.
+func (c *caller) do(a *attack, label string) (*http.Response, error) {
+	if a.how == http2 && c.hasHTTP2 {
+		return c.doHTTP2(a, label)
+	}
+	conn, err := net.Dial("tcp", c.address)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	wait := patience
+	if a.raw != "" {
+		wait = rawPatience
+	}
+	if err := conn.SetDeadline(time.Now().Add(wait)); err != nil {
+		return nil, err
+	}
+	sent := make(chan error, 1)
+	go func() { // a server may answer before it has read everything
+		_, err := conn.Write(c.bytes(a, label))
+		sent <- err
+	}()
+	defer func() { _ = conn.Close(); <-sent }()
+	rd := bufio.NewReader(conn)
+	if a.raw != "" {
+		_, err := io.Copy(io.Discard, rd)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = nil
+		}
+		return &http.Response{}, err
+	}
+	for {
+		res, err := http.ReadResponse(rd, &http.Request{Method: a.verb})
+		if err != nil {
+			return nil, err
+		}
+		if res.StatusCode == http.StatusContinue {
+			continue
+		}
+		if a.how == streamOpen || a.verb != http.MethodPost {
+			return res, nil
+		}
+		_, err = io.Copy(io.Discard, res.Body)
+		return res, err
+	}
+}
+
+// bytes is what goes over the connection.
+func (c *caller) bytes(a *attack, label string) []byte {
+	var own strings.Builder
+	fmt.Fprintf(&own, "Host: %s\r\nX-Case: %s\r\n", c.address, label)
+	if c.session != "" {
+		fmt.Fprintf(&own, "Mcp-Session-Id: %s\r\n", c.session)
+	}
+	if c.key != "" {
+		fmt.Fprintf(&own, "Authorization: Bearer %s\r\n", c.key)
+	}
+	if a.raw != "" {
+		first := own.String() + accepts + "\r\n"
+		return []byte(strings.NewReplacer("{first}", first, "{last}", first+"Connection: close\r\n").Replace(a.raw))
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n%s", a.verb, a.target, own.String())
+	for _, h := range a.headers {
+		b.WriteString(h + "\r\n")
+	}
+	size := map[wire]int{chunked: 7 + len(a.body)/100, oneByte: 1}[a.how]
+	switch {
+	case size > 0:
+		b.WriteString("Transfer-Encoding: chunked\r\n\r\n")
+		for part := range slices.Chunk(a.body, size) {
+			fmt.Fprintf(&b, "%x\r\n%s\r\n", len(part), part)
+		}
+		b.WriteString("0\r\n\r\n")
+		return b.Bytes()
+	case a.how == expecting:
+		b.WriteString("Expect: 100-continue\r\n")
+	}
+	if len(a.body) > 0 || a.verb == http.MethodPost {
+		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(a.body))
+	}
+	b.WriteString("\r\n")
+	b.Write(a.body)
+	return b.Bytes()
+}
+
+// overHTTP2 speaks HTTP/2 without TLS and nothing else.
+var overHTTP2 = func() *http.Client {
+	p := new(http.Protocols)
+	p.SetUnencryptedHTTP2(true)
+	return &http.Client{Timeout: patience, Transport: &http.Transport{Protocols: p}}
+}()
+
+func (c *caller) doHTTP2(a *attack, label string) (*http.Response, error) {
+	req, err := http.NewRequest(a.verb, "http://"+c.address+a.target, bytes.NewReader(a.body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("X-Case", label)
+	for _, h := range a.headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Add(name, value)
+	}
+	if c.session != "" {
+		req.Header.Set("Mcp-Session-Id", c.session)
+	}
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
+	res, err := overHTTP2.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	_, err = io.Copy(io.Discard, res.Body)
+	return res, err
+}

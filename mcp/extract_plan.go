@@ -1,0 +1,261 @@
+package mcp
+
+import "slices"
+
+// want is what a value is looked for as.
+type want uint8
+
+const (
+	wantTable   want = iota // a string, or strings in an array
+	wantRecords             // an integer, or the length of an array
+	// What every reply is looked through for.
+	wantID
+	wantMethod
+	wantResult
+	wantError
+	wantCode
+	wantIsError
+	wantResultType
+	wantTaskID
+)
+
+// wanted is a value to look for. Its place in plan.wanted is its number; what
+// has been found of it is the answer of that number.
+type wanted struct {
+	want want
+	path Path
+}
+
+// replyWants are the members of a reply that its reading itself needs.
+var replyWants = []struct {
+	want  want
+	names []string
+}{
+	{wantID, []string{"id"}},
+	{wantMethod, []string{"method"}},
+	{wantResult, []string{"result"}},
+	{wantError, []string{"error"}},
+	{wantCode, []string{"error", "code"}},
+	{wantIsError, []string{"result", "isError"}},
+	{wantResultType, []string{"result", "resultType"}},
+	{wantTaskID, []string{"result", "task", "taskId"}}, // 2025-11-25
+	{wantTaskID, []string{"result", "taskId"}},         // tasks extension, 2026-07-28
+}
+
+// plan is what to look for in one document, as a tree that is walked along
+// with the bytes.
+type plan struct {
+	root   *place
+	wanted []wanted
+	askers []asker
+}
+
+// member is an extractor that a plan looks for, from wanted number first on.
+type asker struct {
+	extractor *Extractor
+	first     int
+}
+
+// place is a place in a document: all that is wanted of the value there. Paths
+// that go the same way share their places, and an element of an array that two
+// paths lead to, one by # and one by its index, has a place with the wants of
+// both; so there is never more than one place to follow.
+type place struct {
+	leaf  []int // wanted that end here
+	take  []int // wanted for whose array of strings a string here is an element
+	count []int // wanted that end in # here: the number of elements
+	keep  bool  // the text of a string or scalar here is needed
+	raw   bool  // as it is written
+
+	members []edge // of an object
+	index   []edge // of an array, by index
+	each    *place // of an array: every element that index has not
+	eachOf  []int  // wanted that go on through each
+
+	text   *place // of the JSON inside a string
+	textOf []int  // wanted that go on through text
+
+	all []int // wanted here and below
+}
+
+type edge struct {
+	name  string
+	index int
+	place *place
+}
+
+// child returns the place of an object's member, or nil.
+func (n *place) child(name []byte) *place {
+	for i := range n.members {
+		if n.members[i].name == string(name) {
+			return n.members[i].place
+		}
+	}
+	return nil
+}
+
+// element returns the place of an array's element, or nil.
+func (n *place) element(index int) *place {
+	for i := range n.index {
+		if n.index[i].index == index {
+			return n.index[i].place
+		}
+	}
+	return n.each
+}
+
+// newParamsPlan looks for what e wants of a request's params.
+func newParamsPlan(e *Extractor) *plan {
+	p := &plan{}
+	p.root = p.compile(p.add(nil, e.params, rootArguments), nil)
+	return p
+}
+
+// newReplyPlan looks through replies, and for what every extractor wants.
+func newReplyPlan(extractors []*Extractor) *plan {
+	p := &plan{}
+	var ways []way
+	for _, r := range replyWants {
+		w := way{wanted: len(p.wanted)}
+		for _, name := range r.names {
+			w.steps = append(w.steps, step{name: name, index: -1})
+		}
+		p.wanted = append(p.wanted, wanted{want: r.want})
+		ways = append(ways, w)
+	}
+	for _, e := range extractors {
+		p.askers = append(p.askers, asker{e, len(p.wanted)})
+		ways = p.add(ways, e.result, rootResult)
+	}
+	p.root = p.compile(ways, nil)
+	return p
+}
+
+// plainReplyPlan looks through replies and for nothing else.
+var plainReplyPlan = newReplyPlan(nil)
+
+// replyPlan is the plan for replies to calls with these extractors. The usual,
+// one extractor or none, is ready made.
+func replyPlan(want []*Extractor) *plan {
+	var one *Extractor
+	for _, e := range want {
+		switch {
+		case e == nil || e == one:
+		case one == nil:
+			one = e
+		default:
+			return newReplyPlan(distinctExtractors(want))
+		}
+	}
+	if one == nil {
+		return plainReplyPlan
+	}
+	return one.replyPlan
+}
+
+func distinctExtractors(want []*Extractor) []*Extractor {
+	seen := make(map[*Extractor]bool, len(want))
+	var extractors []*Extractor
+	for _, e := range want {
+		if e != nil && !seen[e] {
+			seen[e] = true
+			extractors = append(extractors, e)
+		}
+	}
+	return extractors
+}
+
+// way is what is left of the path of one wanted below a place.
+type way struct {
+	wanted int
+	steps  []step
+}
+
+func (p *plan) add(ways []way, ws []wanted, root string) []way {
+	for _, w := range ws {
+		steps := append([]step{{name: root, index: -1}}, w.path.steps...)
+		ways = append(ways, way{len(p.wanted), steps})
+		p.wanted = append(p.wanted, w)
+	}
+	return ways
+}
+
+// compile makes the place that the ways set out from.
+func (p *plan) compile(ways []way, take []int) *place {
+	n := &place{take: take, all: slices.Clone(take), keep: len(take) > 0}
+	var each, text []way
+	for _, w := range ways {
+		n.all = append(n.all, w.wanted)
+		if len(w.steps) == 0 {
+			n.leaf = append(n.leaf, w.wanted)
+			switch p.wanted[w.wanted].want {
+			case wantID:
+				n.keep, n.raw = true, true
+			case wantMethod, wantResult:
+			default:
+				n.keep = true
+			}
+			continue
+		}
+		rest := way{w.wanted, w.steps[1:]}
+		switch st := w.steps[0]; {
+		case st.kind == stepFromStr:
+			text = append(text, rest)
+			n.textOf = append(n.textOf, w.wanted)
+		case st.kind == stepEach && len(rest.steps) == 0:
+			n.count = append(n.count, w.wanted)
+		case st.kind == stepEach:
+			each = append(each, rest)
+			n.eachOf = append(n.eachOf, w.wanted)
+		}
+	}
+	if len(text) > 0 {
+		n.text = p.compile(text, nil)
+	}
+	// The strings of an array are the tables of a path that ends at the array.
+	// Not so in each element: there a path gives one name an element.
+	var elements []int
+	for _, w := range n.leaf {
+		if p.wanted[w].want == wantTable && !p.wanted[w].path.several() {
+			elements = append(elements, w)
+		}
+	}
+	for _, name := range distinct(ways, func(st step) string { return st.name }) {
+		n.members = append(n.members, edge{name: name, place: p.compile(through(ways, func(st step) bool { return st.name == name }), nil)})
+	}
+	for _, index := range distinct(ways, func(st step) int { return st.index }) {
+		if index >= 0 {
+			below := append(through(ways, func(st step) bool { return st.index == index }), each...)
+			n.index = append(n.index, edge{index: index, place: p.compile(below, elements)})
+		}
+	}
+	if len(each) > 0 || len(elements) > 0 {
+		n.each = p.compile(each, elements)
+	}
+	return n
+}
+
+// distinct returns what the ways' next steps into a member or element differ
+// in, in their order.
+func distinct[T comparable](ways []way, of func(step) T) []T {
+	var found []T
+	for _, w := range ways {
+		if len(w.steps) > 0 && w.steps[0].kind == stepInto {
+			if t := of(w.steps[0]); !slices.Contains(found, t) {
+				found = append(found, t)
+			}
+		}
+	}
+	return found
+}
+
+// through returns the ways beyond the next step, of those whose next step is in.
+func through(ways []way, in func(step) bool) []way {
+	var beyond []way
+	for _, w := range ways {
+		if len(w.steps) > 0 && w.steps[0].kind == stepInto && in(w.steps[0]) {
+			beyond = append(beyond, way{w.wanted, w.steps[1:]})
+		}
+	}
+	return beyond
+}

@@ -1,0 +1,144 @@
+package mcp
+
+// Format is how a response's body carries messages.
+type Format uint8
+
+// The formats.
+const (
+	JSON Format = iota // one message, or an array of them (revision 2025-03-26)
+	SSE                // an event stream whose events are each what a JSON body is
+)
+
+// Scanner looks through a response's body for replies while it passes. It is
+// told the bytes as they come, in pieces of any size, gathers none of them and
+// remembers no more than a few kilobytes, whatever comes.
+//
+// It finds out no more than it is asked for. What no path leads to is skipped
+// by its quotes and brackets alone, so that what stands there may be JSON or
+// not as long as its strings end and its brackets balance ({] counts as a
+// pair). Where the rest turns out to be no JSON, it makes up nothing: a JSON
+// body is not looked at any further, an event stream from the next event on
+// again.
+//
+// A Scanner is ready after Reset, and can be reset and used again for another
+// body. It is for one goroutine.
+type Scanner struct {
+	plan   *plan // for the messages to come
+	format Format
+	state  scanState
+	batch  bool // inside an array of messages
+	bom    int  // bytes of a byte-order mark that have come; len(byteOrderMark) behind it
+	doc    document
+	caught caught
+	size   int64 // of the message that passes
+	sse    eventStream
+}
+
+type scanState uint8
+
+const (
+	scanFirst       scanState = iota // a message or an array of them is to come
+	scanFirstOfMany                  // behind [
+	scanMessage                      // in a message
+	scanNext                         // behind a message in an array
+	scanNextOfMany                   // behind the comma
+	scanDone                         // behind all; nothing is looked at any more
+)
+
+const byteOrderMark = "\xef\xbb\xbf"
+
+// Reset makes the scanner ready for the first byte of a body. For the replies
+// in it, Reply.Facts will know what the extractors in want find; nil ones are
+// left out. With one extractor at most, it allocates nothing.
+func (s *Scanner) Reset(format Format, want ...*Extractor) {
+	s.format, s.state, s.batch, s.bom, s.sse = format, scanFirst, false, 0, eventStream{}
+	s.Want(want...)
+}
+
+// Want changes what is looked for, from the next message on. It is for streams
+// that answer calls which were not known at Reset.
+func (s *Scanner) Want(want ...*Extractor) {
+	s.plan = replyPlan(want)
+}
+
+// Scan takes in the next bytes of the body. It calls found for each reply,
+// during the Scan of the piece that holds the reply's closing brace; what found
+// is given is good until found returns.
+//
+// In an event stream that is before the end of the event. An event whose type
+// is not message carries no replies, but an event: line that comes behind the
+// data is too late to say so.
+func (s *Scanner) Scan(p []byte, found func(*Reply)) {
+	// Clients differ in whether they take a byte-order mark in front of JSON;
+	// where one does, the reply has been answered.
+	for s.bom < len(byteOrderMark) && len(p) > 0 {
+		if p[0] != byteOrderMark[s.bom] {
+			begun := byteOrderMark[:s.bom]
+			s.bom = len(byteOrderMark)
+			s.body([]byte(begun), found)
+			break
+		}
+		s.bom++
+		p = p[1:]
+	}
+	s.body(p, found)
+}
+
+func (s *Scanner) body(p []byte, found func(*Reply)) {
+	if s.format == SSE {
+		s.events(p, found)
+	} else {
+		s.messages(p, found)
+	}
+}
+
+// messages takes in a piece of a JSON body, or of the data of an event.
+func (s *Scanner) messages(p []byte, found func(*Reply)) {
+	for len(p) > 0 && s.state != scanDone {
+		if s.state == scanMessage {
+			n := s.doc.feed(p)
+			s.size += int64(n)
+			p = p[n:]
+			switch s.doc.state {
+			case docDone:
+				s.endMessage(found)
+			case docBroken:
+				s.state = scanDone
+			}
+			continue
+		}
+		c := p[0]
+		p = p[1:]
+		if isSpace(c) {
+			continue
+		}
+		switch {
+		case c == '{' && s.state != scanNext:
+			s.beginMessage(c)
+		case c == '[' && s.state == scanFirst:
+			s.state, s.batch = scanFirstOfMany, true
+		case c == ',' && s.state == scanNext:
+			s.state = scanNextOfMany
+		default: // also the end of the array
+			s.state = scanDone
+		}
+	}
+}
+
+func (s *Scanner) beginMessage(brace byte) {
+	s.state, s.size = scanMessage, 1
+	s.caught.reset(s.plan)
+	s.doc.begin(&s.caught, s.plan.root)
+	s.doc.token(brace)
+}
+
+func (s *Scanner) endMessage(found func(*Reply)) {
+	s.state = scanDone
+	if s.batch {
+		s.state = scanNext
+	}
+	if s.caught.isReply() {
+		s.caught.reply.Size = s.size
+		found(&s.caught.reply)
+	}
+}

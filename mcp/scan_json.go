@@ -1,0 +1,429 @@
+package mcp
+
+import "github.com/tidwall/gjson"
+
+// document follows one JSON value that comes in pieces, along the places of a
+// plan. It remembers the objects and arrays that a path goes through, at most
+// as many as a path has steps; all others it skips, however deep they are. It
+// checks JSON's syntax in what it follows, and in what it skips no more than
+// that strings and brackets end.
+type document struct {
+	state    docState
+	caught   *caught
+	place    *place  // what is wanted of the value that begins or passes; nil: nothing
+	open     []frame // around it
+	skip     skipper
+	unescape unescaper
+	escape   bool      // in a string that is skipped: the next byte is escaped
+	kept     []byte    // of a name, string or scalar that is read
+	over     bool      // it is longer than any that counts
+	text     *document // of the JSON inside a string
+	piece    []byte    // of that string, unescaped
+}
+
+// frame is an object or array that is being followed.
+type frame struct {
+	place *place
+	array bool
+	index int // of the array's element
+}
+
+type docState uint8
+
+const (
+	docValue      docState = iota // a value is to come
+	docFirstName                  // behind {
+	docName                       // behind the comma in an object
+	docInName                     // in a name
+	docSkipName                   // in a name that is longer than any wanted
+	docColon                      // behind a name
+	docFirst                      // behind [
+	docCountFirst                 // behind [ of an array that is only counted
+	docCount                      // in it
+	docSkip                       // in an object or array that nothing is wanted of
+	docSkipString                 // in a string that nothing more is wanted of
+	docRawString                  // in a string that is wanted as it is written
+	docString                     // in a string that is wanted
+	docText                       // in a string whose JSON is followed
+	docScalar                     // in a number, true, false or null
+	docNext                       // behind a value in an object or array
+	docDone                       // behind the whole value
+	docBroken                     // this is no JSON
+)
+
+// maxKept is more than what is looked for in a name, string or scalar has.
+const maxKept = maxID + 2 + 1
+
+// textPiece is how much of a text is unescaped at once.
+const textPiece = 1024
+
+func (d *document) begin(c *caught, root *place) {
+	d.state, d.caught, d.place, d.open = docValue, c, root, d.open[:0]
+	if d.kept == nil {
+		d.kept = make([]byte, 0, maxKept+16)
+	}
+}
+
+// end tells the document that nothing more comes, and returns whether it was
+// one whole value.
+func (d *document) end() bool {
+	if d.state == docScalar && len(d.open) == 0 {
+		d.endScalar()
+	}
+	return d.state == docDone
+}
+
+// feed takes in the next bytes and returns how many: all of them, unless the
+// value ends before or turns out to be none.
+func (d *document) feed(p []byte) int {
+	i := 0
+	for i < len(p) {
+		switch d.state {
+		case docValue, docFirst, docCountFirst, docFirstName, docName, docColon, docNext:
+			if c := p[i]; isSpace(c) {
+				i++
+			} else {
+				i += d.token(c)
+			}
+		case docInName:
+			i += d.readName(p[i:])
+		case docSkipName, docSkipString, docRawString:
+			n := quoteOrEnd(p[i:], &d.escape)
+			if closed := i+n < len(p); closed {
+				i += d.passString(p[i:i+n+1], true)
+			} else {
+				i += d.passString(p[i:], false)
+			}
+		case docString:
+			i += d.readString(p[i:])
+		case docText:
+			i += d.readText(p[i:])
+		case docScalar:
+			i += d.readScalar(p[i:])
+		case docSkip, docCount:
+			n, closed := d.skip.skip(p[i:])
+			i += n
+			if closed {
+				if d.state == docCount {
+					d.caught.counted(d.place, d.skip.commas+1)
+				}
+				d.endValue()
+			}
+		case docDone, docBroken:
+			return i
+		}
+	}
+	return i
+}
+
+// feedLast is feed for what has the document to itself: behind the value only
+// white space may come.
+func (d *document) feedLast(p []byte) {
+	n := d.feed(p)
+	for n < len(p) && isSpace(p[n]) {
+		n++
+	}
+	if n < len(p) {
+		d.state = docBroken
+	}
+}
+
+// token takes in a byte that is no white space where a token begins, and
+// returns 1 if it is used up.
+func (d *document) token(c byte) int {
+	switch d.state {
+	case docFirst:
+		if c == ']' {
+			d.endArray(0)
+			return 1
+		}
+		d.nextElement(0)
+		return d.value(c)
+	case docCountFirst:
+		if c == ']' {
+			d.caught.counted(d.place, 0)
+			d.endValue()
+			return 1
+		}
+		d.state = docCount
+		d.skip.begin(true)
+		return 0
+	case docValue:
+		return d.value(c)
+	case docColon:
+		if c == ':' {
+			d.state = docValue
+			return 1
+		}
+	case docFirstName, docName:
+		switch {
+		case c == '"':
+			d.state, d.kept, d.unescape = docInName, d.kept[:0], unescaper{}
+			return 1
+		case c == '}' && d.state == docFirstName:
+			d.close()
+			return 1
+		}
+	case docNext:
+		top := &d.open[len(d.open)-1]
+		switch {
+		case c == ',' && top.array:
+			d.nextElement(top.index + 1)
+			d.state = docValue
+			return 1
+		case c == ',':
+			d.state = docName
+			return 1
+		case c == ']' && top.array:
+			d.endArray(top.index + 1)
+			return 1
+		case c == '}' && !top.array:
+			d.close()
+			return 1
+		}
+	}
+	d.state = docBroken
+	return 0
+}
+
+// value takes in the first byte of a value.
+func (d *document) value(c byte) int {
+	n := d.place
+	if n != nil && !d.caught.open(n) {
+		n, d.place = nil, nil
+	}
+	if n != nil && c != '"' {
+		d.caught.seal(n.textOf)
+	}
+	switch c {
+	case '{':
+		d.found(value{kind: isObject})
+		if n == nil || n.members == nil {
+			d.state = docSkip
+			d.skip.begin(false)
+			return 1
+		}
+		d.open = append(d.open, frame{place: n})
+		d.state = docFirstName
+		return 1
+	case '[':
+		d.found(value{kind: isArray})
+		switch {
+		case n == nil || n.count == nil && n.index == nil && n.each == nil:
+			d.state = docSkip
+			d.skip.begin(false)
+		case n.index == nil && n.each == nil:
+			d.state = docCountFirst
+		default:
+			d.open = append(d.open, frame{place: n, array: true})
+			d.state = docFirst
+		}
+		return 1
+	case '"':
+		d.kept, d.over, d.escape, d.unescape = d.kept[:0], false, false, unescaper{}
+		switch {
+		case n != nil && n.text != nil && d.caught.open(n.text):
+			d.state = docText
+			d.beginText(n.text)
+		case n == nil || !n.keep:
+			d.state = docSkipString
+		case n.raw:
+			d.state = docRawString
+			d.kept = append(d.kept, c)
+		default:
+			d.state = docString
+		}
+		return 1
+	}
+	if c != '-' && (c < '0' || c > '9') && c != 't' && c != 'f' && c != 'n' {
+		d.state = docBroken
+		return 0
+	}
+	d.state, d.kept, d.over = docScalar, d.kept[:0], false
+	return 0
+}
+
+// found hands the value at the place on.
+func (d *document) found(v value) {
+	if d.place != nil {
+		d.caught.found(d.place, v)
+	}
+}
+
+// endValue is called behind a value.
+func (d *document) endValue() {
+	d.state = docNext
+	if len(d.open) == 0 {
+		d.state = docDone
+	}
+}
+
+// close leaves the object or array that is open.
+func (d *document) close() {
+	d.open = d.open[:len(d.open)-1]
+	d.endValue()
+}
+
+func (d *document) endArray(elements int) {
+	n := d.open[len(d.open)-1].place
+	d.caught.counted(n, int64(elements))
+	d.caught.endArray(n)
+	d.close()
+}
+
+func (d *document) nextElement(index int) {
+	top := &d.open[len(d.open)-1]
+	top.index = index
+	d.caught.nextElement(top.place)
+	d.place = top.place.element(index)
+}
+
+// readName reads a member's name and finds the place of the member.
+func (d *document) readName(p []byte) int {
+	parent := d.open[len(d.open)-1].place
+	if len(d.kept) == 0 && d.unescape == (unescaper{}) {
+		for i, c := range p {
+			if c == '"' { // the usual: whole, and without an escape
+				d.place = parent.child(p[:i])
+				d.state = docColon
+				return i + 1
+			}
+			if c == '\\' {
+				break
+			}
+		}
+	}
+	kept, n, closed, ok := d.unescape.read(d.kept, p, maxName+1)
+	d.kept = kept
+	switch {
+	case !ok:
+		d.state = docBroken
+	case closed:
+		d.place = parent.child(kept)
+		d.state = docColon
+	case len(kept) > maxName:
+		d.place, d.escape = nil, d.unescape.at == 1
+		d.state = docSkipName
+	}
+	return n
+}
+
+// passString takes in a piece of a string that is not unescaped.
+func (d *document) passString(p []byte, closed bool) int {
+	if d.state == docRawString && !d.over {
+		if d.over = len(d.kept)+len(p) > maxKept; !d.over {
+			d.kept = append(d.kept, p...)
+		}
+	}
+	switch {
+	case !closed:
+	case d.state == docSkipName:
+		d.state = docColon
+	default:
+		d.found(value{kind: isString, text: d.kept, over: d.over})
+		d.endValue()
+	}
+	return len(p)
+}
+
+func (d *document) readString(p []byte) int {
+	kept, n, closed, ok := d.unescape.read(d.kept, p, maxKept)
+	d.kept = kept
+	switch {
+	case !ok:
+		d.state = docBroken
+	case closed:
+		d.found(value{kind: isString, text: kept})
+		d.endValue()
+	case len(kept) >= maxKept:
+		d.over, d.escape = true, d.unescape.at == 1
+		d.state = docSkipString
+	}
+	return n
+}
+
+// beginText makes the document of a text ready.
+func (d *document) beginText(root *place) {
+	if d.text == nil {
+		d.text = &document{}
+		d.piece = make([]byte, 0, textPiece+16)
+	}
+	d.text.begin(d.caught, root)
+}
+
+// readText unescapes a piece of a text and feeds the text's document with it.
+// What a text says that is not one JSON value from end to end is not believed.
+func (d *document) readText(p []byte) int {
+	piece, n, closed, ok := d.unescape.read(d.piece[:0], p, textPiece)
+	if !ok {
+		d.state = docBroken
+		return n
+	}
+	d.text.feedLast(piece)
+	if d.place.keep && !d.over {
+		if d.over = len(d.kept)+len(piece) > maxKept; !d.over {
+			d.kept = append(d.kept, piece...)
+		}
+	}
+	switch {
+	case closed:
+		if !d.text.end() {
+			d.caught.forget(d.place.text)
+		}
+		d.caught.seal(d.place.textOf)
+		d.found(value{kind: isString, text: d.kept, over: d.over})
+		d.endValue()
+	case d.text.state == docBroken && (!d.place.keep || d.over):
+		d.caught.forget(d.place.text)
+		d.escape = d.unescape.at == 1
+		d.state = docSkipString
+	}
+	return n
+}
+
+// readScalar reads a number, true, false or null, up to what follows it.
+func (d *document) readScalar(p []byte) int {
+	n := 0
+	for n < len(p) && isScalar(p[n]) {
+		n++
+	}
+	if d.place != nil && d.place.keep && !d.over {
+		if d.over = len(d.kept)+n > maxKept; !d.over {
+			d.kept = append(d.kept, p[:n]...)
+		}
+	}
+	if n < len(p) {
+		d.endScalar()
+	}
+	return n
+}
+
+func (d *document) endScalar() {
+	v := value{kind: isNumber, text: d.kept, over: d.over}
+	if d.place != nil && d.place.keep {
+		switch string(d.kept) {
+		case "true":
+			v.kind = isTrue
+		case "false":
+			v.kind = isFalse
+		case "null":
+			v.kind = isNull
+		default:
+			if !d.over && !gjson.ValidBytes(d.kept) {
+				d.state = docBroken
+				return
+			}
+		}
+	}
+	d.found(v)
+	d.endValue()
+}
+
+func isSpace(c byte) bool {
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t'
+}
+
+// isScalar tells whether c can stand in a number, true, false or null.
+func isScalar(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c == '-' || c == '+' || c == '.' || c == 'E'
+}

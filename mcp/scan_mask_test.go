@@ -1,0 +1,86 @@
+package mcp
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// skipBytes is skipper.skip, a byte at a time.
+func skipBytes(k *skipper, p []byte) (n int, closed bool) {
+	for i, c := range p {
+		escaped := k.escaped
+		k.escaped = c == '\\' && !escaped
+		switch {
+		case c == '"' && !escaped:
+			k.inString = !k.inString
+		case k.inString:
+		case c == '{' || c == '[':
+			k.depth++
+		case c == '}' || c == ']':
+			if k.depth--; k.depth == 0 {
+				return i + 1, true
+			}
+		case c == ',' && k.depth == 1 && k.counting:
+			k.commas++
+		}
+	}
+	return len(p), false
+}
+
+// maskBytes are what the masks tell apart, what they could take for it, and a
+// few long runs.
+var maskBytes = rapid.Custom(func(t *rapid.T) []byte {
+	const telling = "\"\"\"\\\\\\{{[[}],,,:a \n|_^~Z\x00\x01\x7f\xa2\xac\xdb\xdc\xdd\xfb\xfd\xff!#-+"
+	one := rapid.Custom(func(t *rapid.T) byte { return telling[rapid.IntRange(0, len(telling)-1).Draw(t, "byte")] })
+	var p []byte
+	for range rapid.IntRange(0, 12).Draw(t, "parts") {
+		if rapid.Bool().Draw(t, "run") {
+			c, n := one.Draw(t, "of"), rapid.IntRange(1, 150).Draw(t, "length")
+			if c == '}' || c == ']' {
+				n = 1
+			}
+			for range n {
+				p = append(p, c)
+			}
+		} else {
+			p = append(p, rapid.SliceOfN(one, 0, 80).Draw(t, "mixed")...)
+		}
+	}
+	return p
+})
+
+func TestMasksAgreeWithBytes(t *testing.T) {
+	checkOften(t, func(t *rapid.T) {
+		p := maskBytes.Draw(t, "bytes")
+		want := skipper{depth: rapid.IntRange(1, 70).Draw(t, "depth"), counting: rapid.Bool().Draw(t, "counting")}
+		if rapid.Bool().Draw(t, "shallow") {
+			want.depth = 1
+		}
+		got := want
+		for len(p) > 0 {
+			piece := p[:rapid.IntRange(1, len(p)).Draw(t, "piece")]
+			n, closed := got.skip(piece)
+			wantN, wantClosed := skipBytes(&want, piece)
+			if n != wantN || closed != wantClosed || got.commas != want.commas {
+				t.Fatalf("%q: n %d closed %v commas %d, want %d %v %d", piece, n, closed, got.commas, wantN, wantClosed, want.commas)
+			}
+			if closed {
+				return
+			}
+			if got != want {
+				t.Fatalf("%q: %+v, want %+v", piece, got, want)
+			}
+			p = p[len(piece):]
+		}
+	})
+}
+
+func TestTransposeIsItsOwnInverse(t *testing.T) {
+	for bit := range 64 {
+		x := uint64(1) << bit
+		if got, want := transpose(x), uint64(1)<<(bit%8*8+bit/8); got != want || transpose(got) != x {
+			t.Errorf("bit %d: %#x, want %#x", bit, got, want)
+		}
+	}
+}
