@@ -52,16 +52,15 @@ func (a *API) createKey(ctx context.Context, r request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	var expiresAt time.Time
-	if days > 0 {
-		expiresAt = time.Now().UTC().AddDate(0, 0, days)
-	}
-	k, key, err := identity.IssueKey(r.caller.ID, name, expiresAt)
+	k, key, err := identity.IssueKey(r.caller.ID, name, time.Time{})
 	if entry, ok := errors.AsType[identity.Invalid](err); ok {
 		return 0, nil, invalid("key_name: %v", entry)
 	}
 	if err != nil {
 		return 0, nil, err
+	}
+	if days > 0 {
+		k.ExpiresAt = k.CreatedAt.AddDate(0, 0, days)
 	}
 	if err := a.store.CreateKey(ctx, k); err != nil {
 		return 0, nil, storeFault(err)

@@ -270,10 +270,10 @@ func isDiscovery(path string) bool {
 
 var errTooLarge = errors.New("too large")
 
-// readAll reads a body of max bytes at most, in one allocation where its
+// readAll reads a body of limit bytes at most, in one allocation where its
 // length is declared.
-func readAll(r *http.Request, max int64) ([]byte, error) {
-	if r.ContentLength > max {
+func readAll(r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
 		return nil, errTooLarge
 	}
 	if r.ContentLength >= 0 {
@@ -281,8 +281,8 @@ func readAll(r *http.Request, max int64) ([]byte, error) {
 		_, err := io.ReadFull(r.Body, data)
 		return data, err
 	}
-	data, err := io.ReadAll(io.LimitReader(r.Body, max+1))
-	if err == nil && int64(len(data)) > max {
+	data, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	if err == nil && int64(len(data)) > limit {
 		return nil, errTooLarge
 	}
 	return data, err

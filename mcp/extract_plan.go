@@ -17,6 +17,7 @@ const (
 	wantIsError
 	wantResultType
 	wantTaskID
+	wantOwnTaskID
 )
 
 // wanted is a value to look for. Its place in plan.wanted is its number; what
@@ -39,7 +40,7 @@ var replyWants = []struct {
 	{wantIsError, []string{"result", "isError"}},
 	{wantResultType, []string{"result", "resultType"}},
 	{wantTaskID, []string{"result", "task", "taskId"}}, // 2025-11-25
-	{wantTaskID, []string{"result", "taskId"}},         // tasks extension, 2026-07-28
+	{wantOwnTaskID, []string{"result", "taskId"}},      // tasks extension, 2026-07-28
 }
 
 // plan is what to look for in one document, as a tree that is walked along

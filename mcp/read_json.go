@@ -220,12 +220,6 @@ func (r *reader) member(name []byte, nameAt, i, depth int, of owner) int {
 	return i
 }
 
-// The eight bytes of a word, each with the same value.
-const (
-	ones  = 0x0101010101010101
-	highs = 0x80 * ones
-)
-
 // string reads a string, from quote to quote, and tells whether it has escapes.
 func (r *reader) string(i int) (end int, escaped bool) {
 	begin, data := i, r.data

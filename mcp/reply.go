@@ -26,8 +26,8 @@ type Reply struct {
 	// none of at most 64 bytes.
 	ResultType string
 	// TaskID is the id of the task that will have the call's result: the
-	// result's task.taskId (2025-11-25) or taskId (the tasks extension). It is
-	// nil when there is none, or none of at most 512 bytes.
+	// result's task.taskId (2025-11-25) or else taskId (the tasks extension). It
+	// is nil when there is none, or none of 1 to 512 bytes.
 	TaskID []byte
 	// Size is the length of the message in bytes.
 	Size int64
@@ -200,8 +200,12 @@ func (c *caught) keep(w int, v value) {
 		if v.kind == isString && !v.over && len(v.text) <= maxResultType {
 			r.ResultType = resultType(v.text)
 		}
-	case wantTaskID:
-		if v.kind == isString && !v.over && len(v.text) <= maxID && r.TaskID == nil {
+	case wantTaskID, wantOwnTaskID:
+		// Of both, task.taskId counts, in whatever order they stand.
+		if c.plan.wanted[w].want == wantOwnTaskID && r.TaskID != nil {
+			return
+		}
+		if v.kind == isString && !v.over && len(v.text) > 0 && len(v.text) <= maxID {
 			c.task = append(c.task[:0], v.text...)
 			r.TaskID = c.task
 		}

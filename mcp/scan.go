@@ -10,8 +10,9 @@ const (
 )
 
 // Scanner looks through a response's body for replies while it passes. It is
-// told the bytes as they come, in pieces of any size, gathers none of them and
-// remembers no more than a few kilobytes, whatever comes.
+// told the bytes as they come, in pieces of any size, and gathers none of them.
+// It remembers a few kilobytes and the table names that it found, whose number
+// and length have caps: at most 256 KB for a rule, whatever comes.
 //
 // It finds out no more than it is asked for. What no path leads to is skipped
 // by its quotes and brackets alone, so that what stands there may be JSON or

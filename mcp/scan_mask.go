@@ -88,9 +88,9 @@ func quoteOrEnd(p []byte, escaped *bool) int {
 
 // Bytes of a word, all the same.
 const (
-	everyByte = 0x0101010101010101
-	highBits  = 0x80 * everyByte
-	lowBits   = 0x7f * everyByte
+	ones  = 0x0101010101010101
+	lows  = 0x7f * ones
+	highs = 0x80 * ones
 )
 
 // block takes in the first valid bytes of b; behind them are zeros. It returns
@@ -99,7 +99,7 @@ const (
 func (k *skipper) block(b *[block]byte, valid int) (end int, inside bool) {
 	quote, bracket, open, odd := planes(b)
 	inside = k.inString && quote == 0
-	if odd&highBits != 0 || k.escaped {
+	if odd&highs != 0 || k.escaped {
 		quote &^= k.escapes(b, valid)
 	}
 
@@ -118,7 +118,7 @@ func (k *skipper) block(b *[block]byte, valid int) (end int, inside bool) {
 		before ^= 0xff
 		words = ^words
 	}
-	str ^= before * everyByte
+	str ^= before * ones
 	k.inString = words&0x80 != 0
 
 	bracket &^= str
@@ -167,23 +167,23 @@ func planes(b *[block]byte) (quote, bracket, open, odd uint64) {
 	for i := 0; i < block; i += 8 {
 		w := binary.LittleEndian.Uint64(b[i:])
 		high |= w
-		low := w & lowBits
+		low := w & lows
 		// 0x80 less a byte below 0x80 has the high bit if the byte is 0.
-		quote = quote>>1 | (highBits-(low^'"'*everyByte))&highBits
+		quote = quote>>1 | (highs-(low^'"'*ones))&highs
 		// [ \ ] and { | } are neighbours, 0x20 apart, and the brackets the odd
-		// everyByte; bit 1 tells which way they face.
-		low |= 0x20 * everyByte
-		near := (low + 0x05*everyByte) &^ (low + 0x02*everyByte)
+		// ones; bit 1 tells which way they face.
+		low |= 0x20 * ones
+		near := (low + 0x05*ones) &^ (low + 0x02*ones)
 		facing := near & (w << 7)
-		bracket = bracket>>1 | facing&highBits
-		open = open>>1 | facing&(w<<6)&highBits
+		bracket = bracket>>1 | facing&highs
+		open = open>>1 | facing&(w<<6)&highs
 		odd |= near &^ (w << 7)
 	}
-	if high&highBits != 0 {
+	if high&highs != 0 {
 		// Bytes above 0x7f were taken for those 0x80 below.
 		var above uint64
 		for i := 0; i < block; i += 8 {
-			above = above>>1 | binary.LittleEndian.Uint64(b[i:])&highBits
+			above = above>>1 | binary.LittleEndian.Uint64(b[i:])&highs
 		}
 		quote &^= above
 		bracket &^= above
@@ -194,10 +194,10 @@ func planes(b *[block]byte) (quote, bracket, open, odd uint64) {
 
 // plane returns, in word order, where c, which is below 0x80, is in b.
 func plane(b *[block]byte, c byte) (set uint64) {
-	all := uint64(c) * everyByte
+	all := uint64(c) * ones
 	for i := 0; i < block; i += 8 {
 		w := binary.LittleEndian.Uint64(b[i:])
-		set = set>>1 | (highBits-(w&lowBits^all))&^w&highBits
+		set = set>>1 | (highs-(w&lows^all))&^w&highs
 	}
 	return set
 }

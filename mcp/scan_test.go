@@ -168,6 +168,7 @@ func TestFacts(t *testing.T) {
 		{Rule{Records: "result.rows.#"}, `{"rows":{"#":5}}`, Facts{}},
 		{Rule{Tables: []string{"result.b", "result.a"}}, `{"a":"1","b":["2","1","3"]}`, Facts{Tables: []string{"2", "1", "3"}}},
 		{fromText, `{"text":" 12 "}`, Facts{Tables: []string{" 12 "}, Records: 12, RecordsKnown: true}},
+		{fromText, `{"text":"12"}`, Facts{Tables: []string{"12"}, Records: 12, RecordsKnown: true}},
 		{fromText, `{"text":"12 rows"}`, Facts{Tables: []string{"12 rows"}}},
 		{fromText, `{"text":"{\"t\":\"x\"}"}`, Facts{Tables: []string{`{"t":"x"}`, "x"}}},
 		{fromText, `{"text":"{\"t\":\"x\"} and more"}`, Facts{Tables: []string{`{"t":"x"} and more`}}},
@@ -180,6 +181,7 @@ func TestFacts(t *testing.T) {
 		{rows, `{"text":""}`, Facts{}},
 		{rows, `{"text":1,"text":"{\"rows\":[1,2]}"}`, Facts{}}, // looked for once
 		{rows, `{"text":"oops","text":"{\"rows\":[1,2]}"}`, Facts{}},
+		{rows, `{"text":"oops` + strings.Repeat("!", 2*textPiece) + `","text":"{\"rows\":[1,2]}"}`, Facts{}},
 		{Rule{Tables: []string{"result.a.0.b", "result.a.#.c"}, Records: "result.a.#"}, `{"a":[{"c":"x"},{"b":"n","c":"y"}]}`, Facts{Tables: []string{"x", "y"}, Records: 2, RecordsKnown: true}},
 	} {
 		var s Scanner
@@ -208,6 +210,9 @@ func TestWhatAReplySays(t *testing.T) {
 		{`{"id":1,"result":{"resultType":"` + strings.Repeat("x", 65) + `"}}`, answered{ID: "1"}},
 		{`{"id":1,"result":{"resultType":"task","taskId":"T\n"}}`, answered{ID: "1", ResultType: "task", TaskID: "T\n"}},
 		{`{"id":1,"result":{"task":{"taskId":"T"}}}`, answered{ID: "1", TaskID: "T"}},
+		{`{"id":1,"result":{"task":{"taskId":"T"},"taskId":"U"}}`, answered{ID: "1", TaskID: "T"}},
+		{`{"id":1,"result":{"taskId":"U","task":{"taskId":"T"}}}`, answered{ID: "1", TaskID: "T"}},
+		{`{"id":1,"result":{"taskId":"U","task":{"taskId":""}}}`, answered{ID: "1", TaskID: "U"}},
 	} {
 		c.want.Size = int64(len(c.body))
 		var s Scanner

@@ -75,8 +75,8 @@ var unescaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 
 func copyPlain(out, p []byte, n, limit int) ([]byte, int) {
 	for len(p)-n >= 8 && cap(out)-len(out) >= 8 {
 		w := binary.LittleEndian.Uint64(p[n:])
-		low := w & lowBits
-		stop := ((highBits - (low ^ '"'*everyByte)) | (highBits - (low ^ '\\'*everyByte))) &^ w & highBits
+		low := w & lows
+		stop := ((highs - (low ^ '"'*ones)) | (highs - (low ^ '\\'*ones))) &^ w & highs
 		binary.LittleEndian.PutUint64(out[len(out):len(out)+8], w)
 		if stop != 0 {
 			plain := bits.TrailingZeros64(stop) / 8

@@ -10,10 +10,11 @@ import (
 // for concurrent use, open their connections lazily, and make the table
 // mcp_tool_usage_log where it is missing. usagetest.Run is their contract.
 type Ledger interface {
-	// Write stores a batch whole or not at all. The same batch written again,
-	// by this process or the next, leaves its rows once. An error that wraps
-	// ErrRejected means that the ledger will never take this batch as it is;
-	// after any other error the batch may or may not be stored: write it again.
+	// Write stores a batch. The same batch written again, by this process or
+	// the next, leaves its rows once. An error that wraps ErrRejected means that
+	// nothing is stored and that the ledger will never take this batch as it is;
+	// after any other error all, none or a part of it may be stored: write it
+	// again.
 	Write(ctx context.Context, b Batch) error
 
 	// History returns one page of events, newest first (ts, then event_id,
