@@ -22,12 +22,13 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// What outlives a config is shared between the old one and the new: stores and
-// ledgers by their DSN, journals by their folder.
+// What outlives a config is shared between the old one and the new: stores,
+// their users' sessions, and ledgers by their DSN, journals by their folder.
 var (
 	authorities = caddy.NewUsagePool() // of pooled[*identity.Authority]
 	ledgers     = caddy.NewUsagePool() // of pooled[usage.Ledger]
 	pipelines   = caddy.NewUsagePool() // of pooled[*pipeline]
+	sessionPool = caddy.NewUsagePool() // of pooled[*sessions], by the store's DSN
 )
 
 // openTimeout bounds how long a config waits for its store.
@@ -37,6 +38,7 @@ const openTimeout = 15 * time.Second
 // the config and every request that began under it have let go.
 type backend struct {
 	authority *identity.Authority
+	sessions  *sessions
 	pipeline  *pipeline
 	admin     http.Handler
 
@@ -75,6 +77,9 @@ func openBackend(a *App) (_ *backend, err error) {
 		return nil, err
 	}
 
+	if b.sessions, err = open(b, sessionPool, a.Store, newSessions); err != nil {
+		return nil, err
+	}
 	ledger, err := open(b, ledgers, a.Ledger, a.ledger.OpenLedger)
 	if err != nil {
 		return nil, fmt.Errorf("opening the ledger: %w", err)

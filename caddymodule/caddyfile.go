@@ -60,7 +60,8 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // parseGate reads the directive:
 //
 //	tallygate [<matcher>] {
-//		max_body <size>
+//		max_body     <size>
+//		allow_origin <origin>...
 //		tool <glob> {
 //			table   <path>...
 //			records <path>
@@ -92,6 +93,15 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				return d.Errf("max_body: %q is not a size from 1B to 1GiB, as in 4MiB", size)
 			}
 			g.MaxBody = int64(n)
+		case "allow_origin":
+			origins := d.RemainingArgs()
+			if len(origins) == 0 {
+				return d.ArgErr()
+			}
+			if err := checkOrigins(origins); err != nil {
+				return d.WrapErr(err)
+			}
+			g.AllowOrigin = append(g.AllowOrigin, origins...)
 		case "tool":
 			rule, err := parseToolRule(d)
 			if err != nil {
@@ -99,7 +109,7 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 			g.Tools = append(g.Tools, rule)
 		default:
-			return d.Errf("unknown option %q; there are max_body and tool", d.Val())
+			return d.Errf("unknown option %q; there are max_body, allow_origin and tool", d.Val())
 		}
 	}
 	return nil

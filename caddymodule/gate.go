@@ -12,7 +12,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/mcp"
@@ -35,10 +34,14 @@ type Gate struct {
 	// matches is recorded with tables and record count unknown.
 	Tools []ToolRule `json:"tools,omitempty"`
 
+	// The web origins whose pages may use the server, as in
+	// `https://app.example.com`, or `*` for any. A request with another Origin is
+	// refused with 403; clients that are no browsers send none.
+	// Default: none.
+	AllowOrigin []string `json:"allow_origin,omitempty"`
+
 	app        *App
-	logger     *zap.Logger
 	extractors *mcp.Extractors
-	sessions   *sessions
 }
 
 // ToolRule says where the table names and the record count stand in a call's
@@ -78,7 +81,6 @@ func (*Gate) CaddyModule() caddy.ModuleInfo {
 
 // Provision compiles the tool rules.
 func (g *Gate) Provision(ctx caddy.Context) error {
-	g.logger = ctx.Logger()
 	app, err := ctx.App("tallygate")
 	if err != nil {
 		return err
@@ -97,8 +99,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	if g.extractors, err = mcp.NewExtractors(rules); err != nil {
 		return err
 	}
-	g.sessions, err = newSessions()
-	return err
+	return checkOrigins(g.AllowOrigin)
 }
 
 // ServeHTTP takes a request the way of a call: read, authorise, forward,
@@ -110,6 +111,16 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		// is none; an empty 200 would break it.
 		w.WriteHeader(http.StatusNotFound)
 		return nil
+	}
+	if origins := r.Header["Origin"]; len(origins) > 0 {
+		if !g.allows(origins) {
+			return refuse(w, refusal{status: http.StatusForbidden, code: codeOrigin, message: "Origin not allowed"})
+		}
+		g.exposeTo(w.Header(), origins[0])
+		if isPreflight(r) {
+			answerPreflight(w, r)
+			return nil
+		}
 	}
 	b := g.app.acquire()
 	if b == nil {
@@ -135,7 +146,8 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	keyed := firstKeyed(&body)
 	if keyed == nil && r.Method == http.MethodPost {
-		return g.forward(w, r, next, b, &body)
+		m := &meter{ResponseWriter: w, gate: g, backend: b}
+		return m.forward(r, next, &body, arrived)
 	}
 	if principal == nil && denied == nil {
 		principal, denied = authorise(r, b.authority)
@@ -146,13 +158,31 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		}
 		return refuse(w, *denied)
 	}
-	return g.forwardKeyed(w, r, next, b, &body, principal, arrived)
+	session, ok := b.sessions.enter(r.Header.Get("Mcp-Session-Id"), principal.UserID)
+	if !ok {
+		// To anyone but its user a session does not exist; clients open a new one
+		// on 404 (MCP 2025-11-25, transports, session management).
+		ref := refusal{status: http.StatusNotFound, code: codeSession, message: "Session not found"}
+		if keyed != nil {
+			ref.id = keyed.ID
+		}
+		return refuse(w, ref)
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	m := &meter{ResponseWriter: w, gate: g, backend: b, principal: principal, session: session, cancel: cancel}
+	return m.forward(r.WithContext(ctx), next, &body, arrived)
 }
 
 // read reads a request's body of at most limit bytes and leaves it in place for
 // the upstream; the messages of a POST end up in body. It returns the refusal
 // of what is ambiguous.
 func read(r *http.Request, limit int64, body *mcp.Body) *refusal {
+	for _, name := range []string{"Mcp-Session-Id", "Mcp-Protocol-Version"} {
+		if len(r.Header[name]) > 1 {
+			return badRequest(fmt.Errorf("there is more than one %s", name))
+		}
+	}
 	switch r.Method {
 	case http.MethodPost:
 	case http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodOptions:
@@ -193,8 +223,8 @@ func read(r *http.Request, limit int64, body *mcp.Body) *refusal {
 // allowsBatch tells whether a body may be a batch: only the revision
 // 2025-03-26 has them, and it knows no header that names the revision.
 func allowsBatch(h http.Header) bool {
-	v := h["Mcp-Protocol-Version"]
-	return len(v) == 0 || len(v) == 1 && v[0] == "2025-03-26"
+	v := h.Get("Mcp-Protocol-Version")
+	return v == "" || v == "2025-03-26"
 }
 
 // firstKeyed is the first message that needs a key, or nil.
@@ -225,29 +255,6 @@ func authorise(r *http.Request, a *identity.Authority) (*identity.Principal, *re
 		return nil, unauthorized(codeKeyInvalid, "Invalid or expired API key")
 	}
 	return principal, nil
-}
-
-// forwardKeyed forwards an authorised request, and ends it when its key stops
-// being live.
-func (g *Gate) forwardKeyed(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, b *backend, body *mcp.Body, p *identity.Principal, arrived time.Time) error {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	m := newMeter(w, g, b, p, cancel)
-	m.expect(r, body, arrived)
-	r = r.WithContext(ctx)
-	prepare(r)
-	defer m.finish(r)
-	err := next.ServeHTTP(m, r)
-	m.failed(err)
-	return err
-}
-
-// forward forwards a request that needs no key.
-func (g *Gate) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, b *backend, body *mcp.Body) error {
-	m := newMeter(w, g, b, nil, nil)
-	m.expect(r, body, time.Time{})
-	prepare(r)
-	return next.ServeHTTP(m, r)
 }
 
 // prepare makes a request what the upstream gets: without the key, and asking

@@ -29,13 +29,15 @@ type meter struct {
 	gate      *Gate
 	backend   *backend
 	principal *identity.Principal // nil for a request without a key
+	session   session             // that a request with a key names
+	origin    string              // the request's Origin, which is allowed
 	cancel    context.CancelFunc  // ends a request with a key
 	unwatch   func()
 
 	calls       []call
-	one         [1]call // what calls begins as
-	open        int     // calls without an event yet
-	initialize  *clientInfo
+	one         [1]call      // what calls begins as
+	open        int          // calls without an event yet
+	opens       *session     // what an initialize in the request opens
 	scanner     *mcp.Scanner // nil when there is nothing to scan
 	status      int          // of the response; 0 before
 	written     int64        // bytes of the body so far
@@ -54,32 +56,39 @@ type call struct {
 
 var scanners = sync.Pool{New: func() any { return new(mcp.Scanner) }}
 
-func newMeter(w http.ResponseWriter, g *Gate, b *backend, p *identity.Principal, cancel context.CancelFunc) *meter {
-	m := &meter{ResponseWriter: w, gate: g, backend: b, principal: p, cancel: cancel}
-	m.calls = m.one[:0]
-	return m
+// forward sends a request upstream and passes what comes back.
+func (m *meter) forward(r *http.Request, next caddyhttp.Handler, body *mcp.Body, arrived time.Time) error {
+	m.expect(r, body, arrived)
+	prepare(r)
+	defer m.finish(r)
+	err := next.ServeHTTP(m, r)
+	m.failed(err)
+	return err
 }
 
 // expect notes the calls of a request, before it goes upstream.
 func (m *meter) expect(r *http.Request, body *mcp.Body, arrived time.Time) {
+	m.origin = r.Header.Get("Origin")
+	m.calls = m.one[:0]
 	for i := range body.Messages {
 		switch msg := &body.Messages[i]; {
 		case msg.IsCall():
 			m.calls = append(m.calls, m.newCall(r, msg, arrived))
 		case msg.Kind == mcp.Request && msg.Method == "initialize":
 			_, name, version := msg.ClientInfo()
-			m.initialize = &clientInfo{clip(name), clip(version)}
+			m.opens = &session{client: clientInfo{clip(name), clip(version)}}
+			if m.principal != nil {
+				m.opens.owner = m.principal.UserID
+			}
 		}
 	}
 	m.open = len(m.calls)
 }
 
 func (m *meter) newCall(r *http.Request, msg *mcp.Message, arrived time.Time) call {
-	session := r.Header.Get("Mcp-Session-Id")
 	protocol, client, version := msg.ClientInfo()
 	if client == "" {
-		known := m.gate.sessions.get(session)
-		client, version = known.name, known.version
+		client, version = m.session.client.name, m.session.client.version
 	}
 	if protocol == "" {
 		protocol = r.Header.Get("Mcp-Protocol-Version")
@@ -98,7 +107,7 @@ func (m *meter) newCall(r *http.Request, msg *mcp.Message, arrived time.Time) ca
 			KeyName:         p.KeyName,
 			Tool:            clip(msg.Tool),
 			RequestBytes:    int64(len(msg.Raw)),
-			SessionID:       clip(session),
+			SessionID:       clip(r.Header.Get("Mcp-Session-Id")),
 			RequestID:       string(msg.ID),
 			ProtocolVersion: clip(protocol),
 			ClientName:      clip(client),
@@ -123,8 +132,9 @@ func (m *meter) WriteHeader(status int) {
 
 func (m *meter) begin() {
 	h := m.Header()
-	if m.initialize != nil {
-		m.gate.sessions.put(h.Get("Mcp-Session-Id"), *m.initialize)
+	m.gate.exposeTo(h, m.origin)
+	if m.opens != nil {
+		m.backend.sessions.opened(h.Get("Mcp-Session-Id"), *m.opens)
 	}
 	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	media = strings.TrimSpace(media)

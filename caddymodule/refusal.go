@@ -18,6 +18,8 @@ import (
 const (
 	codeKeyRequired = 40101
 	codeKeyInvalid  = 40102
+	codeOrigin      = 40301
+	codeSession     = 40401
 	codeTooLarge    = 41301
 	codeUnavailable = 50301
 )

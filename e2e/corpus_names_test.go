@@ -145,7 +145,7 @@ func (c *corpus) params() {
 
 	c.begin("ids", "an id tells a request from a notification, and an answer from another; decoders differ in what they take for one")
 	for _, id := range []string{
-		`0`, `-0`, `-1`, `1.0`, `1.5`, `1e0`, `1E+2`, `1e400`, `-1e400`, `1e-400`, `9007199254740993`, `18446744073709551616`,
+		`0`, `-0`, `-1`, `1.0`, `1.5`, `1e0`, `1E+2`, `1e400`, `-1e400`, `1e-400`, `9007199254740993`, `9223372036854775807`, `18446744073709551616`, `-1e300`,
 		strings.Repeat("9", 300), `0.` + strings.Repeat("0", 200) + `1`, `""`, `"a"`, `"1"`, `"\u0031"`, `"\u0000"`, `"\ud800"`, `"é"`,
 		`"` + strings.Repeat("x", 250) + `"`, `"` + strings.Repeat("x", 100_000) + `"`,
 		`null`, `true`, `false`, `[]`, `[1]`, `{}`, `{"id":1}`,

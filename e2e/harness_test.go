@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -19,6 +20,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/sqlite"
 )
 
 // binary is the built tallygate.
@@ -358,4 +362,32 @@ func readFile(tb testing.TB, path string) string {
 		tb.Fatal(err)
 	}
 	return string(b)
+}
+
+// keyOfAnotherUser makes a user beside the administrator, and a key of theirs,
+// straight in the site's store.
+func (s *site) keyOfAnotherUser(tb testing.TB) string {
+	tb.Helper()
+	ctx := tb.Context()
+	store, err := sqlite.Open("sqlite:" + filepath.Join(s.dir, "data", "tallygate.db"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() {
+		if err := store.Close(); err != nil {
+			tb.Error(err)
+		}
+	}()
+	user, err := identity.NewUser(ctx, "other@example.com", "another long password", identity.Member)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	record, key, err := identity.IssueKey(user.ID, "theirs", time.Time{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := errors.Join(store.CreateUser(ctx, user), store.CreateKey(ctx, record)); err != nil {
+		tb.Fatal(err)
+	}
+	return key
 }

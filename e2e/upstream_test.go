@@ -4,12 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -131,37 +129,43 @@ type caller struct {
 	hasHTTP2 bool
 }
 
+// reply is what a caller keeps of an answer; zero where none came in time.
+type reply struct {
+	status  int
+	session string
+}
+
 // open opens a session and keeps its id, if the upstream has sessions.
 func (c *caller) open(label string) error {
 	c.session = ""
 	for _, body := range []string{strings.Replace(initialize, `"name":"count","arguments":{},`, "", 1), initialized} {
-		res, err := c.do(&attack{verb: "POST", target: "/messages", headers: wantsJSON, body: []byte(body)}, label)
+		r, err := c.do(&attack{verb: "POST", target: "/messages", headers: wantsJSON, body: []byte(body)}, label)
 		if err != nil {
 			return err
 		}
-		if id := res.Header.Get("Mcp-Session-Id"); id != "" {
-			c.session = id
+		if r.session != "" {
+			c.session = r.session
 		}
 	}
 	return nil
 }
 
-// patience is how long an attack waits for an answer; for one that breaks HTTP
-// there may be none.
+// patience is how long an attack waits for its answer; for one that breaks
+// HTTP there may be none.
 const (
 	patience    = 20 * time.Second
 	rawPatience = 150 * time.Millisecond
 )
 
-// do sends an attack under a label, and reads its answer to the end. An answer
-// that does not end, or to an attack that breaks HTTP, is left unread.
-func (c *caller) do(a *attack, label string) (*http.Response, error) {
+// do sends an attack under a label, and reads its answer to the end, unless
+// the answer may have none.
+func (c *caller) do(a *attack, label string) (reply, error) {
 	if a.how == http2 && c.hasHTTP2 {
 		return c.doHTTP2(a, label)
 	}
 	conn, err := net.Dial("tcp", c.address)
 	if err != nil {
-		return nil, err
+		return reply{}, err
 	}
 	defer conn.Close()
 	wait := patience
@@ -169,36 +173,39 @@ func (c *caller) do(a *attack, label string) (*http.Response, error) {
 		wait = rawPatience
 	}
 	if err := conn.SetDeadline(time.Now().Add(wait)); err != nil {
-		return nil, err
+		return reply{}, err
 	}
-	sent := make(chan error, 1)
-	go func() { // a server may answer before it has read everything
-		_, err := conn.Write(c.bytes(a, label))
-		sent <- err
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		_, _ = conn.Write(c.bytes(a, label)) // a server may answer before it has read everything
 	}()
 	defer func() { _ = conn.Close(); <-sent }()
 	rd := bufio.NewReader(conn)
 	if a.raw != "" {
-		_, err := io.Copy(io.Discard, rd)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = nil
-		}
-		return &http.Response{}, err
+		_, _ = io.Copy(io.Discard, rd) // a server may break off what breaks HTTP, or wait for more
+		return reply{}, nil
 	}
 	for {
 		res, err := http.ReadResponse(rd, &http.Request{Method: a.verb})
 		if err != nil {
-			return nil, err
+			return reply{}, err
 		}
-		if res.StatusCode == http.StatusContinue {
-			continue
+		if res.StatusCode != http.StatusContinue {
+			return read(res, a)
 		}
-		if a.how == streamOpen || a.verb != http.MethodPost {
-			return res, nil
-		}
-		_, err = io.Copy(io.Discard, res.Body)
-		return res, err
 	}
+}
+
+// read reads an answer.
+func read(res *http.Response, a *attack) (reply, error) {
+	defer res.Body.Close()
+	r := reply{res.StatusCode, res.Header.Get("Mcp-Session-Id")}
+	if a.how == streamOpen || a.verb != http.MethodPost {
+		return r, nil
+	}
+	_, err := io.Copy(io.Discard, res.Body)
+	return r, err
 }
 
 // bytes is what goes over the connection.
@@ -220,16 +227,19 @@ func (c *caller) bytes(a *attack, label string) []byte {
 	for _, h := range a.headers {
 		b.WriteString(h + "\r\n")
 	}
-	size := map[wire]int{chunked: 7 + len(a.body)/100, oneByte: 1}[a.how]
-	switch {
-	case size > 0:
+	switch a.how {
+	case chunked, oneByte:
+		size := 1
+		if a.how == chunked {
+			size = 7 + len(a.body)/100
+		}
 		b.WriteString("Transfer-Encoding: chunked\r\n\r\n")
 		for part := range slices.Chunk(a.body, size) {
 			fmt.Fprintf(&b, "%x\r\n%s\r\n", len(part), part)
 		}
 		b.WriteString("0\r\n\r\n")
 		return b.Bytes()
-	case a.how == expecting:
+	case expecting:
 		b.WriteString("Expect: 100-continue\r\n")
 	}
 	if len(a.body) > 0 || a.verb == http.MethodPost {
@@ -247,10 +257,10 @@ var overHTTP2 = func() *http.Client {
 	return &http.Client{Timeout: patience, Transport: &http.Transport{Protocols: p}}
 }()
 
-func (c *caller) doHTTP2(a *attack, label string) (*http.Response, error) {
+func (c *caller) doHTTP2(a *attack, label string) (reply, error) {
 	req, err := http.NewRequest(a.verb, "http://"+c.address+a.target, bytes.NewReader(a.body))
 	if err != nil {
-		return nil, err
+		return reply{}, err
 	}
 	req.Header.Set("X-Case", label)
 	for _, h := range a.headers {
@@ -265,9 +275,7 @@ func (c *caller) doHTTP2(a *attack, label string) (*http.Response, error) {
 	}
 	res, err := overHTTP2.Do(req)
 	if err != nil {
-		return nil, err
+		return reply{}, err
 	}
-	defer res.Body.Close()
-	_, err = io.Copy(io.Discard, res.Body)
-	return res, err
+	return read(res, a)
 }

@@ -228,7 +228,7 @@ func TestTrustBeginsWithTheLookUp(t *testing.T) {
 }
 
 func TestExpiry(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	bubble(t, func(_ *testing.T, w *world) {
 		_, key := w.issue(time.Now().Add(identity.MaxAge / 2))
 		w.want(key, true)
 		time.Sleep(identity.MaxAge/2 - time.Nanosecond)
@@ -364,7 +364,7 @@ func TestOldAnswer(t *testing.T) {
 }
 
 func TestOneLookUpForMany(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	bubble(t, func(_ *testing.T, w *world) {
 		release := make(chan struct{})
 		w.store.before = func(context.Context) { <-release }
 		var callers sync.WaitGroup
@@ -407,7 +407,7 @@ func TestCallerLeaves(t *testing.T) {
 // TestJoinedTooLate: a caller does not take the answer of a look-up that began
 // more than MaxAge before it.
 func TestJoinedTooLate(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	bubble(t, func(_ *testing.T, w *world) {
 		release := make(chan struct{})
 		w.store.after = func(context.Context) { <-release }
 		var callers sync.WaitGroup
@@ -425,7 +425,7 @@ func TestJoinedTooLate(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	bubble(t, func(_ *testing.T, w *world) {
 		w.want(w.key, true)
 		unknown, _, _ := identity.NewKey()
 		w.store.set(func() { w.store.fault = errDown })

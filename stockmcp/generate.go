@@ -63,23 +63,30 @@ func (g *generator) fill() {
 		_, err := g.tx.Exec(t.ddl())
 		g.fail(t.name, err)
 	}
-	g.tradeCalendar()
-	g.stockBasic()
-	g.stockDaily()
-	g.stockFinancials()
+	g.insertInto("trade_calendar", g.tradeCalendar)
+	g.insertInto("stock_basic", g.stockBasic)
+	g.insertInto("stock_daily", g.stockDaily)
+	g.insertInto("stock_financials", g.stockFinancials)
 }
 
-// inserter returns a function that inserts a whole row into a table.
-func (g *generator) inserter(name string) func(values ...any) {
+// insertInto lets rows insert whole rows into a table.
+func (g *generator) insertInto(name string, rows func(insert func(values ...any))) {
+	if g.err != nil {
+		return
+	}
 	marks := strings.Repeat(", ?", len(tableNamed(name).columns))[2:]
-	stmt, err := g.tx.Prepare("INSERT INTO " + name + " VALUES (" + marks + ")") // closed with the transaction
-	g.fail(name, err)
-	return func(values ...any) {
+	stmt, err := g.tx.Prepare("INSERT INTO " + name + " VALUES (" + marks + ")")
+	if err != nil {
+		g.fail(name, err)
+		return
+	}
+	defer func() { _ = stmt.Close() }() // insertion has told what went wrong
+	rows(func(values ...any) {
 		if g.err == nil {
 			_, err := stmt.Exec(values...)
 			g.fail(name, err)
 		}
-	}
+	})
 }
 
 // fail keeps the first error.
@@ -89,8 +96,7 @@ func (g *generator) fail(name string, err error) {
 	}
 }
 
-func (g *generator) tradeCalendar() {
-	insert := g.inserter("trade_calendar")
+func (g *generator) tradeCalendar(insert func(values ...any)) {
 	var previous any // text, null until there is one
 	for day := firstDay; !day.After(calendarEnd); day = day.AddDate(0, 0, 1) {
 		var name any // text, null on ordinary days
@@ -166,8 +172,7 @@ var (
 		stone strand thorpe vale ward water well wick wold wood worth yard`)
 )
 
-func (g *generator) stockBasic() {
-	insert := g.inserter("stock_basic")
+func (g *generator) stockBasic(insert func(values ...any)) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	names := r.Perm(len(nameBeginnings) * len(nameEndings))
 	listable := len(g.openDays) - 20 // the youngest company has traded for a month
@@ -189,8 +194,7 @@ func (g *generator) stockBasic() {
 
 // stockDaily walks each index member's price at random over the last open
 // days, within the exchanges' limit of 10 % a day.
-func (g *generator) stockDaily() {
-	insert := g.inserter("stock_daily")
+func (g *generator) stockDaily(insert func(values ...any)) {
 	r := rand.New(rand.NewPCG(seed, 2))
 	days := g.openDays[len(g.openDays)-dailyDays:]
 	for _, c := range g.companies {
@@ -222,8 +226,7 @@ func (g *generator) stockDaily() {
 
 // stockFinancials lets each company's balance sheet grow from quarter to
 // quarter by what it earned.
-func (g *generator) stockFinancials() {
-	insert := g.inserter("stock_financials")
+func (g *generator) stockFinancials(insert func(values ...any)) {
 	r := rand.New(rand.NewPCG(seed, 3))
 	for _, c := range g.companies {
 		assets := c.totalShares * int64(5+r.IntN(40))

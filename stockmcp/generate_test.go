@@ -77,7 +77,7 @@ func digests(tb testing.TB, d *database) map[string]string {
 		rows := everything(tb, d, t)
 		for _, row := range rows {
 			for _, value := range row {
-				fmt.Fprintf(hash, "%T %v\n", value, value)
+				hash.Write(fmt.Appendf(nil, "%T %v\n", value, value))
 			}
 		}
 		out[t.name] = fmt.Sprintf("%d rows, %s", len(rows), hex.EncodeToString(hash.Sum(nil)[:8]))

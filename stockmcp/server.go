@@ -62,7 +62,7 @@ func (s *Server) Close() error {
 // session ID that every POST has too, and swallow other callers' progress.
 type sessionless struct{}
 
-func (sessionless) ResolveSessionIdManager(r *http.Request) server.SessionIdManager {
+func (sessionless) ResolveSessionIdManager(r *http.Request) server.SessionIdManager { //nolint:revive // mcp-go's name
 	if r != nil && r.Method == http.MethodGet {
 		return &server.StatelessGeneratingSessionIdManager{}
 	}

@@ -69,14 +69,22 @@ func post(ctx context.Context, endpoint, message string) (*http.Response, error)
 	return http.DefaultClient.Do(request)
 }
 
-func mustPost(tb testing.TB, endpoint, message string) *http.Response {
+// answer is a response whose body is closed with the test.
+type answer struct {
+	status string
+	code   int
+	header http.Header
+	body   io.Reader
+}
+
+func mustPost(tb testing.TB, endpoint, message string) answer {
 	tb.Helper()
 	response, err := post(tb.Context(), endpoint, message)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = response.Body.Close() })
-	return response
+	return answer{response.Status, response.StatusCode, response.Header, response.Body}
 }
 
 func callMessage(tool, arguments string) string {
@@ -139,20 +147,20 @@ func succeed[T any](tb testing.TB, endpoint, tool, arguments string) (content T)
 func TestBareRequestListsTools(t *testing.T) {
 	t.Parallel()
 	response := mustPost(t, start(t), `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}`)
-	if response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != "application/json" {
-		t.Errorf("%s, %s", response.Status, response.Header.Get("Content-Type"))
+	if response.code != http.StatusOK || response.header.Get("Content-Type") != "application/json" {
+		t.Errorf("%s, %s", response.status, response.header.Get("Content-Type"))
 	}
-	if id := response.Header.Get("Mcp-Session-Id"); id != "" {
+	if id := response.header.Get("Mcp-Session-Id"); id != "" {
 		t.Errorf("session %q", id)
 	}
-	var answer struct {
+	var list struct {
 		Result struct{ Tools []struct{ Name string } }
 	}
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+	if err := json.NewDecoder(response.body).Decode(&list); err != nil {
 		t.Fatal(err)
 	}
 	var names []string
-	for _, tool := range answer.Result.Tools {
+	for _, tool := range list.Result.Tools {
 		names = append(names, tool.Name)
 	}
 	want := []string{"backtest", "describe_table", "get_daily", "list_tables", "query_table", "run_sql"}
@@ -285,14 +293,14 @@ func TestHTTP(t *testing.T) {
 }
 
 // events reads the messages of an event stream.
-func events(tb testing.TB, response *http.Response) func(func(json.RawMessage) bool) {
+func events(tb testing.TB, response answer) func(func(json.RawMessage) bool) {
 	tb.Helper()
-	if got := response.Header.Get("Content-Type"); got != "text/event-stream" {
-		body, _ := io.ReadAll(response.Body)
-		tb.Fatalf("%s, %s: %s", response.Status, got, body)
+	if got := response.header.Get("Content-Type"); got != "text/event-stream" {
+		body, _ := io.ReadAll(response.body)
+		tb.Fatalf("%s, %s: %s", response.status, got, body)
 	}
 	return func(yield func(json.RawMessage) bool) {
-		for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		for lines := bufio.NewScanner(response.body); lines.Scan(); {
 			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok && !yield(json.RawMessage(data)) {
 				return
 			}
@@ -356,7 +364,7 @@ func TestBacktestReportsProgress(t *testing.T) {
 	if progress != steps || !answered {
 		t.Errorf("%d progress notifications of %d, answered %v", progress, steps, answered)
 	}
-	if got := mustPost(t, endpoint, callMessage("backtest", `{"ts_code":"600001.NX","steps":1,"step_ms":1}`)).Header.Get("Content-Type"); got != "application/json" {
+	if got := mustPost(t, endpoint, callMessage("backtest", `{"ts_code":"600001.NX","steps":1,"step_ms":1}`)).header.Get("Content-Type"); got != "application/json" {
 		t.Errorf("without a progress token: %s", got)
 	}
 }
@@ -368,8 +376,8 @@ func TestBacktestCanBeCancelled(t *testing.T) {
 	for data := range events(t, mustPost(t, endpoint, fmt.Sprintf(watchedBacktest, 8, maxSteps, maxStepMS))) {
 		if last == nil {
 			cancelled := mustPost(t, endpoint, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":8}}`)
-			if cancelled.StatusCode != http.StatusAccepted {
-				t.Fatal(cancelled.Status)
+			if cancelled.code != http.StatusAccepted {
+				t.Fatal(cancelled.status)
 			}
 		}
 		last = data

@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// startStateful starts an MCP server of the official Go SDK that keeps
+// sessions, and returns its address.
+func startStateful(tb testing.TB) string {
+	tb.Helper()
+	server := sdk.NewServer(&sdk.Implementation{Name: "stateful", Version: "1"}, nil)
+	sdk.AddTool(server, &sdk.Tool{Name: "echo"}, func(_ context.Context, _ *sdk.CallToolRequest, args map[string]any) (*sdk.CallToolResult, map[string]any, error) {
+		return nil, args, nil
+	})
+	handler := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, nil)
+	s := httptest.NewServer(handler)
+	tb.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// TestSessions holds that a session is its first user's: whoever else names it
+// is told that there is none.
+func TestSessions(t *testing.T) {
+	s := startSiteAt(t, startStateful(t))
+	jwt := s.login(t)
+	mine, _ := s.key(t, jwt, `{"key_name":"mine"}`)
+	other, _ := s.key(t, jwt, `{"key_name":"mine too"}`)
+	theirs := s.keyOfAnotherUser(t)
+
+	open := func(headers ...string) string {
+		a := do(t, "POST", s.gate, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"tester","version":"9"}}}`, headers...)
+		if a.status != http.StatusOK || a.header.Get("Mcp-Session-Id") == "" {
+			t.Fatalf("initialize answers %d %v %s", a.status, a.header, a.body)
+		}
+		id := "Mcp-Session-Id: " + a.header.Get("Mcp-Session-Id")
+		do(t, "POST", s.gate, `{"jsonrpc":"2.0","method":"notifications/initialized"}`, id)
+		return id
+	}
+	list := func(session, key string) answer {
+		return do(t, "POST", s.gate, `{"jsonrpc":"2.0","id":"l","method":"tools/list"}`, session, "Authorization: Bearer "+key)
+	}
+	for name, session := range map[string]string{
+		"opened with a key": open("Authorization: Bearer " + mine),
+		"opened without":    open(),
+	} {
+		if a := list(session, mine); a.status != http.StatusOK {
+			t.Errorf("%s: its user gets %d %s", name, a.status, a.body)
+		}
+		if a := list(session, other); a.status != http.StatusOK {
+			t.Errorf("%s: its user gets with another key %d %s", name, a.status, a.body)
+		}
+		want := `{"jsonrpc":"2.0","id":"l","error":{"code":40401,"message":"Session not found"}}`
+		if a := list(session, theirs); a.status != http.StatusNotFound || a.body != want {
+			t.Errorf("%s: another user gets %d %s", name, a.status, a.body)
+		}
+		for _, method := range []string{"GET", "DELETE"} {
+			if a := do(t, method, s.gate, "", session, "Authorization: Bearer "+theirs, "Accept: text/event-stream"); a.status != http.StatusNotFound {
+				t.Errorf("%s: another user's %s gets %d %s", name, method, a.status, a.body)
+			}
+		}
+		if a := list(session, mine); a.status != http.StatusOK {
+			t.Errorf("%s: afterwards its user gets %d %s", name, a.status, a.body)
+		}
+		call := `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"echo","arguments":{}}}`
+		if a := do(t, "POST", s.gate, call, session, "Authorization: Bearer "+mine); a.status != http.StatusOK {
+			t.Errorf("%s: a call answers %d %s", name, a.status, a.body)
+		}
+	}
+	for _, row := range s.awaitCalls(t, jwt, 2) {
+		if row["client_name"] != "tester" || row["client_version"] != "9" || row["session_id"] == nil {
+			t.Errorf("the row of a session's call is %v", row)
+		}
+	}
+}
+
+// TestOrigin holds that a page of another origin gets nowhere, and that one of
+// an allowed origin can preflight, call, and read what it needs.
+func TestOrigin(t *testing.T) {
+	s := startSiteAt(t, startStateful(t))
+	jwt := s.login(t)
+	key, _ := s.key(t, jwt, `{"key_name":"k"}`)
+	ping := `{"jsonrpc":"2.0","id":1,"method":"ping"}`
+	for _, origin := range []string{"https://evil.example", "null", strings.TrimSuffix(s.gate, "/messages")} {
+		if a := do(t, "POST", s.gate, ping, "Origin: "+origin, "Authorization: Bearer "+key); a.status != http.StatusForbidden || !strings.Contains(a.body, `"code":40301`) {
+			t.Errorf("origin %s gets %d %s", origin, a.status, a.body)
+		}
+	}
+
+	s.kill()
+	file := filepath.Join(s.dir, "Caddyfile")
+	config := strings.Replace(readFile(t, file), "tallygate {\n\t\t\t#", "tallygate {\n\t\t\tallow_origin https://app.example.com\n\t\t\t#", 1)
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.run(t)
+	const page = "Origin: https://app.example.com"
+	a := do(t, "OPTIONS", s.gate, "", page, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: authorization,content-type,mcp-session-id")
+	if a.status != http.StatusNoContent || a.header.Get("Access-Control-Allow-Origin") != "https://app.example.com" ||
+		!strings.Contains(a.header.Get("Access-Control-Allow-Methods"), "POST") || a.header.Get("Access-Control-Allow-Headers") != "authorization,content-type,mcp-session-id" {
+		t.Errorf("the preflight gets %d %v", a.status, a.header)
+	}
+	readable := func(what string, a answer, status int) {
+		if a.status != status || fmt.Sprint(a.header["Access-Control-Allow-Origin"]) != "[https://app.example.com]" ||
+			!strings.Contains(a.header.Get("Access-Control-Expose-Headers"), "Mcp-Session-Id") || a.header.Get("Vary") != "Origin" {
+			t.Errorf("%s gets %d %v", what, a.status, a.header)
+		}
+	}
+	readable("an allowed page without a key", do(t, "POST", s.gate, `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, page), http.StatusUnauthorized)
+	readable("an allowed page", do(t, "POST", s.gate, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"p","version":"1"}}}`, page), http.StatusOK)
+	if a := do(t, "OPTIONS", s.gate, "", "Origin: https://evil.example", "Access-Control-Request-Method: POST"); a.status != http.StatusForbidden {
+		t.Errorf("the preflight of another page gets %d", a.status)
+	}
+}
