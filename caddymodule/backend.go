@@ -34,6 +34,9 @@ var (
 // openTimeout bounds how long a config waits for its store.
 const openTimeout = 15 * time.Second
 
+// lastFlush bounds how long a process that ends waits for its ledger.
+const lastFlush = 2 * time.Second
+
 // backend is what the handlers of a running config work with. It lives until
 // the config and every request that began under it have let go.
 type backend struct {
@@ -192,6 +195,10 @@ func (p *pipeline) detach(l usage.Ledger) {
 
 func (p *pipeline) use() {
 	if len(p.attached) == 0 {
+		// Spares the next start the last second's events, if the ledger is there.
+		ctx, cancel := context.WithTimeout(context.Background(), lastFlush)
+		defer cancel()
+		_ = p.shipper.Flush(ctx) // what is left waits in the journal
 		p.shipper.Use(nil)
 		return
 	}

@@ -30,7 +30,7 @@ func startUpstream(tb testing.TB) *upstream {
 	tb.Helper()
 	u := &upstream{release: make(chan struct{})}
 	u.Server = httptest.NewServer(u)
-	tb.Cleanup(u.Server.Close)
+	tb.Cleanup(u.Close)
 	return u
 }
 
@@ -156,7 +156,7 @@ func TestRecordBeforeDone(t *testing.T) {
 	s := startSiteAt(t, u.address())
 	jwt := s.login(t)
 	key, keyID := s.key(t, jwt, `{"key_name":"k"}`)
-	begin := func() (*http.Response, *bufio.Reader) {
+	begin := func() *bufio.Reader {
 		req, err := http.NewRequest("POST", s.gate, strings.NewReader(callBody("hold")))
 		if err != nil {
 			t.Fatal(err)
@@ -172,10 +172,10 @@ func TestRecordBeforeDone(t *testing.T) {
 		if line, err := rd.ReadString('\n'); err != nil || line != ": hello\n" {
 			t.Fatalf("while the call is under way the client gets %q, %v", line, err)
 		}
-		return res, rd
+		return rd
 	}
 
-	_, rd := begin()
+	rd := begin()
 	close(u.release)
 	rest, err := io.ReadAll(rd)
 	if err != nil || !strings.HasSuffix(string(rest), "}}\n\n") {
@@ -189,7 +189,7 @@ func TestRecordBeforeDone(t *testing.T) {
 	}
 
 	u.release = make(chan struct{})
-	_, rd = begin()
+	rd = begin()
 	if a := do(t, "POST", s.admin+"/api/mcp-keys/revoke", `{"key_id":"`+keyID+`"}`, jwt); a.status != http.StatusOK {
 		t.Fatalf("revoke: %d %s", a.status, a.body)
 	}

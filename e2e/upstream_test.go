@@ -197,13 +197,14 @@ func (c *caller) do(a *attack, label string) (reply, error) {
 	}
 }
 
-// read reads an answer.
+// read reads an answer. One that may have no end is left to the connection,
+// since to close it is to read it to its end.
 func read(res *http.Response, a *attack) (reply, error) {
-	defer res.Body.Close()
 	r := reply{res.StatusCode, res.Header.Get("Mcp-Session-Id")}
 	if a.how == streamOpen || a.verb != http.MethodPost {
 		return r, nil
 	}
+	defer res.Body.Close()
 	_, err := io.Copy(io.Discard, res.Body)
 	return r, err
 }

