@@ -6,7 +6,10 @@ export CGO_ENABLED := 0
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 LIBCHDB := e2e/npm/node_modules/.package-lock.json
 
-.PHONY: build deps lint test bench
+# How long each fuzz target runs in `make test`; `make fuzz FUZZTIME=10m` for more.
+FUZZTIME := 5s
+
+.PHONY: build deps lint test fuzz bench
 
 build:
 	go build -trimpath -o tallygate .
@@ -31,6 +34,12 @@ lint:
 
 test: deps lint
 	go test -timeout 15m ./...
+	$(MAKE) --no-print-directory fuzz
+
+fuzz:
+	for target in FuzzRead FuzzScanJSON FuzzScanSSE; do \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x ./mcp; \
+	done
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...

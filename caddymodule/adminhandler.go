@@ -35,7 +35,7 @@ func (a *Admin) Provision(ctx caddy.Context) error {
 
 // ServeHTTP answers with the admin API.
 func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	b := a.app.acquire()
+	b := a.app.acquire(r.Context())
 	if b == nil {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Retry-After", "1")

@@ -4,12 +4,13 @@
 package caddymodule
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"go.uber.org/zap"
 )
 
 func init() {
@@ -41,11 +42,19 @@ type App struct {
 	Journal string `json:"journal,omitempty"`
 
 	ctx     caddy.Context
-	logger  *zap.Logger
 	store   StoreOpener
 	ledger  LedgerOpener
-	backend atomic.Pointer[backend] // nil before Start
+	started chan struct{} // closed by Start, when backend is there or never will be
+	backend atomic.Pointer[backend]
 }
+
+// latest is the backend of the config that started last. A request may reach a
+// config that is cleaned up already, or that turns out not to start, while
+// Caddy replaces one by another; it is served as under the one in force.
+var latest atomic.Pointer[backend]
+
+// startTimeout bounds how long a request waits for its config to start.
+const startTimeout = 5 * time.Second
 
 // CaddyModule returns the Caddy module information.
 func (*App) CaddyModule() caddy.ModuleInfo {
@@ -56,7 +65,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // `caddy validate` leaves no trace.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
-	a.logger = ctx.Logger()
+	a.started = make(chan struct{})
 	a.Store = setting(a.Store, "TALLYGATE_STORE", "sqlite:data/tallygate.db")
 	a.Ledger = setting(a.Ledger, "TALLYGATE_LEDGER", "sqlite:data/usage.db")
 	a.Journal = setting(a.Journal, "TALLYGATE_JOURNAL", "data/journal")
@@ -76,11 +85,13 @@ func (a *App) Provision(ctx caddy.Context) error {
 // Start opens the store, the ledger and the journal, or takes over those that
 // the config before this one has open under the same names.
 func (a *App) Start() error {
+	defer close(a.started)
 	b, err := openBackend(a)
 	if err != nil {
 		return err
 	}
 	a.backend.Store(b)
+	latest.Store(b)
 	return nil
 }
 
@@ -91,17 +102,30 @@ func (*App) Stop() error { return nil }
 // Cleanup lets go of what Start opened. Calls and streams that outlive their
 // config keep it open until the last of them ends.
 func (a *App) Cleanup() error {
-	if b := a.backend.Swap(nil); b != nil {
+	if b := a.backend.Load(); b != nil {
 		b.release()
 	}
 	return nil
 }
 
-// acquire returns what a request works with, or nil when the app has not
-// started yet; the caller releases it when the request is done.
-func (a *App) acquire() *backend {
+// acquire returns what a request works with; the caller releases it when the
+// request is done. Caddy starts its apps in no fixed order, so that a request
+// may come before Start and waits for it. Without a backend it returns nil.
+func (a *App) acquire(ctx context.Context) *backend {
 	if b := a.backend.Load(); b != nil && b.acquire() {
 		return b
+	}
+	timeout := time.NewTimer(startTimeout)
+	defer timeout.Stop()
+	select {
+	case <-a.started:
+	case <-timeout.C:
+	case <-ctx.Done():
+	}
+	for _, b := range []*backend{a.backend.Load(), latest.Load()} {
+		if b != nil && b.acquire() {
+			return b
+		}
 	}
 	return nil
 }

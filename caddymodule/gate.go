@@ -122,7 +122,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 			return nil
 		}
 	}
-	b := g.app.acquire()
+	b := g.app.acquire(r.Context())
 	if b == nil {
 		return refuse(w, refusal{status: http.StatusServiceUnavailable, code: codeUnavailable, message: "The gate is starting; try again"})
 	}

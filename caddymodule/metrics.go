@@ -56,8 +56,8 @@ func (collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect is prometheus.Collector's.
 func (c collector) Collect(ch chan<- prometheus.Metric) {
-	b := c.app.acquire()
-	if b == nil {
+	b := c.app.backend.Load()
+	if b == nil || !b.acquire() {
 		return
 	}
 	defer b.release()

@@ -391,3 +391,17 @@ func (s *site) keyOfAnotherUser(tb testing.TB) string {
 	}
 	return key
 }
+
+// awaitTotal waits until stats count least calls, and fails when they count
+// more than most.
+func (s *site) awaitTotal(tb testing.TB, jwt string, least, most int64) {
+	tb.Helper()
+	var total int64
+	eventually(tb, fmt.Sprintf("%d calls in the stats", least), func() bool {
+		total = int64(do(tb, "GET", s.admin+"/api/mcp-usage/stats?days=2", "", jwt).json(tb)["total_calls"].(float64))
+		return total >= least
+	})
+	if total > most {
+		tb.Fatalf("stats count %d calls, want %d to %d", total, least, most)
+	}
+}

@@ -33,21 +33,22 @@ type walked struct {
 type jsClient struct {
 	name     string
 	modern   bool   // it speaks 2026-07-28 and nothing else
-	revision string // that it speaks with the stock server
+	revision string // that it speaks, with the stock server
 	client   string // what it calls itself, with its version
 	calls    int    // of a walk: query_table first, with 17 rows
 	walk     func(t *testing.T, url, key string) walked
+	session  bool // it has one
 }
 
 var jsClients = []jsClient{
-	{"TypeScript v1", false, "2025-11-25", "v1-client 1.0", 3, script("v1.mjs")},
-	{"TypeScript v1 ready for OAuth", false, "2025-11-25", "v1-client 1.0", 3, script("v1.mjs", "oauth")},
-	{"TypeScript v2 legacy", false, "2025-11-25", "v2-client 2.0", 3, script("v2.mjs", "legacy")},
-	{"TypeScript v2 auto", false, "2026-07-28", "v2-client 2.0", 3, script("v2.mjs", "auto")},
-	{"TypeScript v2 2026-07-28", true, "2026-07-28", "v2-client 2.0", 3, script("v2.mjs", "2026-07-28")},
-	{"Inspector legacy", false, "2025-11-25", "inspector-cli 2.12.0", 1, inspector("legacy")},
-	{"Inspector auto", false, "2026-07-28", "inspector-cli 2.12.0", 1, inspector("auto")},
-	{"Inspector modern", true, "2026-07-28", "inspector-cli 2.12.0", 1, inspector("modern")},
+	{"TypeScript v1", false, "2025-11-25", "v1-client 1.0", 3, script("v1.mjs"), false},
+	{"TypeScript v1 ready for OAuth", false, "2025-11-25", "v1-client 1.0", 3, script("v1.mjs", "oauth"), false},
+	{"TypeScript v2 legacy", false, "2025-11-25", "v2-client 2.0", 3, script("v2.mjs", "legacy"), false},
+	{"TypeScript v2 auto", false, "2026-07-28", "v2-client 2.0", 3, script("v2.mjs", "auto"), false},
+	{"TypeScript v2 2026-07-28", true, "2026-07-28", "v2-client 2.0", 3, script("v2.mjs", "2026-07-28"), false},
+	{"Inspector legacy", false, "2025-11-25", "inspector-cli 2.12.0", 1, inspector("legacy"), false},
+	{"Inspector auto", false, "2026-07-28", "inspector-cli 2.12.0", 1, inspector("auto"), false},
+	{"Inspector modern", true, "2026-07-28", "inspector-cli 2.12.0", 1, inspector("modern"), false},
 }
 
 // script is a program of e2e/npm/clients, which tells its walk itself.
@@ -180,48 +181,63 @@ func (s *site) expiredKey(tb testing.TB) string {
 // gate, and that each call is a row that names its client where the protocol
 // tells: with the session, or from 2026-07-28 on with the call.
 func TestJSClients(t *testing.T) {
-	stock := startSite(t)
-	stateful := startSiteAt(t, startSDKUpstream(t, sdk.StreamableHTTPOptions{}).address)
-	for name, s := range map[string]*site{"stock server": stock, "server with sessions": stateful} {
-		jwt := s.login(t)
-		calls := 0
+	t.Run("stock server", func(t *testing.T) {
+		testJSClients(t, startSite(t), jsClients)
+	})
+	t.Run("server with sessions", func(t *testing.T) {
+		var clients []jsClient
 		for _, c := range jsClients {
-			if c.modern && s == stateful {
-				continue // there are no sessions in 2026-07-28
+			if !c.modern { // there are no sessions in 2026-07-28
+				c.revision, c.session = "2025-11-25", true
+				clients = append(clients, c)
 			}
-			t.Run(name+"/"+c.name, func(t *testing.T) {
-				key, keyID := s.key(t, jwt, fmt.Sprintf(`{"key_name":%q}`, c.name))
-				w := c.walk(t, s.gate, key)
-				if w.Error != "" || len(w.Tools) < 5 || w.Rows != 17 {
-					t.Fatalf("the walk comes to %+v", w)
-				}
-				if c.calls > 1 && (!w.Refused || w.Progress != 5) {
-					t.Errorf("the walk comes to %+v", w)
-				}
-				calls += c.calls
-				rows := s.awaitCalls(t, jwt, calls)
-				first := rows[c.calls-1] // newest first
-				if first["tool_name"] != "query_table" || first["outcome"] != "ok" || first["table_name"] != "trade_calendar" || first["record_count"] != 17.0 {
-					t.Errorf("the first row is %v", first)
-				}
-				revision, session := c.revision, s == stateful
-				if session {
-					revision = "2025-11-25"
-				}
-				client, version, _ := strings.Cut(c.client, " ")
-				for _, row := range rows[:c.calls] {
-					if row["key_id"] != keyID || row["protocol_version"] != revision || (row["session_id"] != nil) != session {
-						t.Errorf("the row is %v", row)
-					}
-					var wantName, wantVersion any
-					if session || revision == "2026-07-28" {
-						wantName, wantVersion = client, version
-					}
-					if row["client_name"] != wantName || row["client_version"] != wantVersion {
-						t.Errorf("the row names the client %v %v, want %v %v", row["client_name"], row["client_version"], wantName, wantVersion)
-					}
-				}
-			})
+		}
+		testJSClients(t, startSiteAt(t, startSDKUpstream(t, sdk.StreamableHTTPOptions{}).address), clients)
+	})
+}
+
+func testJSClients(t *testing.T, s *site, clients []jsClient) {
+	jwt := s.login(t)
+	want := map[string]int{} // calls by the name of the key, which is the client's
+	calls := 0
+	for _, c := range clients {
+		t.Run(c.name, func(t *testing.T) {
+			key, _ := s.key(t, jwt, fmt.Sprintf(`{"key_name":%q}`, c.name))
+			w := c.walk(t, s.gate, key)
+			if w.Error != "" || len(w.Tools) < 5 || w.Rows != 17 {
+				t.Fatalf("the walk comes to %+v", w)
+			}
+			if c.calls > 1 && (!w.Refused || w.Progress == 0) {
+				t.Errorf("the walk comes to %+v", w)
+			}
+			want[c.name] = c.calls
+			calls += c.calls
+		})
+	}
+	rows := s.awaitCalls(t, jwt, calls)
+	for _, c := range clients {
+		var own []map[string]any // newest first
+		for _, row := range rows {
+			if row["key_name"] == c.name {
+				own = append(own, row)
+			}
+		}
+		if len(own) != want[c.name] {
+			t.Errorf("%s made %d calls, which left %d rows", c.name, want[c.name], len(own))
+			continue
+		}
+		client, version, _ := strings.Cut(c.client, " ")
+		named := c.session || c.revision == "2026-07-28"
+		for i, row := range own {
+			if row["protocol_version"] != c.revision || (row["session_id"] != nil) != c.session {
+				t.Errorf("%s: the row is %v", c.name, row)
+			}
+			if named && (row["client_name"] != client || row["client_version"] != version) || !named && row["client_name"] != nil {
+				t.Errorf("%s: the row names the client %v %v", c.name, row["client_name"], row["client_version"])
+			}
+			if i == c.calls-1 && (row["tool_name"] != "query_table" || row["outcome"] != "ok" || row["table_name"] != "trade_calendar" || row["record_count"] != 17.0) {
+				t.Errorf("%s: the first row is %v", c.name, row)
+			}
 		}
 	}
 }

@@ -3,12 +3,13 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -86,17 +87,22 @@ func await(t *testing.T, what string, happened <-chan struct{}) {
 	}
 }
 
-// outcomes are the tools and outcomes of the first calls, oldest first.
-func (s *site) outcomes(t *testing.T, jwt string, calls int) []string {
+// endsIn holds how the newest call of a tool ended, and which client made it.
+func (s *site) endsIn(t *testing.T, jwt, tool, outcome, client string) {
 	t.Helper()
-	var list []string
-	for _, row := range s.awaitCalls(t, jwt, calls) {
-		list = append([]string{row["tool_name"].(string) + " " + row["outcome"].(string)}, list...)
-		if row["client_name"] != "go-sdk-client" || row["client_version"] != "2.0" {
-			t.Errorf("the row names the client %v %v", row["client_name"], row["client_version"])
+	var row map[string]any
+	eventually(t, "a row of "+tool, func() bool {
+		history := do(t, "GET", s.admin+"/api/mcp-usage/history?page=1&page_size=200", "", jwt).json(t)
+		items, _ := history["items"].([]any)
+		i := slices.IndexFunc(items, func(item any) bool { return item.(map[string]any)["tool_name"] == tool })
+		if i >= 0 {
+			row = items[i].(map[string]any)
 		}
+		return i >= 0
+	})
+	if row["outcome"] != outcome || fmt.Sprint(row["client_name"], " ", row["client_version"]) != client {
+		t.Errorf("the row of %s is %v", tool, row)
 	}
-	return list
 }
 
 // TestStreamsOfSessions holds that everything a server with sessions can do
@@ -116,8 +122,9 @@ func TestStreamsOfSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.says(ctx, t, "backtest")
-	if len(h.progress) != 5 || len(h.logged) != 5 {
-		t.Errorf("the client heard of %d steps and %d log messages before the result, want 5 of each", len(h.progress), len(h.logged))
+	for range 5 {
+		await(t, "the client hears of each step", h.progress)
+		await(t, "the client hears each log message", h.logged)
 	}
 	if got := h.says(ctx, t, "ask"); got != "Hello Ada" {
 		t.Errorf("the server was told %q", got)
@@ -143,17 +150,15 @@ func TestStreamsOfSessions(t *testing.T) {
 	for range u.Sessions() {
 		t.Error("the server still has a session")
 	}
-	want := []string{"backtest ok", "ask ok", "pause ok", "wait aborted"}
-	if diff := cmp.Diff(want, s.outcomes(t, jwt, len(want))); diff != "" {
-		t.Errorf("the history (-want +got):\n%s", diff)
-	}
+	s.endsIn(t, jwt, "backtest", "ok", "go-sdk-client 2.0")
+	s.endsIn(t, jwt, "wait", "aborted", "go-sdk-client 2.0")
 }
 
 // TestStreamsWithoutSessions holds the same of the revision 2026-07-28, where a
 // notice comes on the stream of subscriptions/listen, a server asks by a
 // result, and a client cancels a call by closing its stream.
 func TestStreamsWithoutSessions(t *testing.T) {
-	u := startSDKUpstream(t, sdk.StreamableHTTPOptions{Stateless: true})
+	u := startSDKUpstream(t, sdk.StreamableHTTPOptions{Stateless: true, PropagateRequestCancellation: true})
 	s := startSiteAt(t, u.address)
 	jwt := s.login(t)
 	key, _ := s.key(t, jwt, `{"key_name":"k"}`)
@@ -165,8 +170,8 @@ func TestStreamsWithoutSessions(t *testing.T) {
 	}
 
 	h.says(ctx, t, "backtest")
-	if len(h.progress) != 5 {
-		t.Errorf("the client heard of %d steps before the result, want 5", len(h.progress))
+	for range 5 {
+		await(t, "the client hears of each step", h.progress)
 	}
 	if got := h.says(ctx, t, "ask"); got != "Hello Ada" {
 		t.Errorf("the server was told %q", got)
@@ -177,8 +182,6 @@ func TestStreamsWithoutSessions(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Error(err)
 	}
-	want := []string{"backtest ok", "ask ok", "ask ok", "wait aborted"}
-	if diff := cmp.Diff(want, s.outcomes(t, jwt, len(want))); diff != "" {
-		t.Errorf("the history (-want +got):\n%s", diff)
-	}
+	s.endsIn(t, jwt, "backtest", "ok", "go-sdk-client 2.0")
+	s.endsIn(t, jwt, "wait", "aborted", "go-sdk-client 2.0")
 }

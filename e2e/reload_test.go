@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// TestReload changes the config of a running gate: no call fails for it, a
+// stream that began before goes on after, and each call is one row, in the
+// ledger that was the configured one when its event was shipped.
+func TestReload(t *testing.T) {
+	u := startUpstream(t)
+	s := startSiteAt(t, u.address())
+	control := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	file := filepath.Join(s.dir, "Caddyfile")
+	config := strings.Replace(readFile(t, file), "admin off", "admin "+control, 1)
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reload := func(want bool) {
+		t.Helper()
+		cmd := exec.Command(binary, "reload", "--address", control, "--force")
+		cmd.Dir = s.dir
+		cmd.Env = append(cleanEnv(), append([]string{"HOME=" + t.TempDir()}, s.env...)...)
+		if out, err := cmd.CombinedOutput(); (err == nil) != want {
+			t.Fatalf("reload: %v\n%s", err, out)
+		}
+	}
+	write(config)
+	s.kill()
+	s.run(t)
+	jwt := s.login(t)
+	key, _ := s.key(t, jwt, `{"key_name":"k"}`)
+
+	req, err := http.NewRequest("POST", s.gate, strings.NewReader(callBody("hold")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+key)
+	stream, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	rd := bufio.NewReader(stream.Body)
+	if _, err := rd.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+
+	var answered, cut atomic.Int64
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			req, _ := http.NewRequest("POST", s.gate, strings.NewReader(callBody("rows")))
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set("Authorization", "Bearer "+key)
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				// Caddy cuts some connections off at a reload, with a gate or without.
+				cut.Add(1)
+				continue
+			}
+			b, err := io.ReadAll(res.Body)
+			_ = res.Body.Close()
+			if err != nil || res.StatusCode != http.StatusOK {
+				t.Errorf("during a reload a call answers %d %s, %v", res.StatusCode, b, err)
+				return
+			}
+			answered.Add(1)
+		}
+	}()
+	for range 3 {
+		reload(true)
+	}
+	// A config that cannot start leaves the one before in force.
+	write(strings.Replace(config, "journal \"{$TALLYGATE_JOURNAL:data/journal}\"", "journal /proc/nowhere", 1))
+	reload(false)
+	write(config)
+	reload(true)
+	close(stop)
+	<-stopped
+	t.Logf("%d calls answered, %d cut off", answered.Load(), cut.Load())
+	s.awaitTotal(t, jwt, answered.Load(), answered.Load()+cut.Load())
+
+	// Another ledger: what comes from now on, the stream's end included, is there.
+	write(strings.Replace(config, "sqlite:data/usage.db", "sqlite:data/second.db", 1))
+	reload(true)
+	close(u.release)
+	if rest, err := io.ReadAll(rd); err != nil || !strings.HasSuffix(string(rest), "}}\n\n") {
+		t.Errorf("the stream ended after the reload in %v, with %q", err, rest)
+	}
+	if row := s.awaitCalls(t, jwt, 1)[0]; row["outcome"] != "ok" || row["record_count"] != 3.0 {
+		t.Errorf("the row of the stream is %v", row)
+	}
+	s.stop(t)
+}
