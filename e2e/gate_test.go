@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,11 +26,12 @@ type upstream struct {
 	last     atomic.Pointer[http.Request]
 	lastBody atomic.Pointer[string]
 	release  chan struct{} // what "hold" waits for
+	gone     chan struct{} // told when the client of a "hold" leaves
 }
 
 func startUpstream(tb testing.TB) *upstream {
 	tb.Helper()
-	u := &upstream{release: make(chan struct{})}
+	u := &upstream{release: make(chan struct{}), gone: make(chan struct{}, 1)}
 	u.Server = httptest.NewServer(u)
 	tb.Cleanup(u.Close)
 	return u
@@ -73,6 +76,9 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":{`)
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
+	case "hold before the header":
+		<-r.Context().Done()
+		u.gone <- struct{}{}
 	case "stream", "hold":
 		w.Header().Set("Content-Type", "text/event-stream")
 		_, _ = io.WriteString(w, ": hello\n\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progress\":1}}\n\n")
@@ -81,6 +87,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			select {
 			case <-u.release:
 			case <-r.Context().Done():
+				u.gone <- struct{}{}
 				return
 			}
 		}
@@ -198,6 +205,53 @@ func TestRecordBeforeDone(t *testing.T) {
 	}
 	if row := s.awaitCalls(t, jwt, 2)[0]; row["outcome"] != "aborted" || row["record_count"] != nil {
 		t.Errorf("the row of the call that its revoked key ended is %v", row)
+	}
+}
+
+// TestDisconnect holds that the upstream learns when a client leaves in the
+// middle of a call, before the answer has begun or after, and that the call's
+// row tells it.
+func TestDisconnect(t *testing.T) {
+	u := startUpstream(t)
+	s := startSiteAt(t, u.address())
+	jwt := s.login(t)
+	key, _ := s.key(t, jwt, `{"key_name":"k"}`)
+	for i, c := range []struct {
+		act    string
+		status any
+	}{{"hold", 200.0}, {"hold before the header", nil}} {
+		ctx, leave := context.WithCancel(t.Context())
+		req, err := http.NewRequestWithContext(ctx, "POST", s.gate, strings.NewReader(callBody(c.act)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer "+key)
+		if c.status == nil {
+			reached := u.requests.Load()
+			go func() {
+				for u.requests.Load() == reached {
+					runtime.Gosched()
+				}
+				leave()
+			}()
+			if res, err := http.DefaultClient.Do(req); err == nil {
+				_ = res.Body.Close()
+				t.Fatal("a call that its client left is answered")
+			}
+		} else {
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			leave()
+			_ = res.Body.Close()
+		}
+		<-u.gone
+		row := s.awaitCalls(t, jwt, i+1)[0]
+		if row["outcome"] != "aborted" || row["http_status"] != c.status || row["record_count"] != nil || row["table_name"] != "t" {
+			t.Errorf("%s: the row is %v", c.act, row)
+		}
 	}
 }
 
