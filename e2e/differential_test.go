@@ -135,8 +135,11 @@ func (u realUpstream) attack(attacks []attack, gate, key, revokedKey string) err
 		// What was refused was not refused for a session that had ended.
 		last := &caller{address: u.address, session: way.sender.session}
 		r, err := last.do(&attack{verb: "POST", target: "/messages", headers: wantsJSON, body: []byte(ping)}, way.name+"/last")
-		if err != nil || r.status != http.StatusOK {
-			return fmt.Errorf("%s: a ping in the session after all attacks: %d, %w", way.name, r.status, err)
+		if err != nil {
+			return fmt.Errorf("%s: a ping after all attacks: %w", way.name, err)
+		}
+		if r.status != http.StatusOK {
+			return fmt.Errorf("%s: a ping in the session after all attacks is answered with %d", way.name, r.status)
 		}
 	}
 	return nil
@@ -161,8 +164,11 @@ func (c *caller) sendAll(attacks []attack, way string) error {
 			continue
 		}
 		r, err := send(*c, i)
-		if way != straight && (err != nil || r.status >= 500) {
-			return fmt.Errorf("the gate answers %d, %w to\n%s", r.status, err, a.show())
+		if way != straight && err != nil {
+			return fmt.Errorf("%w through the gate for\n%s", err, a.show())
+		}
+		if way != straight && r.status >= 500 {
+			return fmt.Errorf("%d through the gate for\n%s", r.status, a.show())
 		}
 		if stateful && ends && (err != nil || r.status == http.StatusNotFound || a.verb == http.MethodDelete) {
 			if err := c.open(way + "/session"); err != nil {

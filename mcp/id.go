@@ -1,27 +1,17 @@
 package mcp
 
 import (
-	"bytes"
 	"math"
 	"strconv"
 )
 
-// SameID tells whether two ids, as JSON text, are the same request's: a
-// string by its characters, a number by its value, a string never a number's.
-// Upstreams decode an id and encode it again, so an answer may spell it
-// differently: 1 as 1.0, a character as an escape, and an integer beyond 2^53
-// as its neighbour, where the upstream keeps numbers as doubles.
-func SameID(a, b []byte) bool {
-	if bytes.Equal(a, b) {
-		return validID(a)
-	}
-	key := IDKey(a)
-	return key != "" && key == IDKey(b)
-}
-
 // IDKey is a form of an id, given as JSON text, that is equal for the same
-// request's ids (see SameID) and so can be the key of a map. It is "" for what
-// is no id: null, nothing, an infinite number, a string with a lone surrogate.
+// request's ids and so can be the key of a map: a string by its characters, a
+// number by its value, a string never a number's. Upstreams decode an id and
+// encode it again, so an answer may spell it differently: 1 as 1.0, a character
+// as an escape, and an integer beyond 2^53 as its neighbour, where the upstream
+// keeps numbers as doubles. It is "" for what is no id: null, nothing, an
+// infinite number, a string with a lone surrogate.
 func IDKey(raw []byte) string {
 	if len(raw) == 0 {
 		return ""
@@ -45,15 +35,17 @@ func IDKey(raw []byte) string {
 	return string(strconv.AppendFloat(buf, f, 'g', -1, 64))
 }
 
-// validID tells whether raw is the JSON text of an id: a string, or a number
-// that a double can hold.
+// validID tells whether raw is the JSON text of an id as MCP's schema has it
+// (RequestId): a string, or an integer. One that 64 bits do not hold is none:
+// the official Go SDK runs such a request, and one with a fraction, and answers
+// it under another id.
 func validID(raw []byte) bool {
 	if len(raw) > 0 && raw[0] == '"' {
 		_, ok := decoded(raw)
 		return ok
 	}
-	_, ok := number(raw)
-	return ok
+	f, ok := number(raw)
+	return ok && f == math.Trunc(f) && -1<<63 <= f && f < 1<<63
 }
 
 // number is the value of a number given as JSON text; not ok if it is none, or

@@ -120,4 +120,4 @@ func (f *fields) response(m *Message) (reason string) {
 	return ""
 }
 
-const badID = `"id" is neither a string of whole characters nor a number within a double's range`
+const badID = `"id" is neither a string of whole characters nor an integer from -2^63 to below 2^63`

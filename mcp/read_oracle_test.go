@@ -175,7 +175,7 @@ func idValue(n *node) (key any, ok bool) {
 		return n.text, !n.lone
 	}
 	f, err := strconv.ParseFloat(n.raw, 64)
-	return f, err == nil && !math.IsInf(f, 0) && (n.kind == '-' || '0' <= n.kind && n.kind <= '9')
+	return f, err == nil && f == math.Trunc(f) && f >= math.MinInt64 && f < math.MaxInt64 && (n.kind == '-' || '0' <= n.kind && n.kind <= '9')
 }
 
 func isMessage(n *node) bool {
