@@ -151,7 +151,7 @@ func (s *site) revokedKey(tb testing.TB, jwt string) string {
 
 // expiredKey is a key that has expired. The admin API makes none, so it is put
 // into the store.
-func (s *site) expiredKey(tb testing.TB) string {
+func (s *site) expiredKey(tb testing.TB, jwt string) string {
 	tb.Helper()
 	store, err := sqlite.Open("sqlite:" + filepath.Join(s.dir, "data/tallygate.db"))
 	if err != nil {
@@ -173,6 +173,9 @@ func (s *site) expiredKey(tb testing.TB) string {
 	record.CreatedAt, record.ExpiresAt = record.CreatedAt.Add(-2*time.Hour), time.Now().Add(-time.Minute)
 	if err := store.CreateKey(tb.Context(), record); err != nil {
 		tb.Fatal(err)
+	}
+	if a := do(tb, "GET", s.admin+"/api/mcp-keys/list", "", jwt); !strings.Contains(a.body, `"status":"expired"`) {
+		tb.Fatalf("no key has expired: %d %s", a.status, a.body)
 	}
 	return key
 }
@@ -250,7 +253,7 @@ func TestJSClientsWithoutLiveKey(t *testing.T) {
 	for _, k := range []struct{ name, key, says string }{
 		{"no key", "", "API key required"},
 		{"a revoked key", s.revokedKey(t, jwt), "Invalid or expired API key"},
-		{"an expired key", s.expiredKey(t), "Invalid or expired API key"},
+		{"an expired key", s.expiredKey(t, jwt), "Invalid or expired API key"},
 	} {
 		for _, c := range jsClients {
 			t.Run(c.name+" with "+k.name, func(t *testing.T) {

@@ -98,6 +98,8 @@ func backtest(ctx context.Context, r *sdk.CallToolRequest, _ map[string]any) (*s
 
 // ask asks the client's user for a name and its model for a greeting: with
 // requests of its own, or from 2026-07-28 on by a result that asks.
+//
+//nolint:staticcheck // sampling is deprecated, and servers still ask for it
 func ask(ctx context.Context, r *sdk.CallToolRequest, _ map[string]any) (*sdk.CallToolResult, any, error) {
 	form := &sdk.ElicitParams{Message: "Name?", RequestedSchema: map[string]any{
 		"type": "object", "properties": map[string]any{"name": map[string]any{"type": "string"}},
@@ -108,7 +110,7 @@ func ask(ctx context.Context, r *sdk.CallToolRequest, _ map[string]any) (*sdk.Ca
 		if err != nil {
 			return nil, nil, err
 		}
-		model, err := r.Session.CreateMessage(ctx, prompt) //nolint:staticcheck // servers of old revisions still ask it
+		model, err := r.Session.CreateMessage(ctx, prompt)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -21,6 +21,8 @@ type hearing struct {
 }
 
 // hear connects a client that answers "Ada" to a form and "Hello" for a model.
+//
+//nolint:staticcheck // logging and sampling are deprecated, and clients still do them
 func (s *site) hear(ctx context.Context, t *testing.T, key string) *hearing {
 	t.Helper()
 	h := &hearing{keyedWire: newKeyedWire(key), progress: make(chan struct{}, 100), logged: make(chan struct{}, 100), changed: make(chan struct{}, 100)}
