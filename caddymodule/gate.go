@@ -107,10 +107,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	arrived := time.Now()
 	if isDiscovery(r.URL.Path) {
-		// A client that looks for an authorisation server must learn that there
-		// is none; an empty 200 would break it.
-		w.WriteHeader(http.StatusNotFound)
-		return nil
+		return refuseDiscovery(w)
 	}
 	if origins := r.Header["Origin"]; len(origins) > 0 {
 		if !g.allows(origins) {

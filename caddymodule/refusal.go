@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -78,5 +79,15 @@ func refuse(w http.ResponseWriter, ref refusal) error {
 	}
 	w.WriteHeader(ref.status)
 	_, err = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":%s}}`, id, ref.code, message)
+	return err
+}
+
+// refuseDiscovery tells a client that looks for an authorisation server that
+// there is none. An empty 200 would break it; an error in OAuth's own form
+// (RFC 6749, section 5.2) reaches its user.
+func refuseDiscovery(w http.ResponseWriter) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusNotFound)
+	_, err := io.WriteString(w, `{"error":"invalid_request","error_description":"This server takes an API key, not OAuth: send the header Authorization: Bearer sk-..."}`)
 	return err
 }

@@ -209,13 +209,10 @@ func TestClients(t *testing.T) {
 func TestClientsWithoutLiveKey(t *testing.T) {
 	s := startSite(t)
 	jwt := s.login(t)
-	revoked, id := s.key(t, jwt, `{"key_name":"revoked"}`)
-	if a := do(t, "POST", s.admin+"/api/mcp-keys/revoke", `{"key_id":"`+id+`"}`, jwt); a.status != http.StatusOK {
-		t.Fatalf("revoke: %d %s", a.status, a.body)
-	}
+	revoked := s.revokedKey(t, jwt)
 	for _, c := range mcpClients {
 		// mcp-go says "authorization required" of every 401.
-		for name, key := range map[string]string{"no key": "", "a revoked key": revoked, "a made-up key": "sk-your-api-key-here"} {
+		for name, key := range map[string]string{"no key": "", "a revoked key": revoked, "an expired key": s.expiredKey(t, jwt), "a made-up key": "sk-your-api-key-here"} {
 			t.Run(c.name+" with "+name, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()

@@ -219,7 +219,7 @@ func (s *site) checkMetered(tb testing.TB, metered map[string][]run, attacks []a
 	}
 	for _, row := range s.historyToHere(tb) {
 		name := row["key_name"].(string)
-		if _, real := metered[name]; !real {
+		if _, known := metered[name]; !known {
 			continue
 		}
 		session, _ := row["session_id"].(string) // null without one
@@ -292,7 +292,7 @@ func startRecorder(tb testing.TB) *recorder {
 	tb.Helper()
 	r := &recorder{bodies: map[string][][]byte{}}
 	r.Server = httptest.NewServer(r)
-	tb.Cleanup(r.Server.Close)
+	tb.Cleanup(r.Close)
 	return r
 }
 

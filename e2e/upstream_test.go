@@ -58,7 +58,7 @@ func startRealUpstreams(tb testing.TB) []realUpstream {
 	var all []realUpstream
 	for _, args := range [][]string{
 		{filepath.Join(dir, "mcpgo")}, {filepath.Join(dir, "gosdk")},
-		{"node", filepath.Join(scripts, "v1.mjs")}, {"node", filepath.Join(scripts, "v2.mjs")},
+		{npmNode, filepath.Join(scripts, "v1.mjs")}, {npmNode, filepath.Join(scripts, "v2.mjs")},
 	} {
 		all = append(all, startProgram(tb, args...)...)
 	}
