@@ -24,7 +24,7 @@ type gate struct {
 }
 
 func inBubble(t *testing.T, test func(*testing.T, *gate)) {
-	path := scheme + filepath.Join(t.TempDir(), "tallygate.db")
+	path := "sqlite:" + filepath.Join(t.TempDir(), "tallygate.db")
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{t: t, here: identity.NewAuthority(open(t, path)), elsewhere: open(t, path)}
 		t.Cleanup(func() {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/internal/sqlitefile"
 )
 
 // Store is an identity.Store in a SQLite file.
@@ -34,7 +35,7 @@ type Store struct {
 // file (mode 0600), its folder (0700) and the schema where they are missing.
 // A file whose schema is newer than this program is refused.
 func Open(dsn string) (*Store, error) {
-	path, err := pathOf(dsn)
+	path, err := sqlitefile.Path(dsn)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func TestStore(t *testing.T) {
 }
 
 func newDSN(t testing.TB) string {
-	return scheme + filepath.Join(t.TempDir(), "data", "tallygate.db")
+	return "sqlite:" + filepath.Join(t.TempDir(), "data", "tallygate.db")
 }
 
 func open(t testing.TB, dsn string) *Store {
@@ -65,7 +65,7 @@ func newUser(t testing.TB) identity.User {
 
 func TestOpenMakesNothing(t *testing.T) {
 	dsn := newDSN(t)
-	path := strings.TrimPrefix(dsn, scheme)
+	path := strings.TrimPrefix(dsn, "sqlite:")
 	s := open(t, dsn)
 	if _, err := os.Stat(filepath.Dir(path)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Open made the folder (%v)", err)
@@ -126,7 +126,7 @@ func TestDSN(t *testing.T) {
 
 	t.Chdir(t.TempDir())
 	for _, path := range []string{"tallygate.db", "./data/../x.db", "a b#c%20d&e=f;g.db", "file:x.db", "日本/語.db"} {
-		s := open(t, scheme+path)
+		s := open(t, "sqlite:"+path)
 		if _, err := s.Users(t.Context()); err != nil {
 			t.Errorf("%q: %v", path, err)
 		}
@@ -156,7 +156,7 @@ func TestNewerSchema(t *testing.T) {
 // TestFailedOpening: what could not be opened is tried again by the next call.
 func TestFailedOpening(t *testing.T) {
 	dsn := newDSN(t)
-	folder := filepath.Dir(strings.TrimPrefix(dsn, scheme))
+	folder := filepath.Dir(strings.TrimPrefix(dsn, "sqlite:"))
 	if err := os.WriteFile(folder, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestFailedOpening(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "other.db"), []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := open(t, scheme+filepath.Join(folder, "other.db")).Users(t.Context()); err == nil || !strings.Contains(err.Error(), "not a database") {
+	if _, err := open(t, "sqlite:"+filepath.Join(folder, "other.db")).Users(t.Context()); err == nil || !strings.Contains(err.Error(), "not a database") {
 		t.Errorf("a file of something else: %v", err)
 	}
 }
@@ -183,7 +183,7 @@ func TestFailedOpening(t *testing.T) {
 // than their contexts, and Close does not wait.
 func TestWaiting(t *testing.T) {
 	dsn := newDSN(t)
-	path := strings.TrimPrefix(dsn, scheme)
+	path := strings.TrimPrefix(dsn, "sqlite:")
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestKeyIsNowhere(t *testing.T) {
 	}
 	var files []byte
 	for _, suffix := range []string{"", "-wal"} {
-		b, err := os.ReadFile(strings.TrimPrefix(dsn, scheme) + suffix)
+		b, err := os.ReadFile(strings.TrimPrefix(dsn, "sqlite:") + suffix)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -303,7 +303,7 @@ func BenchmarkOpen(b *testing.B) {
 		b.Run(fmt.Sprint(keys), func(b *testing.B) {
 			s, digests := openWith(b, keys)
 			for b.Loop() {
-				again := open(b, scheme+s.path)
+				again := open(b, "sqlite:"+s.path)
 				if _, _, err := again.KeyByDigest(b.Context(), digests[0]); err != nil {
 					b.Fatal(err)
 				}

@@ -11,36 +11,17 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
-	"time"
 
-	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/tallygate/tallygate/internal/sqlitefile"
 	"github.com/tallygate/tallygate/usage"
 )
 
-// scheme begins a DSN of this package.
-const scheme = "sqlite:"
-
 // readers is how many reads run side by side.
 const readers = 4
-
-// patience is how long one process waits for another that has the file locked.
-const patience = 10 * time.Second
-
-// pragmas of every connection. In WAL mode readers and the writer do not wait
-// for each other. The journal forgets what the ledger has acknowledged, hence
-// the synchronous FULL: a commit is synced before it returns.
-var pragmas = []string{
-	fmt.Sprintf("busy_timeout(%d)", patience.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)",
-}
 
 // Ledger is a usage.Ledger in the table mcp_tool_usage_log of one SQLite file.
 type Ledger struct {
@@ -56,12 +37,9 @@ type Ledger struct {
 // first use makes the file, readable by its owner only, and its folder where
 // they are missing.
 func Open(dsn string) (*Ledger, error) {
-	path, ok := strings.CutPrefix(dsn, scheme)
-	if !ok || path == "" {
-		return nil, fmt.Errorf("SQLite DSN %q is not of the form sqlite:PATH", dsn)
-	}
-	if strings.HasPrefix(path, ":memory:") {
-		return nil, fmt.Errorf("SQLite DSN %q: the ledger needs a file, memory would lose it", dsn)
+	path, err := sqlitefile.Path(dsn)
+	if err != nil {
+		return nil, err
 	}
 	return &Ledger{path: path}, nil
 }
@@ -97,80 +75,23 @@ func (l *Ledger) open(ctx context.Context) (write, read *sql.DB, err error) {
 	return write, read, nil
 }
 
+//go:embed migrations/*.sql
+var migrations embed.FS
+
 func open(ctx context.Context, path string) (write, read *sql.DB, err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, nil, err
-	}
-	// SQLite gives its -wal and -shm files the mode of this one.
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := file.Close(); err != nil {
-		return nil, nil, err
-	}
-
-	query := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}
-	uri := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
-	uri.RawQuery = query.Encode()
-	if write, err = sql.Open("sqlite", uri.String()); err != nil {
+	if write, err = sqlitefile.Open(ctx, path, files); err != nil {
 		return nil, nil, err
 	}
 	write.SetMaxOpenConns(1)
-	if err := migrateUnlocked(ctx, write); err != nil {
-		return nil, nil, errors.Join(err, write.Close())
-	}
-	query.Add("_pragma", "query_only(true)")
-	uri.RawQuery = query.Encode()
-	if read, err = sql.Open("sqlite", uri.String()); err != nil {
+	if read, err = sqlitefile.OpenReadOnly(path); err != nil {
 		return nil, nil, errors.Join(err, write.Close())
 	}
 	read.SetMaxOpenConns(readers)
 	return write, read, nil
-}
-
-//go:embed migrations/*.sql
-var migrations embed.FS
-
-// migrateUnlocked migrates once the file is free: of two processes that turn a
-// new file to WAL mode, SQLite refuses one at once, whatever its busy_timeout.
-func migrateUnlocked(ctx context.Context, db *sql.DB) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		err := migrate(ctx, db)
-		if code(err) != sqlite3.SQLITE_BUSY {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
-// migrate brings the file up to the last migration. Two processes may do so at
-// the same moment, so each statement must do no harm when it runs twice.
-func migrate(ctx context.Context, db *sql.DB) error {
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, dir,
-		goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
-	if err != nil {
-		return err
-	}
-	current, latest, err := provider.GetVersions(ctx)
-	if err != nil {
-		return err
-	}
-	if current > latest {
-		return fmt.Errorf("its tables are of version %d, made by a newer tallygate; this one knows versions up to %d: upgrade it", current, latest)
-	}
-	_, err = provider.Up(ctx)
-	return err
 }
 
 // code is SQLite's result code in err, without the bits that extend it; 0 when

@@ -1,0 +1,118 @@
+// Package sqlitefile opens the SQLite files that the embedded store and the
+// embedded ledger are: readable by their owner only, in WAL mode, synced at
+// every commit, with their schema up to date.
+package sqlitefile
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+const (
+	scheme      = "sqlite:"
+	busyTimeout = 5 * time.Second // how long a connection waits for another's lock
+	lockRetry   = 20 * time.Millisecond
+)
+
+// Path returns the file that a DSN names, as sqlite:PATH.
+func Path(dsn string) (string, error) {
+	path, ok := strings.CutPrefix(dsn, scheme)
+	switch {
+	case !ok:
+		return "", fmt.Errorf("an SQLite file is named by %sPATH, as in sqlite:data/tallygate.db", scheme)
+	case path == "" || strings.HasSuffix(path, "/"):
+		return "", fmt.Errorf("%q names no file: write sqlite:PATH, as in sqlite:data/tallygate.db", dsn)
+	case strings.HasPrefix(path, "//"):
+		return "", fmt.Errorf("%q has a host: write sqlite:PATH, with one slash for an absolute path", dsn)
+	case strings.Contains(path, "?") || strings.HasPrefix(path, ":memory:"):
+		return "", fmt.Errorf("%q is more than sqlite:PATH: there are no options, and memory would lose everything", dsn)
+	}
+	return filepath.Clean(path), nil
+}
+
+// Open opens the file at path and makes what is missing: the folder (mode
+// 0700), the file (0600), and the schema, out of the *.sql of migrations. A
+// lock file beside it lets one process at a time do so. A schema that is newer
+// than the migrations is an error.
+func Open(ctx context.Context, path string, migrations fs.FS) (_ *sql.DB, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("making its folder: %w", err)
+	}
+	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
+	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil {
+		return nil, fmt.Errorf("locking %s.lock: %w", path, err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+
+	// SQLite would make it, but readable for everyone. An existing file is not
+	// touched: closing it would drop the locks that SQLite has on it.
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err == nil {
+		err = file.Close()
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("making the file: %w", err)
+	}
+	db, err := connect(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, db, migrations); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// OpenReadOnly opens more connections to a file that is open, which cannot
+// write.
+func OpenReadOnly(path string) (*sql.DB, error) { return connect(path, "query_only(true)") }
+
+// connect prepares connections. A commit is on the disk when it returns
+// (synchronous FULL), readers and the writer do not wait for each other (WAL),
+// and a transaction takes the write lock at its start, where waiting for it
+// cannot deadlock.
+func connect(path string, pragmas ...string) (*sql.DB, error) {
+	query := url.Values{
+		"_pragma": append([]string{
+			fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
+			"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(true)",
+		}, pragmas...),
+		"_txlock":   {"immediate"},
+		"_error_rc": {"true"}, // errors in the words of their own code
+	}
+	uri := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}
+	return sql.Open("sqlite", uri.String())
+}
+
+func migrate(ctx context.Context, db *sql.DB, migrations fs.FS) error {
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, migrations,
+		goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return err
+	}
+	current, newest, err := provider.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the schema's version: %w", err)
+	}
+	if current > newest {
+		return fmt.Errorf("its schema has version %d, and this program knows no version above %d: a newer tallygate wrote it, so run that one, or restore the copy made before the upgrade",
+			current, newest)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("bringing the schema to version %d: %w", newest, err)
+	}
+	return nil
+}
