@@ -9,7 +9,7 @@ LIBCHDB := e2e/npm/node_modules/.package-lock.json
 # How long each fuzz target runs in `make test`; `make fuzz FUZZTIME=10m` for more.
 FUZZTIME := 5s
 
-.PHONY: build deps lint test fuzz bench
+.PHONY: build deps lint test fuzz soak bench
 
 build:
 	go build -trimpath -o tallygate .
@@ -40,6 +40,13 @@ fuzz:
 	for target in FuzzRead FuzzScanJSON FuzzScanSSE; do \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x ./mcp; \
 	done
+
+# What takes too long for every change: an hour of silence on a stream, a
+# thousand kills of the journal, ten minutes of fuzzing each.
+soak: deps
+	QUIET=1h go test -timeout 2h -count=1 -run TestQuietStream ./e2e
+	TALLYGATE_TEST_KILLS=1000 go test -timeout 1h -count=1 -run TestKill ./usage
+	$(MAKE) --no-print-directory fuzz FUZZTIME=10m
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...

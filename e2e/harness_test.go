@@ -198,10 +198,16 @@ type site struct {
 // startSite starts a site; env adds to its environment.
 func startSite(tb testing.TB, env ...string) *site {
 	tb.Helper()
-	stock := fmt.Sprintf("127.0.0.1:%d", freePort(tb))
-	upstream := start(tb, tb.TempDir(), nil, "stockmcp", "--listen", stock)
-	upstream.await(tb, "the stock server listens", func() bool { return listening(stock) })
-	return startSiteAt(tb, stock, env...)
+	return startSiteAt(tb, startStock(tb), env...)
+}
+
+// startStock starts a stock server and returns its address.
+func startStock(tb testing.TB) string {
+	tb.Helper()
+	address := fmt.Sprintf("127.0.0.1:%d", freePort(tb))
+	p := start(tb, tb.TempDir(), nil, "stockmcp", "--listen", address)
+	p.await(tb, "the stock server listens", func() bool { return listening(address) })
+	return address
 }
 
 // startSiteAt starts a site in front of an upstream that runs already.

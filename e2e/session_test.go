@@ -70,6 +70,14 @@ func TestSessions(t *testing.T) {
 		if a := list(session, mine); a.status != http.StatusOK {
 			t.Errorf("%s: afterwards its user gets %d %s", name, a.status, a.body)
 		}
+		// Another initialize in the session, with no key or theirs, does not make
+		// it theirs.
+		for _, auth := range []string{"X-None: 0", "Authorization: Bearer " + theirs} {
+			do(t, "POST", s.gate, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"thief","version":"9"}}}`, session, auth)
+		}
+		if a := list(session, theirs); a.status != http.StatusNotFound {
+			t.Errorf("%s: after another initialize another user gets %d %s", name, a.status, a.body)
+		}
 		call := `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"echo","arguments":{}}}`
 		if a := do(t, "POST", s.gate, call, session, "Authorization: Bearer "+mine); a.status != http.StatusOK {
 			t.Errorf("%s: a call answers %d %s", name, a.status, a.body)

@@ -40,9 +40,7 @@ func TestXcaddy(t *testing.T) {
 		}
 	}
 
-	stock := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	upstream := start(t, t.TempDir(), nil, "stockmcp", "--listen", stock)
-	upstream.await(t, "the stock server listens", func() bool { return listening(stock) })
+	stock := startStock(t)
 	dir, port := t.TempDir(), freePort(t)
 	config := fmt.Sprintf("{\n\tadmin off\n}\n\n:%d {\n\ttallygate\n\treverse_proxy %s\n}\n", port, stock)
 	if err := os.WriteFile(filepath.Join(dir, "Caddyfile"), []byte(config), 0o600); err != nil {
