@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/tallygate/tallygate/e2e/corpus"
 )
 
 // The ways in which each attack goes to each upstream.
@@ -32,7 +34,7 @@ const (
 // methods without a live key; and with one, every tool that runs leaves a row
 // that names it, and every body arrives as it was sent.
 func TestNothingSlipsThrough(t *testing.T) {
-	c := newCorpus()
+	c := corpus.New()
 	upstreams := startRealUpstreams(t)
 	rec := startRecorder(t)
 	addresses := []string{rec.Listener.Addr().String()}
@@ -50,12 +52,12 @@ func TestNothingSlipsThrough(t *testing.T) {
 	key, _ := s.key(t, jwt, `{"key_name":"recorder"}`)
 	g.Go(func() error {
 		without, with := &caller{address: gates[0], hasHTTP2: true}, &caller{address: gates[0], key: key, hasHTTP2: true}
-		return errors.Join(without.sendAll(c.attacks, keyless), with.sendAll(c.attacks, live))
+		return errors.Join(without.sendAll(c.Attacks, keyless), with.sendAll(c.Attacks, live))
 	})
 	for i, u := range upstreams {
 		key, _ := s.key(t, jwt, `{"key_name":"`+u.name+`"}`)
 		g.Go(func() error {
-			if err := u.attack(c.attacks, gates[i+1], key, revokedKey); err != nil {
+			if err := u.attack(c.Attacks, gates[i+1], key, revokedKey); err != nil {
 				return fmt.Errorf("%s, %w", u.name, err)
 			}
 			return nil
@@ -82,38 +84,38 @@ func TestNothingSlipsThrough(t *testing.T) {
 			case way == live && r.tool() != "":
 				metered[u.name] = append(metered[u.name], r)
 			case (way == keyless || way == revoked) && !r.public():
-				t.Errorf("%s, %s: %s ran for\n%s", u.name, way, r.What, c.attacks[i].show())
+				t.Errorf("%s, %s: %s ran for\n%s", u.name, way, r.What, c.Attacks[i])
 			}
 		}
 		t.Logf("%-32s %4d attacks run a tool past the gate; with a live key tools run %4d times", u.name, len(bitesHere), len(metered[u.name]))
-		if len(bitesHere) < len(c.attacks)/10 {
+		if len(bitesHere) < len(c.Attacks)/10 {
 			t.Errorf("only %d attacks bite %s: the corpus has lost its teeth", len(bitesHere), u.name)
 		}
 	}
-	for _, section := range c.sections {
+	for _, section := range c.Sections {
 		n, biting := 0, 0
-		for i, a := range c.attacks {
-			if a.section == section[0] {
+		for i, a := range c.Attacks {
+			if a.Section == section.Name {
 				n++
 				if bites[i] {
 					biting++
 				}
 			}
 		}
-		t.Logf("%-22s %4d attacks, %4d bite", section[0], n, biting)
+		t.Logf("%-22s %4d attacks, %4d bite", section.Name, n, biting)
 	}
-	s.checkMetered(t, metered, c.attacks)
-	rec.check(t, c.attacks)
+	s.checkMetered(t, metered, c.Attacks)
+	rec.check(t, c.Attacks)
 	if strings.Contains(s.output(), "panic") {
 		t.Error("the gate has panicked")
 	}
 	if !t.Failed() {
-		t.Logf("%d attacks × %d upstreams: %d run a tool past the gate, 0 run anything keyed through it without a live key", len(c.attacks), len(upstreams), len(bites))
+		t.Logf("%d attacks × %d upstreams: %d run a tool past the gate, 0 run anything keyed through it without a live key", len(c.Attacks), len(upstreams), len(bites))
 	}
 }
 
 // attack sends the attacks in every way.
-func (u realUpstream) attack(attacks []attack, gate, key, revokedKey string) error {
+func (u realUpstream) attack(attacks []corpus.Attack, gate, key, revokedKey string) error {
 	past := &caller{address: u.address}
 	through := func(key string) *caller { return &caller{address: gate, key: key, hasHTTP2: true} }
 	for _, way := range []struct {
@@ -134,7 +136,7 @@ func (u realUpstream) attack(attacks []attack, gate, key, revokedKey string) err
 		}
 		// What was refused was not refused for a session that had ended.
 		last := &caller{address: u.address, session: way.sender.session}
-		r, err := last.do(&attack{verb: "POST", target: "/messages", headers: wantsJSON, body: []byte(ping)}, way.name+"/last")
+		r, err := last.do(&corpus.Attack{Verb: "POST", Target: "/messages", Headers: corpus.WantsJSON, Body: []byte(corpus.Ping)}, way.name+"/last")
 		if err != nil {
 			return fmt.Errorf("%s: a ping after all attacks: %w", way.name, err)
 		}
@@ -150,7 +152,7 @@ func (u realUpstream) attack(attacks []attack, gate, key, revokedKey string) err
 // opens a new session where an attack may have ended the last one. Where there
 // are no sessions, a live key's attacks carry their label as one: the upstream
 // ignores it, and the gate keeps it in the row.
-func (c *caller) sendAll(attacks []attack, way string) error {
+func (c *caller) sendAll(attacks []corpus.Attack, way string) error {
 	stateful, ends := c.session != "", way == straight || way == live
 	send := func(c caller, i int) (reply, error) {
 		label := fmt.Sprintf("%s/%d", way, i)
@@ -160,17 +162,17 @@ func (c *caller) sendAll(attacks []attack, way string) error {
 		return c.do(&attacks[i], label)
 	}
 	for i, a := range attacks {
-		if a.raw != "" {
+		if a.Raw != "" {
 			continue
 		}
 		r, err := send(*c, i)
 		if way != straight && err != nil {
-			return fmt.Errorf("%w through the gate for\n%s", err, a.show())
+			return fmt.Errorf("%w through the gate for\n%s", err, a)
 		}
 		if way != straight && r.status >= 500 {
-			return fmt.Errorf("%d through the gate for\n%s", r.status, a.show())
+			return fmt.Errorf("%d through the gate for\n%s", r.status, a)
 		}
-		if stateful && ends && (err != nil || r.status == http.StatusNotFound || a.verb == http.MethodDelete) {
+		if stateful && ends && (err != nil || r.status == http.StatusNotFound || a.Verb == http.MethodDelete) {
 			if err := c.open(way + "/session"); err != nil {
 				return err
 			}
@@ -179,7 +181,7 @@ func (c *caller) sendAll(attacks []attack, way string) error {
 	var g errgroup.Group
 	g.SetLimit(16)
 	for i, a := range attacks {
-		if a.raw == "" {
+		if a.Raw == "" {
 			continue
 		}
 		g.Go(func() error {
@@ -209,7 +211,7 @@ func newMetering(upstream, tool, label string) metering {
 
 // checkMetered holds that the tools that ran with a live key, and no others,
 // are the calls of the history that went well.
-func (s *site) checkMetered(tb testing.TB, metered map[string][]run, attacks []attack) {
+func (s *site) checkMetered(tb testing.TB, metered map[string][]run, attacks []corpus.Attack) {
 	tb.Helper()
 	ran, well, aborted := map[metering]int{}, map[metering]int{}, map[metering]int{}
 	for name, runs := range metered {
@@ -239,7 +241,7 @@ func (s *site) checkMetered(tb testing.TB, metered map[string][]run, attacks []a
 			if err != nil {
 				tb.Fatal(err)
 			}
-			what = attacks[at].show()
+			what = attacks[at].String()
 		}
 		// Whoever breaks HTTP may be gone before the answer is there.
 		if m.label == "" || strings.HasPrefix(what, "framing: ") {
@@ -262,7 +264,7 @@ func (s *site) historyToHere(tb testing.TB) (rows []map[string]any) {
 	tb.Helper()
 	jwt := s.login(tb)
 	key, _ := s.key(tb, jwt, `{"key_name":"one more"}`)
-	do(tb, "POST", s.gate, call, "Authorization: Bearer "+key)
+	do(tb, "POST", s.gate, corpus.Call, "Authorization: Bearer "+key)
 	page := func(n int) (items []any, more bool) {
 		v := do(tb, "GET", fmt.Sprintf("%s/api/mcp-usage/history?page=%d&page_size=200", s.admin, n), "", jwt).json(tb)
 		return v["items"].([]any), v["total"].(float64) > float64(n*200)
@@ -313,7 +315,7 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // check holds that what passed the gate is byte by byte what was sent, once.
-func (r *recorder) check(tb testing.TB, attacks []attack) {
+func (r *recorder) check(tb testing.TB, attacks []corpus.Attack) {
 	tb.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -326,29 +328,21 @@ func (r *recorder) check(tb testing.TB, attacks []attack) {
 		}
 		passed[way]++
 		a := &attacks[i]
-		if a.raw != "" {
+		if a.Raw != "" {
 			continue // what its body is depends on who reads it
 		}
-		sent := a.body
-		if a.verb != http.MethodPost {
+		sent := a.Body
+		if a.Verb != http.MethodPost {
 			sent = nil // the gate forwards no body there
 		}
 		if len(bodies) != 1 || !bytes.Equal(bodies[0], sent) {
-			tb.Errorf("%s: the upstream got %.500q for\n%s", way, bodies, a.show())
+			tb.Errorf("%s: the upstream got %.500q for\n%s", way, bodies, a)
 		}
 	}
 	if passed[keyless] == 0 || passed[live] <= passed[keyless] {
 		tb.Errorf("%v attacks passed the gate", passed)
 	}
 	tb.Logf("of %d attacks %d pass without a key, being public, and %d with one, each as it was sent", len(attacks), passed[keyless], passed[live])
-}
-
-// show is the attack for a person, and enough to send it by hand.
-func (a *attack) show() string {
-	if a.raw != "" {
-		return fmt.Sprintf("%s: %s\n%.2000q", a.section, a.name, a.raw)
-	}
-	return fmt.Sprintf("%s: %s\n%s %s %q (wire %d)\n%.2000q", a.section, a.name, a.verb, a.target, a.headers, a.how, a.body)
 }
 
 // startGates starts a site with a gate of its own in front of each upstream,

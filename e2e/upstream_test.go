@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tallygate/tallygate/e2e/corpus"
 )
 
 // realUpstream is an MCP server of one maker in one mode, in a program of its
@@ -138,8 +140,8 @@ type reply struct {
 // open opens a session and keeps its id, if the upstream has sessions.
 func (c *caller) open(label string) error {
 	c.session = ""
-	for _, body := range []string{strings.Replace(initialize, `"name":"count","arguments":{},`, "", 1), initialized} {
-		r, err := c.do(&attack{verb: "POST", target: "/messages", headers: wantsJSON, body: []byte(body)}, label)
+	for _, body := range []string{strings.Replace(corpus.Initialize, `"name":"count","arguments":{},`, "", 1), corpus.Initialized} {
+		r, err := c.do(&corpus.Attack{Verb: "POST", Target: "/messages", Headers: corpus.WantsJSON, Body: []byte(body)}, label)
 		if err != nil {
 			return err
 		}
@@ -159,8 +161,8 @@ const (
 
 // do sends an attack under a label, and reads its answer to the end, unless
 // the answer may have none.
-func (c *caller) do(a *attack, label string) (reply, error) {
-	if a.how == http2 && c.hasHTTP2 {
+func (c *caller) do(a *corpus.Attack, label string) (reply, error) {
+	if a.How == corpus.HTTP2 && c.hasHTTP2 {
 		return c.doHTTP2(a, label)
 	}
 	conn, err := net.Dial("tcp", c.address)
@@ -169,7 +171,7 @@ func (c *caller) do(a *attack, label string) (reply, error) {
 	}
 	defer conn.Close()
 	wait := patience
-	if a.raw != "" {
+	if a.Raw != "" {
 		wait = rawPatience
 	}
 	if err := conn.SetDeadline(time.Now().Add(wait)); err != nil {
@@ -182,12 +184,12 @@ func (c *caller) do(a *attack, label string) (reply, error) {
 	}()
 	defer func() { _ = conn.Close(); <-sent }()
 	rd := bufio.NewReader(conn)
-	if a.raw != "" {
+	if a.Raw != "" {
 		_, _ = io.Copy(io.Discard, rd) // a server may break off what breaks HTTP, or wait for more
 		return reply{}, nil
 	}
 	for {
-		res, err := http.ReadResponse(rd, &http.Request{Method: a.verb})
+		res, err := http.ReadResponse(rd, &http.Request{Method: a.Verb})
 		if err != nil {
 			return reply{}, err
 		}
@@ -199,9 +201,9 @@ func (c *caller) do(a *attack, label string) (reply, error) {
 
 // read reads an answer. One that may have no end is left to the connection,
 // since to close it is to read it to its end.
-func read(res *http.Response, a *attack) (reply, error) {
+func read(res *http.Response, a *corpus.Attack) (reply, error) {
 	r := reply{res.StatusCode, res.Header.Get("Mcp-Session-Id")}
-	if a.how == streamOpen || a.verb != http.MethodPost {
+	if a.How == corpus.StreamOpen || a.Verb != http.MethodPost {
 		return r, nil
 	}
 	defer res.Body.Close()
@@ -210,7 +212,7 @@ func read(res *http.Response, a *attack) (reply, error) {
 }
 
 // bytes is what goes over the connection.
-func (c *caller) bytes(a *attack, label string) []byte {
+func (c *caller) bytes(a *corpus.Attack, label string) []byte {
 	var own strings.Builder
 	fmt.Fprintf(&own, "Host: %s\r\nX-Case: %s\r\n", c.address, label)
 	if c.session != "" {
@@ -219,35 +221,35 @@ func (c *caller) bytes(a *attack, label string) []byte {
 	if c.key != "" {
 		fmt.Fprintf(&own, "Authorization: Bearer %s\r\n", c.key)
 	}
-	if a.raw != "" {
-		first := own.String() + accepts + "\r\n"
-		return []byte(strings.NewReplacer("{first}", first, "{last}", first+"Connection: close\r\n").Replace(a.raw))
+	if a.Raw != "" {
+		first := own.String() + corpus.Accepts + "\r\n"
+		return []byte(strings.NewReplacer("{first}", first, "{last}", first+"Connection: close\r\n").Replace(a.Raw))
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n%s", a.verb, a.target, own.String())
-	for _, h := range a.headers {
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n%s", a.Verb, a.Target, own.String())
+	for _, h := range a.Headers {
 		b.WriteString(h + "\r\n")
 	}
-	switch a.how {
-	case chunked, oneByte:
+	switch a.How {
+	case corpus.Chunked, corpus.OneByte:
 		size := 1
-		if a.how == chunked {
-			size = 7 + len(a.body)/100
+		if a.How == corpus.Chunked {
+			size = 7 + len(a.Body)/100
 		}
 		b.WriteString("Transfer-Encoding: chunked\r\n\r\n")
-		for part := range slices.Chunk(a.body, size) {
+		for part := range slices.Chunk(a.Body, size) {
 			fmt.Fprintf(&b, "%x\r\n%s\r\n", len(part), part)
 		}
 		b.WriteString("0\r\n\r\n")
 		return b.Bytes()
-	case expecting:
+	case corpus.Expecting:
 		b.WriteString("Expect: 100-continue\r\n")
 	}
-	if len(a.body) > 0 || a.verb == http.MethodPost {
-		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(a.body))
+	if len(a.Body) > 0 || a.Verb == http.MethodPost {
+		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(a.Body))
 	}
 	b.WriteString("\r\n")
-	b.Write(a.body)
+	b.Write(a.Body)
 	return b.Bytes()
 }
 
@@ -258,13 +260,13 @@ var overHTTP2 = func() *http.Client {
 	return &http.Client{Timeout: patience, Transport: &http.Transport{Protocols: p}}
 }()
 
-func (c *caller) doHTTP2(a *attack, label string) (reply, error) {
-	req, err := http.NewRequest(a.verb, "http://"+c.address+a.target, bytes.NewReader(a.body))
+func (c *caller) doHTTP2(a *corpus.Attack, label string) (reply, error) {
+	req, err := http.NewRequest(a.Verb, "http://"+c.address+a.Target, bytes.NewReader(a.Body))
 	if err != nil {
 		return reply{}, err
 	}
 	req.Header.Set("X-Case", label)
-	for _, h := range a.headers {
+	for _, h := range a.Headers {
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header.Add(name, value)
 	}

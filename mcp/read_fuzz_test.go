@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/tidwall/gjson"
 	"pgregory.net/rapid"
+
+	"github.com/tallygate/tallygate/e2e/corpus"
 )
 
 // seen is what a decoder makes of a message: the method and the tool that an
@@ -142,8 +145,31 @@ func FuzzRead(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
+	for _, a := range attacks() {
+		if len(a.Body) <= 64<<10 { // larger ones would slow the fuzzer down
+			f.Add(a.Body)
+		}
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		checkRead(t, data)
+	})
+}
+
+// TestReadCorpus holds the same of everything that end-to-end tests send to
+// real upstreams.
+func TestReadCorpus(t *testing.T) {
+	for _, a := range attacks() {
+		t.Run(a.Section+": "+a.Name, func(t *testing.T) { checkRead(t, a.Body) })
+	}
+}
+
+// attacks are those of the corpus that have a body which none before has.
+func attacks() []corpus.Attack {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(corpus.New().Attacks, func(a corpus.Attack) bool {
+		again := seen[string(a.Body)]
+		seen[string(a.Body)] = true
+		return again
 	})
 }
 

@@ -48,7 +48,7 @@ func parse(data []byte) (root node, ok bool) {
 		if err != nil {
 			panic(err) // it was valid
 		}
-		begin := before + int64(strings.IndexFunc(string(data[before:]), func(c rune) bool { return !strings.ContainsRune(" \t\r\n,:", c) }))
+		begin := before + int64(bytes.IndexFunc(data[before:], func(c rune) bool { return !strings.ContainsRune(" \t\r\n,:", c) }))
 		n := node{kind: data[begin], at: [2]int64{begin}}
 		if text, is := token.(string); is {
 			n.text = text
@@ -149,7 +149,10 @@ func unambiguous(n *node, depth int) bool {
 // The names that matter, spelt as the specification has them.
 var (
 	messageLevel = strings.Fields("jsonrpc id method params result error")
-	paramsLevel  = strings.Fields("name arguments _meta cursor uri protocolVersion capabilities clientInfo task taskId requestId progressToken level notifications message messages")
+	paramsLevel  = strings.Fields(`_meta task protocolVersion capabilities clientInfo name arguments inputResponses requestState uri cursor
+		ref argument context level notifications requestId reason progressToken progress total message
+		taskId status statusMessage createdAt lastUpdatedAt ttl pollInterval data logger mode requestedSchema url elicitationId
+		messages modelPreferences systemPrompt includeContext temperature maxTokens stopSequences metadata tools toolChoice`)
 )
 
 var likeASCII = strings.NewReplacer("_", "", "-", "", "ß", "ss", "ẞ", "ss", "ﬀ", "ff", "ﬁ", "fi", "ﬂ", "fl",

@@ -1,4 +1,4 @@
-package e2e
+package corpus
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 
 // methods are messages that need a key and hide nothing, and methods that
 // look like others.
-func (c *corpus) methods() {
+func (c *Corpus) methods() {
 	c.begin("keyed methods", "what is not known to be public needs a key, heard of or not")
 	for _, method := range []string{
 		"tools/list", "tools/call", "resources/list", "resources/read", "resources/templates/list", "resources/subscribe",
@@ -69,7 +69,7 @@ func spellings() [][2]string {
 }
 
 // names hide a call behind a second method.
-func (c *corpus) names() {
+func (c *Corpus) names() {
 	c.begin("two methods", "of two names that are equal, or that it takes to be, one decoder believes the first and another the last")
 	for _, s := range spellings() {
 		for _, public := range []string{"ping", "initialize"} {
@@ -107,7 +107,7 @@ func (c *corpus) names() {
 }
 
 // params hide which tool a call runs, and versions and ids whether it is one.
-func (c *corpus) params() {
+func (c *Corpus) params() {
 	c.begin("two tools", "the tool that is recorded must be the tool that runs")
 	for _, s := range spellings() {
 		name := strings.NewReplacer("method", "name", "Method", "Name", "METHOD", "NAME", "methoD", "namE").Replace(s[1])

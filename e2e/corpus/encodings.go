@@ -1,4 +1,4 @@
-package e2e
+package corpus
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 )
 
 // text is bodies that are not all valid UTF-8, or begin with a mark.
-func (c *corpus) text() {
+func (c *Corpus) text() {
 	c.begin("invalid text", "what is not UTF-8 is replaced, dropped or misread, and then is another name or method")
 	for _, method := range []string{
 		"tools/call\xff", "\xfftools/call", "tools\xc0\xafcall", "tools\xe0\x80\xafcall", "tools\xf0\x80\x80\xafcall", "tools/call\xc3", "tools/call\xe2\x82",
@@ -26,24 +26,24 @@ func (c *corpus) text() {
 		c.add(fmt.Sprintf("%q in a value, then a second method", junk), message(`"method":"ping"`, `"x":"`+junk+`"`, `"method":"tools/call"`, callParams))
 		c.add(fmt.Sprintf("%q in a call's arguments", junk), message(`"method":"tools/call"`, `"params":{"name":"count","arguments":{"x":"`+junk+`"}}`))
 		c.add(fmt.Sprintf("%q swallows a quote", junk), message(`"method":"ping`+junk+`","method":"tools/call"`, callParams))
-		c.add(fmt.Sprintf("%q outside of strings", junk), junk+call)
+		c.add(fmt.Sprintf("%q outside of strings", junk), junk+Call)
 	}
 	for _, mark := range []string{"\xef\xbb\xbf", "\xfe\xff", "\xff\xfe", "\xff\xfe\x00\x00", "\x00\x00\xfe\xff", "\x2b\x2f\x76\x38", "\xef\xbb", "\xef\xbb\xbf\xef\xbb\xbf"} {
-		c.add(fmt.Sprintf("mark %q, call", mark), mark+call)
-		c.add(fmt.Sprintf("mark %q, ping", mark), mark+ping)
-		c.add(fmt.Sprintf("call, mark %q", mark), call+mark)
-		c.add(fmt.Sprintf("space, mark %q, call", mark), " "+mark+call)
+		c.add(fmt.Sprintf("mark %q, call", mark), mark+Call)
+		c.add(fmt.Sprintf("mark %q, ping", mark), mark+Ping)
+		c.add(fmt.Sprintf("call, mark %q", mark), Call+mark)
+		c.add(fmt.Sprintf("space, mark %q, call", mark), " "+mark+Call)
 	}
 	c.add("lone surrogate in arguments", message(`"method":"tools/call"`, `"params":{"name":"count","arguments":{"x":"\ud800"}}`))
 	c.add("lone surrogate in an argument's name", message(`"method":"tools/call"`, `"params":{"name":"count","arguments":{"\ud800":1}}`))
 	c.add("two lone surrogates as names", message(`"method":"tools/call"`, `"params":{"name":"count","arguments":{"\ud800":1,"\udfff":1}}`))
 }
 
-// in writes text, nearly always the call, in a charset.
-func in(charset, text string) string { //nolint:unparam // it reads better at its callers
+// callIn is the call in a charset.
+func callIn(charset string) string {
 	var b bytes.Buffer
 	wide := func(order endian.ByteOrder) {
-		for _, unit := range utf16.Encode([]rune(text)) {
+		for _, unit := range utf16.Encode([]rune(Call)) {
 			_ = endian.Write(&b, order, unit) // a Buffer does not fail
 		}
 	}
@@ -59,11 +59,11 @@ func in(charset, text string) string { //nolint:unparam // it reads better at it
 		b.WriteString("\xfe\xff")
 		wide(endian.BigEndian)
 	case "utf-32le":
-		_ = endian.Write(&b, endian.LittleEndian, []rune(text))
+		_ = endian.Write(&b, endian.LittleEndian, []rune(Call))
 	case "utf-32be":
-		_ = endian.Write(&b, endian.BigEndian, []rune(text))
+		_ = endian.Write(&b, endian.BigEndian, []rune(Call))
 	case "utf-7": // RFC 2152: any character may stand between + and - in base 64
-		b.WriteString(strings.NewReplacer(`"method"`, `"+AG0-ethod"`, "tools", "+AHQ-ools").Replace(text))
+		b.WriteString(strings.NewReplacer(`"method"`, `"+AG0-ethod"`, "tools", "+AHQ-ools").Replace(Call))
 	}
 	return b.String()
 }
@@ -92,32 +92,32 @@ func compressed(coding, text string) string {
 	return b.String()
 }
 
-func (c *corpus) encodings() {
+func (c *Corpus) encodings() {
 	c.begin("content codings", "a server that decodes runs what is within, one that does not runs what is around")
 	for _, coding := range []string{"gzip", "deflate", "raw deflate", "br", "zstd"} {
 		name := strings.TrimPrefix(coding, "raw ")
-		c.and(coding+", told", compressed(coding, call), "Content-Encoding: "+name)
-		c.add(coding+", not told", compressed(coding, call))
-		c.and(coding+", told as a transfer coding in TE", compressed(coding, call), "TE: "+name)
+		c.and(coding+", told", compressed(coding, Call), "Content-Encoding: "+name)
+		c.add(coding+", not told", compressed(coding, Call))
+		c.and(coding+", told as a transfer coding in TE", compressed(coding, Call), "TE: "+name)
 		if coding == name {
-			c.and(coding+", told, plain body", call, "Content-Encoding: "+name)
+			c.and(coding+", told, plain body", Call, "Content-Encoding: "+name)
 		}
 	}
-	zipped := compressed("gzip", call)
+	zipped := compressed("gzip", Call)
 	for _, value := range []string{
 		"GZIP", "x-gzip", " gzip", "gzip ", "gzip,identity", "identity, gzip", "gzip, gzip", "gzip;q=1", `"gzip"`, "none", "utf-8", "aws-chunked", "compress", "*", ",gzip",
 	} {
 		c.and(fmt.Sprintf("gzip as %q", value), zipped, "Content-Encoding: "+value)
-		c.and(fmt.Sprintf("plain body as %q", value), call, "Content-Encoding: "+value)
+		c.and(fmt.Sprintf("plain body as %q", value), Call, "Content-Encoding: "+value)
 	}
 	for _, value := range []string{"", "identity", "Identity", "identity, identity"} {
-		c.and(fmt.Sprintf("ping as %q", value), ping, "Content-Encoding: "+value)
+		c.and(fmt.Sprintf("ping as %q", value), Ping, "Content-Encoding: "+value)
 		c.and(fmt.Sprintf("gzip as %q", value), zipped, "Content-Encoding: "+value)
 	}
 	c.and("two headers, identity first", zipped, "Content-Encoding: identity", "Content-Encoding: gzip")
 	c.and("two headers, identity last", zipped, "Content-Encoding: gzip", "Content-Encoding: identity")
 	c.and("gzip of gzip", compressed("gzip", zipped), "Content-Encoding: gzip, gzip")
-	c.and("gzip of ping, then of call", compressed("gzip", ping)+zipped, "Content-Encoding: gzip")
+	c.and("gzip of ping, then of call", compressed("gzip", Ping)+zipped, "Content-Encoding: gzip")
 	c.and("underscore in the name", zipped, "Content_Encoding: gzip")
 	c.and("transfer-encoding in another header", zipped, "Content-Transfer-Encoding: gzip")
 	c.and("base 64", "eyJqc29ucnBjIjoiMi4wIn0=", "Content-Transfer-Encoding: base64")
@@ -125,9 +125,9 @@ func (c *corpus) encodings() {
 	c.begin("charsets", "a server that believes the charset reads other names in the same bytes")
 	for _, charset := range []string{"utf-16le", "utf-16be", "utf-16", "utf-16 big", "utf-32le", "utf-32be", "utf-7"} {
 		name := strings.TrimSuffix(charset, " big")
-		c.with(charset+", told", in(charset, call), "Content-Type: application/json; charset="+name, accepts)
-		c.add(charset+", not told", in(charset, call))
-		c.with(charset+", told as utf-8", in(charset, call), "Content-Type: application/json; charset=utf-8", accepts)
+		c.with(charset+", told", callIn(charset), "Content-Type: application/json; charset="+name, Accepts)
+		c.add(charset+", not told", callIn(charset))
+		c.with(charset+", told as utf-8", callIn(charset), "Content-Type: application/json; charset=utf-8", Accepts)
 	}
 	hidden := message(`"method":"ping"`, `"+AG0-ethod":"tools/call"`, bothParams)
 	for _, parameter := range []string{
@@ -136,23 +136,23 @@ func (c *corpus) encodings() {
 		"charset=unicode-1-1-utf-7", "charset=utf7", "charset=utf-7-imap", "; charset=utf-7", "charset=utf-8, application/json; charset=utf-7", "charset=utf-8 charset=utf-7",
 		`charset="utf-8\"; charset=utf-7"`, "charset=utf-8\t; charset=utf-7", "xcharset=utf-7", "boundary=x; charset=utf-7", "charset=utf-8;charset=\"utf-7\"",
 	} {
-		c.with("hidden method, "+parameter, hidden, "Content-Type: application/json; "+parameter, accepts)
+		c.with("hidden method, "+parameter, hidden, "Content-Type: application/json; "+parameter, Accepts)
 	}
 	for _, charset := range []string{
 		"utf8", "UTF-8", `"utf-8"`, "us-ascii", "iso-8859-1", "latin1", "windows-1252", "ebcdic-cp-us", "ibm037", "shift_jis", "gb18030", "utf-16", "utf-32", "x-user-defined", "", "nonsense", "utf-8-sig", "cesu-8",
 	} {
-		c.with("call, charset "+charset, call, "Content-Type: application/json; charset="+charset, accepts)
-		c.with("ping, charset "+charset, ping, "Content-Type: application/json; charset="+charset, accepts)
+		c.with("call, charset "+charset, Call, "Content-Type: application/json; charset="+charset, Accepts)
+		c.with("ping, charset "+charset, Ping, "Content-Type: application/json; charset="+charset, Accepts)
 	}
-	c.with("no colon in EBCDIC", "\xc0\x7f\x94\x7f", "Content-Type: application/json; charset=ibm037", accepts)
-	c.with("quote swallowed in Shift JIS", message("\"method\":\"ping\x81\",\"method\":\"tools/call\"", bothParams), "Content-Type: application/json; charset=shift_jis", accepts)
-	c.with("hidden in latin1", message("\"method\":\"ping\"", "\"m\xe9thod\":\"tools/call\"", bothParams), "Content-Type: application/json; charset=iso-8859-1", accepts)
+	c.with("no colon in EBCDIC", "\xc0\x7f\x94\x7f", "Content-Type: application/json; charset=ibm037", Accepts)
+	c.with("quote swallowed in Shift JIS", message("\"method\":\"ping\x81\",\"method\":\"tools/call\"", bothParams), "Content-Type: application/json; charset=shift_jis", Accepts)
+	c.with("hidden in latin1", message("\"method\":\"ping\"", "\"m\xe9thod\":\"tools/call\"", bothParams), "Content-Type: application/json; charset=iso-8859-1", Accepts)
 }
 
-func (c *corpus) contentTypes() {
+func (c *Corpus) contentTypes() {
 	c.begin("media types", "a server that goes by the media type picks another parser for the same bytes")
 	form := "jsonrpc=2.0&id=1&method=tools/call&params[name]=count"
-	multipart := "--b\r\nContent-Disposition: form-data; name=\"message\"\r\nContent-Type: application/json\r\n\r\n" + call + "\r\n--b--\r\n"
+	multipart := "--b\r\nContent-Disposition: form-data; name=\"message\"\r\nContent-Type: application/json\r\n\r\n" + Call + "\r\n--b--\r\n"
 	for _, media := range []string{
 		"text/plain", "text/json", "text/x-json", "application/x-json", "application/json5", "application/jsonrequest", "application/json-rpc", "application/jsonrpc", "application/vnd.x+json",
 		"application/ld+json", "application/x-ndjson", "application/json-seq", "application/octet-stream", "application/x-www-form-urlencoded", "application/x-www-form-urlencoded; x=application/json",
@@ -162,25 +162,25 @@ func (c *corpus) contentTypes() {
 		"application/json; x", "application/json; x=y", "application/json; =y", `application/json; x="`, `"application/json"`, "APPLICATION/JSON", "Application/Json", "application/json\t", "\tapplication/json",
 		"application/json; profile=\"x\"", "application/yaml", "application/cbor", "application/msgpack", "application/xml", "application/graphql", "application/json; version=1; charset=utf-8",
 	} {
-		c.with("call as "+fmt.Sprintf("%q", media), call, "Content-Type: "+media, accepts)
+		c.with("call as "+fmt.Sprintf("%q", media), Call, "Content-Type: "+media, Accepts)
 	}
 	for _, media := range []string{"application/x-www-form-urlencoded", "application/x-www-form-urlencoded; x=application/json", "application/json", "text/plain; x=application/json", "application/json; application/x-www-form-urlencoded"} {
-		c.with("form as "+media, form, "Content-Type: "+media, accepts)
-		c.with("form of a call as "+media, call+"=&x=1", "Content-Type: "+media, accepts)
+		c.with("form as "+media, form, "Content-Type: "+media, Accepts)
+		c.with("form of a call as "+media, Call+"=&x=1", "Content-Type: "+media, Accepts)
 	}
 	for _, media := range []string{"multipart/form-data; boundary=b", "application/json; boundary=b", "application/json"} {
-		c.with("multipart as "+media, multipart, "Content-Type: "+media, accepts)
+		c.with("multipart as "+media, multipart, "Content-Type: "+media, Accepts)
 	}
-	c.with("none", call, accepts)
-	c.with("two, JSON first", call, "Content-Type: application/json", "Content-Type: text/plain", accepts)
-	c.with("two, JSON last", call, "Content-Type: text/plain", "Content-Type: application/json", accepts)
-	c.with("two, both JSON", call, "Content-Type: application/json", "Content-Type: application/json", accepts)
-	c.with("two, UTF-7 last", in("utf-7", call), "Content-Type: application/json", "Content-Type: application/json; charset=utf-7", accepts)
-	c.with("two, UTF-7 first", in("utf-7", call), "Content-Type: application/json; charset=utf-7", "Content-Type: application/json", accepts)
-	c.with("underscore in the name", call, "Content_Type: application/json", accepts)
-	c.with("another case of the name", call, "CONTENT-TYPE: application/json", accepts)
-	c.with("without Accept", call, "Content-Type: application/json")
-	c.with("Accept of anything", call, "Content-Type: application/json", "Accept: */*")
-	c.with("Accept of HTML", call, "Content-Type: application/json", "Accept: text/html")
-	c.with("Accept twice", call, "Content-Type: application/json", "Accept: application/json", "Accept: text/event-stream")
+	c.with("none", Call, Accepts)
+	c.with("two, JSON first", Call, "Content-Type: application/json", "Content-Type: text/plain", Accepts)
+	c.with("two, JSON last", Call, "Content-Type: text/plain", "Content-Type: application/json", Accepts)
+	c.with("two, both JSON", Call, "Content-Type: application/json", "Content-Type: application/json", Accepts)
+	c.with("two, UTF-7 last", callIn("utf-7"), "Content-Type: application/json", "Content-Type: application/json; charset=utf-7", Accepts)
+	c.with("two, UTF-7 first", callIn("utf-7"), "Content-Type: application/json; charset=utf-7", "Content-Type: application/json", Accepts)
+	c.with("underscore in the name", Call, "Content_Type: application/json", Accepts)
+	c.with("another case of the name", Call, "CONTENT-TYPE: application/json", Accepts)
+	c.with("without Accept", Call, "Content-Type: application/json")
+	c.with("Accept of anything", Call, "Content-Type: application/json", "Accept: */*")
+	c.with("Accept of HTML", Call, "Content-Type: application/json", "Accept: text/html")
+	c.with("Accept twice", Call, "Content-Type: application/json", "Accept: application/json", "Accept: text/event-stream")
 }
