@@ -29,7 +29,7 @@ $(LIBCHDB): e2e/npm/package-lock.json
 	touch $@
 
 lint:
-	go run $(GOLANGCI_LINT) run
+	go run $(GOLANGCI_LINT) run --allow-parallel-runners
 	go run . fmt --diff Caddyfile >/dev/null
 
 test: deps lint

@@ -129,12 +129,7 @@ func TestOutcomes(t *testing.T) {
 	} {
 		t.Run(c.act, func(t *testing.T) {
 			body := callBody(c.act)
-			req, err := http.NewRequest("POST", s.gate, strings.NewReader(body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.Header.Set("Content-Type", "application/json")
-			req.Header.Set("Authorization", "Bearer "+key)
+			req := s.keyedPost(t.Context(), key, body)
 			res, err := http.DefaultClient.Do(req)
 			if err != nil {
 				t.Fatal(err)
@@ -162,12 +157,7 @@ func TestRecordBeforeDone(t *testing.T) {
 	jwt := s.login(t)
 	key, keyID := s.key(t, jwt, `{"key_name":"k"}`)
 	begin := func() *bufio.Reader {
-		req, err := http.NewRequest("POST", s.gate, strings.NewReader(callBody("hold")))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Authorization", "Bearer "+key)
+		req := s.keyedPost(t.Context(), key, callBody("hold"))
 		res, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
@@ -219,12 +209,7 @@ func TestDisconnect(t *testing.T) {
 		status any
 	}{{"hold", 200.0}, {"hold before the header", nil}} {
 		ctx, leave := context.WithCancel(t.Context())
-		req, err := http.NewRequestWithContext(ctx, "POST", s.gate, strings.NewReader(callBody(c.act)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Authorization", "Bearer "+key)
+		req := s.keyedPost(ctx, key, callBody(c.act))
 		if c.status == nil {
 			reached := u.requests.Load()
 			go func() {
@@ -359,9 +344,7 @@ func TestCallsAreRows(t *testing.T) {
 				for i := 0; !stop(n.Load()); i++ {
 					limit := 1 + (worker*31+i)%97
 					body := fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"query_table","arguments":{"table":"stock_daily","limit":%d}}}`, i, limit)
-					req, _ := http.NewRequest("POST", s.gate, strings.NewReader(body))
-					req.Header.Set("Content-Type", "application/json")
-					req.Header.Set("Authorization", "Bearer "+key)
+					req := s.keyedPost(t.Context(), key, body)
 					res, err := http.DefaultClient.Do(req)
 					if err != nil {
 						return // killed

@@ -315,6 +315,18 @@ func do(tb testing.TB, method, url, body string, headers ...string) answer {
 	return answer{res.StatusCode, res.Header, string(b)}
 }
 
+// keyedPost is a POST of a message to the gate under a key, for a test that
+// reads the answer itself.
+func (s *site) keyedPost(ctx context.Context, key, body string) *http.Request {
+	req, err := http.NewRequestWithContext(ctx, "POST", s.gate, strings.NewReader(body))
+	if err != nil {
+		panic(err) // the gate's URL is one
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+key)
+	return req
+}
+
 // login is the header of a fresh token.
 func (s *site) login(tb testing.TB) string {
 	tb.Helper()

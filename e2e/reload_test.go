@@ -42,12 +42,7 @@ func TestReload(t *testing.T) {
 	jwt := s.login(t)
 	key, _ := s.key(t, jwt, `{"key_name":"k"}`)
 
-	req, err := http.NewRequest("POST", s.gate, strings.NewReader(callBody("hold")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+key)
+	req := s.keyedPost(t.Context(), key, callBody("hold"))
 	stream, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -68,9 +63,7 @@ func TestReload(t *testing.T) {
 				return
 			default:
 			}
-			req, _ := http.NewRequest("POST", s.gate, strings.NewReader(callBody("rows")))
-			req.Header.Set("Content-Type", "application/json")
-			req.Header.Set("Authorization", "Bearer "+key)
+			req := s.keyedPost(t.Context(), key, callBody("rows"))
 			res, err := http.DefaultClient.Do(req)
 			if err != nil {
 				// Caddy cuts some connections off at a reload, with a gate or without.

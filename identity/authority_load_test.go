@@ -1,0 +1,148 @@
+package identity_test
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tallygate/tallygate/identity"
+)
+
+// TestBounded: however many keys there are, and whatever is presented, no more
+// are remembered than may be; those that are work.
+func TestBounded(t *testing.T) {
+	w := newWorld(t)
+	defer func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	// All in one shard, which has room for 768.
+	var keys []string
+	for len(keys) < 1000 {
+		key, digest, _ := identity.NewKey()
+		if digest[0] == 0 {
+			keys = append(keys, key)
+			w.store.keys[digest] = identity.Key{ID: fmt.Sprint(len(keys)), UserID: "user", Digest: digest}
+		}
+	}
+	for _, key := range keys {
+		w.want(key, true)
+	}
+	w.wantLookUps(len(keys))
+	if got := w.Known(); got != 768 {
+		t.Errorf("%d keys are known, want 768", got)
+	}
+	for range 5000 {
+		unknown, _, _ := identity.NewKey()
+		w.want(unknown, false)
+	}
+	if got := w.Known(); got != 768 {
+		t.Errorf("after unknown ones, %d keys are known, want 768", got)
+	}
+}
+
+// TestRevokedUnderLoad: with callers on all sides, a key is refused to whoever
+// calls after it was revoked.
+func TestRevokedUnderLoad(t *testing.T) {
+	w := newWorld(t)
+	defer func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	var revoked, done atomic.Bool
+	var callers sync.WaitGroup
+	for range 8 {
+		callers.Go(func() {
+			for !done.Load() {
+				before := revoked.Load()
+				_, ok, err := w.Authenticate(t.Context(), w.key)
+				if err != nil || ok && before {
+					t.Errorf("Authenticate = %t, %v after the key was revoked", ok, err)
+					return
+				}
+			}
+		})
+	}
+	for range 200 {
+		if err := w.SetDisabled(t.Context(), "user", true); err != nil {
+			t.Error(err)
+		}
+		w.want(w.key, false)
+		if err := w.SetDisabled(t.Context(), "user", false); err != nil {
+			t.Error(err)
+		}
+		w.want(w.key, true)
+	}
+	if _, err := w.RevokeKey(t.Context(), "", w.record.ID, time.Now()); err != nil {
+		t.Error(err)
+	}
+	revoked.Store(true)
+	for range 1000 {
+		w.want(w.key, false)
+	}
+	done.Store(true)
+	callers.Wait()
+}
+
+// BenchmarkAuthenticate is of known keys, 100,000 of them, from all cores.
+// They are read again once a second, as they are in earnest.
+func BenchmarkAuthenticate(b *testing.B) {
+	store := &fakeStore{keys: map[identity.Digest]identity.Key{}, user: identity.User{ID: "user"}}
+	a := identity.NewAuthority(store)
+	keys := make([]string, 100_000)
+	for i := range keys {
+		key, digest, _ := identity.NewKey()
+		keys[i], store.keys[digest] = key, identity.Key{ID: fmt.Sprint(i), UserID: "user", Digest: digest}
+	}
+	for _, n := range []int{1, len(keys)} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for _, key := range keys[:n] {
+				if _, ok, err := a.Authenticate(b.Context(), key); !ok || err != nil {
+					b.Fatal(ok, err)
+				}
+			}
+			before := store.lookedUp()
+			b.ReportAllocs()
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for i := 0; pb.Next(); i = (i + 7919) % n {
+					if _, ok, err := a.Authenticate(b.Context(), keys[i]); !ok || err != nil {
+						b.Fatal(ok, err)
+					}
+				}
+			})
+			b.ReportMetric(float64(store.lookedUp()-before)/float64(b.N), "look-ups/op")
+		})
+	}
+	if err := a.Close(); err != nil {
+		b.Error(err)
+	}
+}
+
+// BenchmarkRevoke is what a change costs beside the store's part, with 100,000
+// keys known.
+func BenchmarkRevoke(b *testing.B) {
+	store := &fakeStore{keys: map[identity.Digest]identity.Key{}, user: identity.User{ID: "user"}}
+	a := identity.NewAuthority(store)
+	for i := range 100_000 {
+		key, digest, _ := identity.NewKey()
+		store.keys[digest] = identity.Key{ID: fmt.Sprint(i), UserID: "user", Digest: digest}
+		if _, ok, err := a.Authenticate(b.Context(), key); !ok || err != nil {
+			b.Fatal(ok, err)
+		}
+	}
+	_, digest, _ := identity.NewKey()
+	store.keys = map[identity.Digest]identity.Key{digest: {ID: "one", Digest: digest}}
+	for b.Loop() {
+		if _, err := a.RevokeKey(b.Context(), "", "one", time.Now()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := a.Close(); err != nil {
+		b.Error(err)
+	}
+}
