@@ -33,7 +33,7 @@ lint:
 	go run . fmt --diff Caddyfile >/dev/null
 
 test: deps lint
-	go test -timeout 15m ./...
+	go test -count=1 -timeout 15m ./...
 	$(MAKE) --no-print-directory fuzz
 
 fuzz:
