@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +26,7 @@ type sdkUpstream struct {
 	address  string
 	began    chan struct{} // "wait" has begun
 	canceled chan struct{} // "wait" has been canceled
+	arrived  chan struct{} // what "hurry" has taken back is
 
 	mu       sync.Mutex
 	requests []string // "METHOD Last-Event-ID"
@@ -37,10 +39,12 @@ func startSDKUpstream(tb testing.TB, o sdk.StreamableHTTPOptions) *sdkUpstream {
 		Server:   sdk.NewServer(&sdk.Implementation{Name: "sdk-upstream", Version: "1"}, nil),
 		began:    make(chan struct{}, 1),
 		canceled: make(chan struct{}, 1),
+		arrived:  make(chan struct{}, 1),
 	}
 	sdk.AddTool(u.Server, &sdk.Tool{Name: "query_table"}, queryTable)
 	sdk.AddTool(u.Server, &sdk.Tool{Name: "backtest"}, backtest)
 	sdk.AddTool(u.Server, &sdk.Tool{Name: "ask"}, ask)
+	sdk.AddTool(u.Server, &sdk.Tool{Name: "hurry"}, u.hurry)
 	sdk.AddTool(u.Server, &sdk.Tool{Name: "pause"}, pause)
 	sdk.AddTool(u.Server, &sdk.Tool{Name: "wait"}, u.wait)
 	mcp := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return u.Server }, &o)
@@ -94,6 +98,22 @@ func backtest(ctx context.Context, r *sdk.CallToolRequest, _ map[string]any) (*s
 		}
 	}
 	return said("done"), nil, nil
+}
+
+// hurry asks the client's user, takes the question back at once, and answers
+// when it is told that this has arrived: with the answer the stream would end.
+func (u *sdkUpstream) hurry(ctx context.Context, r *sdk.CallToolRequest, _ map[string]any) (*sdk.CallToolResult, any, error) {
+	soon, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer cancel()
+	_, err := r.Session.Elicit(soon, &sdk.ElicitParams{Message: "Quick!", RequestedSchema: map[string]any{"type": "object"}})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return nil, nil, fmt.Errorf("the question ended in %v", err)
+	}
+	select {
+	case <-u.arrived:
+	case <-ctx.Done():
+	}
+	return said("never mind"), nil, nil
 }
 
 // ask asks the client's user for a name and its model for a greeting: with

@@ -17,7 +17,7 @@ import (
 type hearing struct {
 	*sdk.ClientSession
 	*keyedWire
-	progress, logged, changed chan struct{}
+	progress, logged, changed, withdrawn chan struct{}
 }
 
 // hear connects a client that answers "Ada" to a form and "Hello" for a model.
@@ -25,12 +25,17 @@ type hearing struct {
 //nolint:staticcheck // logging and sampling are deprecated, and clients still do them
 func (s *site) hear(ctx context.Context, t *testing.T, key string) *hearing {
 	t.Helper()
-	h := &hearing{keyedWire: newKeyedWire(key), progress: make(chan struct{}, 100), logged: make(chan struct{}, 100), changed: make(chan struct{}, 100)}
+	h := &hearing{keyedWire: newKeyedWire(key), progress: make(chan struct{}, 100), logged: make(chan struct{}, 100), changed: make(chan struct{}, 100), withdrawn: make(chan struct{}, 100)}
 	c := sdk.NewClient(&sdk.Implementation{Name: "go-sdk-client", Version: "2.0"}, &sdk.ClientOptions{
 		ProgressNotificationHandler: func(context.Context, *sdk.ProgressNotificationClientRequest) { h.progress <- struct{}{} },
 		LoggingMessageHandler:       func(context.Context, *sdk.LoggingMessageRequest) { h.logged <- struct{}{} },
 		ToolListChangedHandler:      func(context.Context, *sdk.ToolListChangedRequest) { h.changed <- struct{}{} },
-		ElicitationHandler: func(context.Context, *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
+		ElicitationHandler: func(ctx context.Context, r *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
+			if r.Params.Message == "Quick!" {
+				<-ctx.Done()
+				h.withdrawn <- struct{}{}
+				return nil, ctx.Err()
+			}
 			return &sdk.ElicitResult{Action: "accept", Content: map[string]any{"name": "Ada"}}, nil
 		},
 		CreateMessageHandler: func(context.Context, *sdk.CreateMessageRequest) (*sdk.CreateMessageResult, error) {
@@ -110,7 +115,7 @@ func (s *site) endsIn(t *testing.T, jwt, tool, outcome, client string) {
 // TestStreamsOfSessions holds that everything a server with sessions can do
 // passes: progress and logging on the stream of a call, requests to the
 // client and its answers, a notice on the standing stream, a stream that is
-// taken up again, a call that is canceled, and the end of the session.
+// taken up again, a cancellation from either side, and the end of the session.
 func TestStreamsOfSessions(t *testing.T) {
 	u := startSDKUpstream(t, sdk.StreamableHTTPOptions{EventStore: sdk.NewMemoryEventStore(nil)})
 	s := startSiteAt(t, u.address)
@@ -130,6 +135,14 @@ func TestStreamsOfSessions(t *testing.T) {
 	}
 	if got := h.says(ctx, t, "ask"); got != "Hello Ada" {
 		t.Errorf("the server was told %q", got)
+	}
+
+	go func() {
+		<-h.withdrawn
+		u.arrived <- struct{}{}
+	}()
+	if got := h.says(ctx, t, "hurry"); got != "never mind" {
+		t.Errorf("the server that took its question back says %q", got)
 	}
 
 	eventually(t, "the standing stream", func() bool { return h.got("GET 200") })
