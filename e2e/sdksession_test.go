@@ -107,7 +107,7 @@ func (u *sdkUpstream) hurry(ctx context.Context, r *sdk.CallToolRequest, _ map[s
 	defer cancel()
 	_, err := r.Session.Elicit(soon, &sdk.ElicitParams{Message: "Quick!", RequestedSchema: map[string]any{"type": "object"}})
 	if !errors.Is(err, context.DeadlineExceeded) {
-		return nil, nil, fmt.Errorf("the question ended in %v", err)
+		return nil, nil, fmt.Errorf("the question ended in: %w", err)
 	}
 	select {
 	case <-u.arrived:
