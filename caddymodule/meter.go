@@ -47,9 +47,9 @@ type meter struct {
 // call is one tools/call that waits for its result.
 type call struct {
 	event     usage.Event
-	id        string // its mcp.IDKey
-	extractor *mcp.Extractor
-	facts     mcp.Facts // what the request told
+	id        string         // its mcp.IDKey
+	extractor *mcp.Extractor // nil where no rule matches the tool
+	facts     mcp.Facts      // what the request told
 	arrived   time.Time
 	recorded  bool
 }
@@ -115,9 +115,7 @@ func (m *meter) newCall(r *http.Request, msg *mcp.Message, arrived time.Time) ca
 			RemoteIP:        ip,
 		},
 	}
-	if c.extractor != nil {
-		c.facts = c.extractor.FromParams(msg.Params)
-	}
+	c.facts = c.extractor.FromParams(msg.Params)
 	return c
 }
 
@@ -155,9 +153,7 @@ func (m *meter) begin() {
 	var one [1]*mcp.Extractor
 	want := one[:0]
 	for i := range m.calls {
-		if e := m.calls[i].extractor; e != nil {
-			want = append(want, e)
-		}
+		want = append(want, m.calls[i].extractor)
 	}
 	m.scanner = scanners.Get().(*mcp.Scanner)
 	m.scanner.Reset(format, want...)
@@ -206,10 +202,7 @@ func (m *meter) found(reply *mcp.Reply) {
 	if reply.HasCode {
 		e.RPCCode = usage.Int64(reply.RPCCode)
 	}
-	facts := c.facts
-	if c.extractor != nil {
-		facts = facts.Merge(reply.Facts(c.extractor))
-	}
+	facts := c.facts.Merge(reply.Facts(c.extractor))
 	e.Tables = facts.Tables
 	if facts.RecordsKnown && e.Outcome == usage.OK {
 		e.RecordCount = usage.Int64(facts.Records)
