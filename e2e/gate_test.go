@@ -23,13 +23,14 @@ type upstream struct {
 	requests atomic.Int64
 	last     atomic.Pointer[http.Request]
 	lastBody atomic.Pointer[string]
+	held     chan struct{} // told when a "hold" begins
 	release  chan struct{} // what "hold" waits for
 	gone     chan struct{} // told when the client of a "hold" leaves
 }
 
 func startUpstream(tb testing.TB) *upstream {
 	tb.Helper()
-	u := &upstream{release: make(chan struct{}), gone: make(chan struct{}, 1)}
+	u := &upstream{held: make(chan struct{}, 1), release: make(chan struct{}), gone: make(chan struct{}, 1)}
 	u.Server = httptest.NewServer(u)
 	tb.Cleanup(u.Close)
 	return u
@@ -82,6 +83,10 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, ": hello\n\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progress\":1}}\n\n")
 		_ = http.NewResponseController(w).Flush()
 		if act == "hold" {
+			select {
+			case u.held <- struct{}{}:
+			default:
+			}
 			select {
 			case <-u.release:
 			case <-r.Context().Done():

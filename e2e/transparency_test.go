@@ -96,7 +96,11 @@ func TestQuietStream(t *testing.T) {
 	s := startSiteAt(t, u.address())
 	jwt := s.login(t)
 	key, _ := s.key(t, jwt, `{"key_name":"k"}`)
-	time.AfterFunc(quiet, func() { close(u.release) })
+	go func() {
+		<-u.held // the call has arrived: it lasts as long as the silence, and longer
+		time.Sleep(quiet)
+		close(u.release)
+	}()
 	a := do(t, "POST", s.gate, callBody("hold"), "Authorization: Bearer "+key)
 	if a.status != http.StatusOK || !strings.HasSuffix(a.body, "}}\n\n") {
 		t.Errorf("after %v of silence the stream ends with %d %q", quiet, a.status, a.body)
