@@ -1,6 +1,10 @@
 package mcp
 
-import "github.com/tidwall/gjson"
+import (
+	"crypto/sha256"
+
+	"github.com/tidwall/gjson"
+)
 
 // Kind of a JSON-RPC message.
 type Kind uint8
@@ -21,7 +25,15 @@ type Message struct {
 	Tool   string // params.name, decoded, of a tools/call; "" otherwise
 	Raw    []byte // the message itself, without space around it
 	Params []byte // the params object as JSON text; nil if absent or null
-	meta   []byte // params._meta as JSON text; nil if absent
+	TaskID string // params.taskId, decoded, of a tasks/get, tasks/result or tasks/cancel; "" otherwise
+
+	// Retry tells that a tools/call goes on with one before it, whose result was
+	// input_required (revision 2026-07-28): see RetryKey.
+	Retry bool
+
+	meta      []byte // params._meta as JSON text; nil if absent
+	arguments []byte // of a tools/call, likewise
+	state     []byte // params.requestState of a tools/call, likewise
 }
 
 // The methods that the gate treats by name.
@@ -64,6 +76,22 @@ func (m *Message) ClientInfo() (protocolVersion, name, version string) {
 	return member(m.meta, prefix+"protocolVersion"),
 		member(m.meta, prefix+"clientInfo.name"),
 		member(m.meta, prefix+"clientInfo.version")
+}
+
+// RetryKey is the same for a tools/call and for the one that goes on with it. A
+// result that asks for input may carry a requestState, which the client sends
+// back with the input as it is: state is the SHA-256 of its text, in the result
+// as in the request. Without one, the key is the tool with its arguments, which
+// clients repeat.
+func (m *Message) RetryKey() (key [sha256.Size]byte, state bool) {
+	if text, ok := decoded(m.state); ok {
+		return sha256.Sum256(text), true
+	}
+	h := sha256.New()
+	h.Write([]byte(m.Tool))
+	h.Write([]byte{0})
+	h.Write(m.arguments)
+	return [sha256.Size]byte(h.Sum(nil)), false
 }
 
 // member is the string at a gjson path; "" if there is none.

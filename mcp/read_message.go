@@ -3,7 +3,8 @@ package mcp
 // fields are a message's members as JSON text, nil where they are absent.
 type fields struct {
 	jsonrpc, id, method, params, result, err []byte
-	name, meta                               []byte // of params
+	name, meta, arguments                    []byte // of params
+	taskID, state, inputs                    []byte // likewise
 }
 
 // member is where the value of a message's member goes; nil if it is none of
@@ -34,6 +35,14 @@ func (f *fields) param(name []byte) *[]byte {
 		return &f.name
 	case "_meta":
 		return &f.meta
+	case "arguments":
+		return &f.arguments
+	case "taskId":
+		return &f.taskID
+	case "requestState":
+		return &f.state
+	case "inputResponses":
+		return &f.inputs
 	}
 	return nil
 }
@@ -76,9 +85,19 @@ func (f *fields) request(m *Message) (reason string) {
 		}
 		m.Params, m.meta = f.params, f.meta
 	}
-	if m.Method != methodCall {
-		return ""
+	switch m.Method {
+	case methodCall:
+		return f.call(m)
+	case "tasks/get", "tasks/result", "tasks/cancel":
+		if id, ok := decoded(f.taskID); ok { // what is no string names no task
+			m.TaskID = string(id)
+		}
 	}
+	return ""
+}
+
+// call fills in what a tools/call has beside what every request has.
+func (f *fields) call(m *Message) (reason string) {
 	// An upstream might run a call that came as a notification, but no answer
 	// would end it; and what a name that is no string means, each decoder
 	// settles for itself.
@@ -93,6 +112,8 @@ func (f *fields) request(m *Message) (reason string) {
 		return `the "name" of a tools/call is not a string of whole characters`
 	}
 	m.Tool = string(tool)
+	m.arguments, m.state = f.arguments, f.state
+	m.Retry = f.state != nil || f.inputs != nil
 	return ""
 }
 
