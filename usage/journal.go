@@ -21,6 +21,7 @@ import (
 //	0000000000000001.seg …  segments: records, one an event, appended in order
 //	cursor                  how far the ledger has them, and the batches under way
 //	rejected/               events that the ledger will never take, one JSON file each
+//	held/                   calls whose result is still to come, one file each
 //	lock                    held while a process has the journal
 //
 // What it promises: an event whose Append has returned nil survives the death
@@ -45,6 +46,7 @@ type Journal struct {
 	acked chan struct{} // closed, and replaced, when the ledger has taken a batch
 
 	syncing
+	holding
 	complain rate.Sometimes // how often lost events are logged
 }
 
@@ -71,6 +73,8 @@ type JournalOptions struct {
 	// most a quarter of MaxBytes.
 	SegmentBytes int64
 
+	MaxHeld int // most calls that are held at a time; default 100,000
+
 	Logger *slog.Logger // default slog.Default()
 }
 
@@ -94,12 +98,13 @@ type JournalStats struct {
 	PendingBytes  int64
 	Segments      int
 	Bytes         int64 // of all segments, to compare with MaxBytes
+	Held          int   // calls whose result is still to come
 
 	Appended      int64 // events
 	DroppedFull   int64 // events that met a full journal
 	DroppedFailed int64 // events that could not be written
 	SyncFailures  int64
-	CorruptRuns   int64 // stretches of damaged records that were skipped
+	CorruptRuns   int64 // stretches of damaged records that were skipped, and damaged held calls
 	CorruptBytes  int64
 	TornBytes     int64 // cut off segments' ends when the journal was opened
 }
@@ -156,6 +161,9 @@ func (o *JournalOptions) complete() error {
 		o.SegmentBytes = 64 << 20
 	}
 	o.SegmentBytes = min(o.SegmentBytes, o.MaxBytes/4)
+	if o.MaxHeld <= 0 {
+		o.MaxHeld = 100_000
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -204,6 +212,7 @@ func (j *Journal) write(record []byte) error {
 		}
 	}
 	tail := j.tail()
+	pass("append: write")
 	if _, err := j.file.WriteAt(record, tail.size); err != nil {
 		// A part may be there now. It has no newline; the next record goes
 		// over it, and what then is left of it is cut when the journal is
@@ -223,6 +232,7 @@ func (j *Journal) write(record []byte) error {
 	}
 	synced := j.written()
 	j.mu.Unlock()
+	pass("append: done")
 	if synced == nil {
 		return nil
 	}
@@ -235,10 +245,12 @@ func (j *Journal) tail() *segment { return &j.segments[len(j.segments)-1] }
 func (j *Journal) roll() error {
 	seq := j.nextSeq
 	j.nextSeq++
+	pass("roll: create")
 	f, err := os.OpenFile(j.path(seq), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
+	pass("roll: sync")
 	if err := syncDir(j.dir); err != nil {
 		return errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
@@ -298,6 +310,7 @@ func (j *Journal) Stats() JournalStats {
 	defer j.mu.Unlock()
 	s := j.stats
 	s.Segments = len(j.segments)
+	s.Held = len(j.held)
 	return s
 }
 

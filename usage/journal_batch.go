@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,11 +50,13 @@ func (j *Journal) nextBatch(maxEvents int) (*batch, error) {
 	if err != nil {
 		return nil, err
 	}
+	pass("bounds: sync")
 	if err := j.sync(); err != nil {
 		return nil, err
 	}
 	s := j.cursor.state
 	s.Pending = []position{b.to}
+	pass("bounds: write")
 	return b, j.moveCursor(s)
 }
 
@@ -155,6 +158,7 @@ func (b *batch) skip(seq uint64, from, to int64) {
 func (j *Journal) split(b *batch) error {
 	s := j.cursor.state
 	s.Pending = slices.Insert(slices.Clone(s.Pending), 0, b.ends[len(b.ends)/2-1])
+	pass("split: write")
 	return j.moveCursor(s)
 }
 
@@ -183,13 +187,16 @@ func (j *Journal) setAside(b *batch, reason error) (file string, err error) {
 	if err != nil {
 		return "", err
 	}
+	pass("set aside: write")
 	_, err = f.Write(append(data, '\n'))
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return "", err
 	}
+	pass("set aside: rename")
 	if err := os.Rename(f.Name(), file); err != nil {
 		return "", err
 	}
+	pass("set aside: sync")
 	return file, errors.Join(syncDir(dir), syncDir(j.dir))
 }
 
@@ -200,14 +207,17 @@ func (j *Journal) acknowledge(b *batch) error {
 	s.Acknowledged = b.to
 	s.Pending = slices.Clone(s.Pending[1:])
 	s.Generation++
+	pass("acknowledge: write")
 	if err := j.cursor.write(s); err != nil {
 		return fmt.Errorf("acknowledge a batch in the journal: %w", err)
 	}
+	j.retryRemovals()
 
 	j.mu.Lock()
 	j.cursor.state = s
+	pinned := j.pinned()
 	keep := slices.IndexFunc(j.segments, func(seg segment) bool {
-		return position{seg.seq, seg.size}.compare(b.to) > 0 || j.file != nil && seg.seq == j.tail().seq
+		return position{seg.seq, seg.size}.compare(b.to) > 0 || seg.seq >= pinned || j.file != nil && seg.seq == j.tail().seq
 	})
 	if keep < 0 {
 		keep = len(j.segments)
@@ -217,9 +227,11 @@ func (j *Journal) acknowledge(b *batch) error {
 	j.stats.Bytes, j.stats.PendingBytes = 0, 0
 	for _, seg := range j.segments {
 		j.stats.Bytes += seg.size
-		j.stats.PendingBytes += seg.size
-		if seg.seq == b.to.Segment {
-			j.stats.PendingBytes -= b.to.Offset
+		switch cmp.Compare(seg.seq, b.to.Segment) {
+		case 0:
+			j.stats.PendingBytes += seg.size - b.to.Offset
+		case 1:
+			j.stats.PendingBytes += seg.size
 		}
 	}
 	j.stats.PendingEvents = max(0, j.stats.PendingEvents-b.lines)
@@ -232,13 +244,29 @@ func (j *Journal) acknowledge(b *batch) error {
 	}
 	close(j.acked)
 	j.acked = make(chan struct{})
+	unlinked := j.removed && len(needless) > 0
+	if unlinked {
+		j.removed = false
+	}
 	j.mu.Unlock()
 
 	for _, run := range b.corrupt {
 		j.o.Logger.Error("skipped damaged usage events in the journal", "journal", j.dir,
 			"segment", run.at.Segment, "offset", run.at.Offset, "bytes", run.bytes)
 	}
+	if unlinked {
+		// A file that came back after the machine died would be known for
+		// settled by nothing any more.
+		if err := syncDir(j.heldDir()); err != nil {
+			j.mu.Lock()
+			j.removed = true
+			j.mu.Unlock()
+			j.o.Logger.Warn("segments that are not needed any more stay until the journal is opened again", "journal", j.dir, "error", err)
+			return nil
+		}
+	}
 	for _, seg := range needless {
+		pass("acknowledge: remove")
 		if err := os.Remove(j.path(seg.seq)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			j.o.Logger.Warn("a segment that is not needed any more stays until the journal is opened again",
 				"journal", j.dir, "error", err)

@@ -89,9 +89,11 @@ func (c *cursor) write(s cursorState) error {
 	for len(slot) < cursorSlot {
 		slot = append(slot, '\n')
 	}
+	pass("cursor: write")
 	if _, err := c.f.WriteAt(slot, int64(s.Generation%2)*cursorSlot); err != nil {
 		return err
 	}
+	pass("cursor: sync")
 	return c.f.Sync()
 }
 

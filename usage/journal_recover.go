@@ -41,6 +41,9 @@ func (j *Journal) recover() error {
 			return errors.Join(err, c.close())
 		}
 	}
+	if err := j.recoverHeld(found); err != nil { // before a segment goes
+		return errors.Join(err, c.close())
+	}
 	j.nextSeq = c.state.Acknowledged.Segment + 1
 	for _, p := range c.state.Pending {
 		j.nextSeq = max(j.nextSeq, p.Segment+1)

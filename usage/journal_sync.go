@@ -93,8 +93,8 @@ func (j *Journal) sync() error {
 	j.syncMu.Lock() // also waits for a sync that has taken our writes along
 	defer j.syncMu.Unlock()
 	j.mu.Lock()
-	sealed, file, round := j.sealed, j.file, j.round
-	j.sealed, j.round = nil, nil
+	sealed, file, held, round := j.sealed, j.file, j.unsynced, j.round
+	j.sealed, j.unsynced, j.round = nil, nil, nil
 	if !j.dirty {
 		file = nil
 	}
@@ -106,8 +106,10 @@ func (j *Journal) sync() error {
 		err = errors.Join(err, f.Sync(), f.Close())
 	}
 	if file != nil {
+		pass("sync: segment")
 		err = errors.Join(err, file.Sync())
 	}
+	err = errors.Join(err, j.syncHeld(held))
 	if err != nil {
 		err = fmt.Errorf("sync the journal: %w", err)
 		j.mu.Lock()

@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"strconv"
@@ -62,6 +63,19 @@ func appendEvent(b []byte, e *Event) ([]byte, error) {
 	b = append(b, `,"remote_ip":`...)
 	b = appendString(b, e.RemoteIP)
 	return append(b, '}'), nil
+}
+
+// eventID is the ID of an event in JSON. It reads what appendEvent wrote; what
+// somebody else wrote, it decodes.
+func eventID(payload []byte) (uuid.UUID, bool) {
+	const before = `{"event_id":"`
+	if rest, ok := bytes.CutPrefix(payload, []byte(before)); ok && len(rest) > 36 && rest[36] == '"' {
+		id, err := uuid.ParseBytes(rest[:36])
+		return id, err == nil
+	}
+	var e Event
+	err := e.UnmarshalJSON(payload)
+	return e.ID, err == nil
 }
 
 func appendUUID(b []byte, id uuid.UUID) []byte {

@@ -202,7 +202,9 @@ func (s *Shipper) step(ctx context.Context, l Ledger) error {
 	if len(b.Events) == 0 { // nothing but damage
 		return s.j.acknowledge(b)
 	}
+	pass("send: write")
 	err = s.write(ctx, l, b.Batch)
+	pass("send: done")
 	rejected := errors.Is(err, ErrRejected)
 	switch {
 	case rejected && len(b.Events) > 1:

@@ -23,8 +23,10 @@ import (
 )
 
 const (
-	killDirEnv = "TALLYGATE_TEST_KILL_DIR" // makes the test binary the process that is killed
-	killsEnv   = "TALLYGATE_TEST_KILLS"    // how often; 15 when unset
+	killDirEnv  = "TALLYGATE_TEST_KILL_DIR"  // makes the test binary the process that is killed
+	killStepEnv = "TALLYGATE_TEST_KILL_STEP" // by itself, at this step
+	killNthEnv  = "TALLYGATE_TEST_KILL_NTH"  // when it comes to it for this time
+	killsEnv    = "TALLYGATE_TEST_KILLS"     // how often; 15 when unset, or twice at each step
 )
 
 // fileLedger keeps each batch in a file named by its token, so that what it
@@ -94,17 +96,34 @@ func (l fileLedger) events(t *testing.T) (events []Event) {
 }
 
 // runUntilKilled appends as fast as it can, ships, and prints the id of every
-// event whose Append returned, until the process is killed.
+// event whose Append returned, until the process is killed. Every fifth call it
+// holds first, and says so; those that the process before it held it settles.
 func runUntilKilled(dir string) {
 	die := func(err error) {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	say := func(words ...any) {
+		_, err := os.Stdout.WriteString(fmt.Sprintln(words...))
+		die(err)
+	}
+	var j *Journal
+	if step := os.Getenv(killStepEnv); step != "" {
+		nth, err := strconv.ParseInt(os.Getenv(killNthEnv), 10, 64)
+		die(err)
+		passing = dieAt(step, nth, func() *Journal { return j })
 	}
 	j, err := OpenJournal(filepath.Join(dir, "journal"), JournalOptions{
 		SegmentBytes: 128 << 10, SyncInterval: time.Millisecond, Logger: silent,
 	})
-	if err != nil {
-		die(err)
+	die(err)
+	left, err := j.Held()
+	die(err)
+	for _, h := range left {
+		die(j.Settle(&h.Event))
+		say(h.Event.ID)
 	}
 	s := NewShipper(j, ShipperOptions{
 		BatchEvents: 100, BatchDelay: time.Millisecond, BackoffMin: time.Microsecond, BackoffMax: time.Millisecond, Logger: silent,
@@ -116,19 +135,21 @@ func runUntilKilled(dir string) {
 			for {
 				e := newEvent(worker)
 				e.DurationUS = number.Add(1) // grows with each worker's events
-				if e.DurationUS%500 == 0 {
+				if e.DurationUS%500 == 7 {
 					e.Tool = "poison"
 				}
-				if err := j.Append(&e); err != nil {
-					die(err)
+				settle := j.Append
+				if e.DurationUS%5 == 0 {
+					e.Outcome = Aborted
+					die(j.Hold(&Held{Event: e, Key: "task"}))
+					say("held", e.ID)
+					e.Outcome = OK
+					settle = j.Settle
 				}
-				if _, err := os.Stdout.WriteString(e.ID.String() + "\n"); err != nil {
-					die(err)
-				}
+				die(settle(&e))
+				say(e.ID)
 				if rand.IntN(100) == 0 { // lets the shipper keep pace, to be killed too
-					if err := s.Flush(context.Background()); err != nil {
-						die(err)
-					}
+					die(s.Flush(context.Background()))
 				}
 			}
 		}()
@@ -136,36 +157,122 @@ func runUntilKilled(dir string) {
 	select {}
 }
 
-// A process that is killed with -9 again and again, at random moments under
-// load, loses no event whose Append returned, and repeats none.
-func TestKill(t *testing.T) {
-	kills := 15
+// dieAt kills the process when it comes to a step for the nth time. What is
+// called torn dies in the middle of its write.
+func dieAt(step string, nth int64, journal func() *Journal) func(string) {
+	var times atomic.Int64
+	name, torn := strings.CutSuffix(step, " torn")
+	return func(at string) {
+		if at != name || times.Add(1) != nth {
+			return
+		}
+		j := journal()
+		switch half := []byte("000002a4 9ae0b1f3 {"); {
+		case torn && at == "append: write":
+			_, _ = j.file.WriteAt(half, j.tail().size)
+		case torn && at == "cursor: write" && j != nil:
+			_, _ = j.cursor.f.WriteAt(half, int64((j.cursor.state.Generation+1)%2)*cursorSlot)
+		}
+		if self, err := os.FindProcess(os.Getpid()); err == nil {
+			_ = self.Kill()
+		}
+		select {}
+	}
+}
+
+// killSteps are all the steps that a journal and its shipper pass.
+var killSteps = []string{
+	"append: write", "append: write torn", "append: done", "roll: create", "roll: sync", "sync: segment",
+	"bounds: sync", "bounds: write", "cursor: write", "cursor: write torn", "cursor: sync",
+	"send: write", "send: done", "split: write", "set aside: write", "set aside: rename", "set aside: sync",
+	"acknowledge: write", "acknowledge: remove",
+	"hold: write", "hold: rename", "hold: done", "settle: remove", "settle: done",
+}
+
+// kills is how often a test kills, n times unless the environment says else.
+func kills(t *testing.T, n int) int {
+	t.Helper()
 	if v := os.Getenv(killsEnv); v != "" {
 		var err error
-		if kills, err = strconv.Atoi(v); err != nil {
+		if n, err = strconv.Atoi(v); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return n
+}
+
+// A process that is killed with -9 again and again, at random moments under
+// load, loses no event whose Append returned and no call that was held, and
+// repeats none.
+func TestKill(t *testing.T) {
+	k := newKilling(t)
+	for range kills(t, 15) {
+		k.once("", 0)
+	}
+	k.check()
+}
+
+// The same at each step that an event takes, in turn.
+func TestKillAtEachStep(t *testing.T) {
+	k := newKilling(t)
+	for i := range kills(t, 2*len(killSteps)) {
+		step, often := killSteps[i%len(killSteps)], 20
+		if strings.HasPrefix(step, "append") || strings.HasPrefix(step, "hold") || strings.HasPrefix(step, "settle") {
+			often = 1000
+		}
+		if strings.HasPrefix(step, "roll") || step == "acknowledge: remove" {
+			often = 3
+		}
+		k.once(step, 1+rand.IntN(often))
+	}
+	k.check()
+}
+
+// killing is a journal and a ledger whose process is killed again and again,
+// next to what it said.
+type killing struct {
+	t        *testing.T
+	dir      string
+	l        fileLedger
+	lives    int
+	answered map[uuid.UUID]int // the life it was appended in
+	held     map[uuid.UUID]int // likewise
+}
+
+func newKilling(t *testing.T) *killing {
+	t.Helper()
 	dir := memoryDir(t) // where nothing waits for a disk, kills meet every step
-	l := fileLedger{dir: filepath.Join(dir, "ledger")}
-	if err := os.Mkdir(l.dir, 0o700); err != nil {
+	k := &killing{t: t, dir: dir, l: fileLedger{dir: filepath.Join(dir, "ledger")}, answered: map[uuid.UUID]int{}, held: map[uuid.UUID]int{}}
+	if err := os.Mkdir(k.l.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	answered := map[uuid.UUID]int{} // the life it was appended in
-	for life := range kills {
-		n := killOnce(t, dir, life, answered)
-		if n == 0 {
-			t.Fatal("the process was killed before it appended anything")
-		}
-	}
+	return k
+}
 
-	j := openJournal(t, filepath.Join(dir, "journal"), JournalOptions{})
+// check ends the killing: what is held is settled, what is left is shipped, and
+// all is counted.
+func (k *killing) check() {
+	t := k.t
+	t.Helper()
+	j := openJournal(t, filepath.Join(k.dir, "journal"), JournalOptions{})
 	defer closeJournal(t, j)
-	taken := len(l.events(t))
+	taken := len(k.l.events(t))
 	if taken == 0 {
 		t.Error("no process lived to ship anything: the kills met appends only")
 	}
-	shipBy(t, j, l, 1000)
+	left, err := j.Held()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range left {
+		if h.Key != "task" {
+			t.Errorf("held call %+v", h)
+		}
+		if err := j.Settle(&h.Event); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shipBy(t, j, k.l, 1000)
 
 	times := map[uuid.UUID]int{}
 	count := func(events []Event) {
@@ -173,12 +280,14 @@ func TestKill(t *testing.T) {
 			times[e.ID]++
 		}
 	}
-	shipped, set := l.events(t), rejected(t, j.dir)
+	shipped, set := k.l.events(t), rejected(t, j.dir)
 	count(shipped)
 	count(set)
-	for id, life := range answered {
-		if times[id] != 1 {
-			t.Errorf("event %s of life %d: %d times", id, life, times[id])
+	for what, events := range map[string]map[uuid.UUID]int{"appended": k.answered, "held": k.held} {
+		for id, life := range events {
+			if times[id] != 1 {
+				t.Errorf("event %s, %s in life %d: %d times", id, what, life, times[id])
+			}
 		}
 	}
 	for id, n := range times {
@@ -192,23 +301,27 @@ func TestKill(t *testing.T) {
 		}
 	}
 	// Appends that a kill caught between the write and the answer add a few.
-	if most := len(answered) + kills*4; len(times) > most {
-		t.Errorf("%d events, %d answered", len(times), len(answered))
+	if most := len(k.answered) + len(left) + k.lives*5; len(times) > most {
+		t.Errorf("%d events, %d answered", len(times), len(k.answered))
 	}
-	if s := j.Stats(); s.CorruptRuns != 0 {
+	if s := j.Stats(); s.CorruptRuns != 0 || s.Held != 0 {
 		t.Errorf("stats %+v", s)
 	}
-	checkOrder(t, shipped, answered)
-	t.Logf("%d kills, %d events answered, %d in the ledger, %d of them before the last start, %d set aside",
-		kills, len(answered), len(shipped), taken, len(set))
+	if names, err := filepath.Glob(filepath.Join(j.heldDir(), "*")); err != nil || len(names) > 0 {
+		t.Errorf("files of held calls: %v, %v", names, err)
+	}
+	checkOrder(t, shipped, k.answered)
+	t.Logf("%d kills, %d calls answered, %d of them held before, %d events in the ledger, %d of them before the last start, %d set aside",
+		k.lives, len(k.answered), len(k.held), len(shipped), taken, len(set))
 }
 
-// killOnce runs the process until it has answered for some events, kills it,
-// and adds the events to answered.
-func killOnce(t *testing.T, dir string, life int, answered map[uuid.UUID]int) (n int) {
+// once runs the process until it has said enough and kills it, or until it dies
+// at a step.
+func (k *killing) once(step string, nth int) {
+	t := k.t
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), killDirEnv+"="+dir)
+	cmd.Env = append(os.Environ(), killDirEnv+"="+k.dir, killStepEnv+"="+step, fmt.Sprint(killNthEnv, "=", nth))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -217,14 +330,19 @@ func killOnce(t *testing.T, dir string, life int, answered map[uuid.UUID]int) (n
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	after := 1 + rand.IntN(2000)
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		id, err := uuid.Parse(lines.Text())
+	after, said := 1+rand.IntN(2000), 0
+	for lines := bufio.NewScanner(out); lines.Scan(); said++ {
+		text, held := strings.CutPrefix(lines.Text(), "held ")
+		id, err := uuid.Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		answered[id] = life
-		if n++; n == after {
+		if held {
+			k.held[id] = k.lives
+		} else {
+			k.answered[id] = k.lives
+		}
+		if step == "" && said == after {
 			if err := cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
@@ -232,9 +350,9 @@ func killOnce(t *testing.T, dir string, life int, answered map[uuid.UUID]int) (n
 	}
 	var exit *exec.ExitError
 	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != -1 {
-		t.Fatalf("the process ended by itself: %v", err)
+		t.Fatalf("step %q, time %d: the process ended by itself: %v", step, nth, err)
 	}
-	return n
+	k.lives++
 }
 
 // checkOrder holds each worker's events of each life to the order in which
@@ -248,7 +366,7 @@ func checkOrder(t *testing.T, shipped []Event, answered map[uuid.UUID]int) {
 	last := map[caller]Event{}
 	for _, e := range shipped {
 		life, ok := answered[e.ID]
-		if !ok {
+		if !ok || e.Outcome == Aborted { // held before the process died, settled after
 			continue
 		}
 		c := caller{life, e.RequestID}
