@@ -100,9 +100,14 @@ func (a *App) Start() error {
 func (*App) Stop() error { return nil }
 
 // Cleanup lets go of what Start opened. Calls and streams that outlive their
-// config keep it open until the last of them ends.
+// config keep it open until the last of them ends; those that outlive the
+// grace period of a process that exits are broken off, so that they leave their
+// events.
 func (a *App) Cleanup() error {
 	if b := a.backend.Load(); b != nil {
+		if caddy.Exiting() {
+			b.pipeline.open.endRequests(lastRequests)
+		}
 		b.release()
 	}
 	return nil

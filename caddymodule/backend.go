@@ -34,8 +34,12 @@ var (
 // openTimeout bounds how long a config waits for its store.
 const openTimeout = 15 * time.Second
 
-// lastFlush bounds how long a process that ends waits for its ledger.
-const lastFlush = 2 * time.Second
+// How long a process that ends waits for the requests that it breaks off to
+// leave their events, and for its ledger.
+const (
+	lastRequests = 2 * time.Second
+	lastFlush    = 2 * time.Second
+)
 
 // backend is what the handlers of a running config work with. It lives until
 // the config and every request that began under it have let go.
@@ -155,6 +159,8 @@ func open[T io.Closer](b *backend, pool *caddy.UsagePool, key string, open func(
 type pipeline struct {
 	journal *usage.Journal
 	shipper *usage.Shipper
+	open    *openCalls
+	log     *slog.Logger
 	calls   [5]atomic.Int64 // by their outcome's place in usage.Outcomes
 
 	mu       sync.Mutex
@@ -166,14 +172,24 @@ func openPipeline(dir string, log *slog.Logger) (*pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pipeline{journal: j, shipper: usage.NewShipper(j, usage.ShipperOptions{Logger: log})}, nil
+	p := &pipeline{journal: j, shipper: usage.NewShipper(j, usage.ShipperOptions{Logger: log}), log: log}
+	p.open = newOpenCalls(p)
+	if err := p.open.restore(); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
 }
 
 // record counts an event and appends it to the journal, which tells in the log
-// and in the metrics what it could not keep: no call fails for it.
-func (p *pipeline) record(e *usage.Event) {
+// and in the metrics what it could not keep: no call fails for it. Of a call
+// that the journal holds, it lets go.
+func (p *pipeline) record(e *usage.Event, held bool) {
 	p.calls[slices.Index(usage.Outcomes, e.Outcome)].Add(1)
-	_ = p.journal.Append(e)
+	if held {
+		_ = p.journal.Settle(e)
+	} else {
+		_ = p.journal.Append(e)
+	}
 }
 
 func (p *pipeline) attach(l usage.Ledger) {
@@ -208,6 +224,7 @@ func (p *pipeline) use() {
 // Close stops the shipper and closes the journal, whose events wait for the
 // next start.
 func (p *pipeline) Close() error {
+	p.open.stop()
 	return errors.Join(p.shipper.Close(), p.journal.Close())
 }
 

@@ -155,7 +155,8 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		}
 		return refuse(w, *denied)
 	}
-	session, ok := b.sessions.enter(r.Header.Get("Mcp-Session-Id"), principal.UserID)
+	sessionID := r.Header.Get("Mcp-Session-Id")
+	session, ok := b.sessions.enter(sessionID, principal.UserID)
 	if !ok {
 		// To anyone but its user a session does not exist; clients open a new one
 		// on 404 (MCP 2025-11-25, transports, session management).
@@ -167,7 +168,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	m := &meter{ResponseWriter: w, gate: g, backend: b, principal: principal, session: session, cancel: cancel}
+	m := &meter{ResponseWriter: w, gate: g, backend: b, principal: principal, sessionID: sessionID, session: session, cancel: cancel}
 	return m.forward(r.WithContext(ctx), next, &body, arrived)
 }
 

@@ -10,7 +10,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/google/uuid"
 
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/mcp"
@@ -29,29 +28,33 @@ type meter struct {
 	gate      *Gate
 	backend   *backend
 	principal *identity.Principal // nil for a request without a key
-	session   session             // that a request with a key names
+	sessionID string              // that the request names
+	session   session             // what is known of it
 	origin    string              // the request's Origin, which is allowed
 	cancel    context.CancelFunc  // ends a request with a key
-	unwatch   func()
 
-	calls       []call
-	one         [1]call      // what calls begins as
-	open        int          // calls without an event yet
-	opens       *session     // what an initialize in the request opens
-	scanner     *mcp.Scanner // nil when there is nothing to scan
-	status      int          // of the response; 0 before
-	written     int64        // bytes of the body so far
-	handlerFail int          // HTTP status of the error that the upstream's handler returned
+	questions []question   // whose answers concern calls
+	one       [1]question  // what questions begins as
+	open      int          // questions without an answer
+	listens   bool         // an answer to any call of the user's may come on this stream
+	opens     *session     // what an initialize in the request opens
+	atEnd     []func()     // to be called when the response has ended
+	scanner   *mcp.Scanner // nil when there is nothing to scan
+	decoder   *decoder     // in front of the scanner where the body is encoded; else nil
+	status    int          // of the response; 0 before
+	written   int64        // bytes of the body so far
+
+	handlerFail int // HTTP status of the error that the upstream's handler returned
 }
 
-// call is one tools/call that waits for its result.
-type call struct {
-	event     usage.Event
-	id        string         // its mcp.IDKey
-	extractor *mcp.Extractor // nil where no rule matches the tool
-	facts     mcp.Facts      // what the request told
-	arrived   time.Time
-	recorded  bool
+// question is a message of the request whose answer concerns a call: the call
+// itself, or one that asks for its task.
+type question struct {
+	waiter
+	msg      *mcp.Message
+	id       string // its mcp.IDKey
+	resumed  bool   // it goes on with a call that was held
+	answered bool
 }
 
 var scanners = sync.Pool{New: func() any { return new(mcp.Scanner) }}
@@ -60,20 +63,37 @@ var scanners = sync.Pool{New: func() any { return new(mcp.Scanner) }}
 func (m *meter) forward(r *http.Request, next caddyhttp.Handler, body *mcp.Body, arrived time.Time) error {
 	m.expect(r, body, arrived)
 	prepare(r)
+	if m.cancel != nil {
+		m.backend.pipeline.open.begin(m)
+		defer m.backend.pipeline.open.end(m)
+	}
 	defer m.finish(r)
 	err := next.ServeHTTP(m, r)
 	m.failed(err)
 	return err
 }
 
-// expect notes the calls of a request, before it goes upstream.
+// expect notes what of a request concerns calls, before it goes upstream: from
+// then on, their results may come on any stream.
 func (m *meter) expect(r *http.Request, body *mcp.Body, arrived time.Time) {
 	m.origin = r.Header.Get("Origin")
-	m.calls = m.one[:0]
+	m.listens = r.Method == http.MethodGet
+	m.questions = m.one[:0]
 	for i := range body.Messages {
-		switch msg := &body.Messages[i]; {
+		msg := &body.Messages[i]
+		switch {
 		case msg.IsCall():
-			m.calls = append(m.calls, m.newCall(r, msg, arrived))
+			m.ask(m.startCall(r, msg, arrived))
+		case msg.TaskID != "":
+			if w, ok := m.backend.pipeline.open.find(taskKey(m.principal.UserID, msg.TaskID)); ok {
+				w.role = stateReply
+				if msg.Method == "tasks/result" {
+					w.role = resultReply
+				}
+				m.ask(question{waiter: w, msg: msg})
+			}
+		case msg.Kind == mcp.Request && msg.Method == "subscriptions/listen":
+			m.listens = true
 		case msg.Kind == mcp.Request && msg.Method == "initialize":
 			_, name, version := msg.ClientInfo()
 			m.opens = &session{client: clientInfo{clip(name), clip(version)}}
@@ -82,10 +102,36 @@ func (m *meter) expect(r *http.Request, body *mcp.Body, arrived time.Time) {
 			}
 		}
 	}
-	m.open = len(m.calls)
+	m.open = len(m.questions)
 }
 
-func (m *meter) newCall(r *http.Request, msg *mcp.Message, arrived time.Time) call {
+func (m *meter) ask(q question) {
+	q.id = mcp.IDKey(q.msg.ID)
+	if m.sessionID != "" {
+		m.backend.pipeline.open.wait(requestCallKey(m.sessionID, q.id), q.waiter)
+	}
+	m.questions = append(m.questions, q)
+}
+
+// startCall begins a call, or goes on with one that waits for what this
+// request brings.
+func (m *meter) startCall(r *http.Request, msg *mcp.Message, arrived time.Time) question {
+	if msg.Retry {
+		key, ok := msg.StateKey()
+		if !ok {
+			key = msg.ArgumentsKey()
+		}
+		if c := m.backend.pipeline.open.take(retryKey(m.principal.UserID, key)); c != nil {
+			c.mu.Lock()
+			c.event.RequestBytes += int64(len(msg.Raw))
+			c.mu.Unlock()
+			return question{waiter: waiter{call: c}, msg: msg, resumed: true}
+		}
+	}
+	return question{waiter: waiter{call: m.newCall(r, msg, arrived)}, msg: msg}
+}
+
+func (m *meter) newCall(r *http.Request, msg *mcp.Message, arrived time.Time) *call {
 	protocol, client, version := msg.ClientInfo()
 	if client == "" {
 		client, version = m.session.client.name, m.session.client.version
@@ -95,8 +141,8 @@ func (m *meter) newCall(r *http.Request, msg *mcp.Message, arrived time.Time) ca
 	}
 	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	p := m.principal
-	c := call{
-		id:        mcp.IDKey(msg.ID),
+	c := &call{
+		gate:      m.gate,
 		extractor: m.gate.extractors.For(msg.Tool),
 		arrived:   arrived,
 		event: usage.Event{
@@ -107,7 +153,7 @@ func (m *meter) newCall(r *http.Request, msg *mcp.Message, arrived time.Time) ca
 			KeyName:         p.KeyName,
 			Tool:            clip(msg.Tool),
 			RequestBytes:    int64(len(msg.Raw)),
-			SessionID:       clip(r.Header.Get("Mcp-Session-Id")),
+			SessionID:       clip(m.sessionID),
 			RequestID:       string(msg.ID),
 			ProtocolVersion: clip(protocol),
 			ClientName:      clip(client),
@@ -138,9 +184,13 @@ func (m *meter) begin() {
 	media = strings.TrimSpace(media)
 	stream := strings.EqualFold(media, "text/event-stream")
 	if stream && m.principal != nil {
-		m.unwatch = m.backend.authority.Watch(m.principal, m.cancel)
+		m.atEnd = append(m.atEnd, m.backend.authority.Watch(m.principal, m.cancel))
+		if m.sessionID != "" {
+			m.atEnd = append(m.atEnd, m.backend.pipeline.open.listens(sessionCallKey(m.sessionID)))
+		}
 	}
-	if m.open == 0 || h.Get("Content-Encoding") != "" {
+	m.listens = m.listens && stream
+	if m.open == 0 && !m.listens {
 		return
 	}
 	format := mcp.JSON
@@ -150,13 +200,41 @@ func (m *meter) begin() {
 	case !strings.EqualFold(media, "application/json"):
 		return
 	}
+	m.scan(format, h.Get("Content-Encoding"))
+}
+
+// scan begins to look at the body.
+func (m *meter) scan(format mcp.Format, encoding string) {
+	s := scanners.Get().(*mcp.Scanner)
+	scope := mcp.Calls
 	var one [1]*mcp.Extractor
 	want := one[:0]
-	for i := range m.calls {
-		want = append(want, m.calls[i].extractor)
+	for i := range m.questions {
+		q := &m.questions[i]
+		want = append(want, m.extractor(q.call))
+		if q.role != callReply {
+			scope = mcp.Tasks
+		}
 	}
-	m.scanner = scanners.Get().(*mcp.Scanner)
-	m.scanner.Reset(format, want...)
+	if m.listens {
+		scope, want = mcp.Tasks, m.gate.extractors.All()
+	}
+	s.Reset(format, scope, want...)
+	if encoding != "" {
+		if m.decoder = newDecoder(encoding, func(p []byte) { s.Scan(p, m.found) }); m.decoder == nil {
+			scanners.Put(s)
+			return
+		}
+	}
+	m.scanner = s
+}
+
+// extractor is the rule of this gate for a call that perhaps came by another.
+func (m *meter) extractor(c *call) *mcp.Extractor {
+	if c.gate == m.gate {
+		return c.extractor
+	}
+	return m.gate.extractors.For(c.event.Tool)
 }
 
 // Write scans what passes, then passes it.
@@ -164,7 +242,11 @@ func (m *meter) Write(p []byte) (int, error) {
 	if m.status == 0 {
 		m.WriteHeader(http.StatusOK)
 	}
-	if m.scanner != nil && m.open > 0 {
+	switch {
+	case m.scanner == nil || m.open == 0 && !m.listens:
+	case m.decoder != nil:
+		m.decoder.write(p)
+	default:
 		m.scanner.Scan(p, m.found)
 	}
 	m.written += int64(len(p))
@@ -182,55 +264,114 @@ func (m *meter) FlushError() error {
 // Unwrap is for http.ResponseController.
 func (m *meter) Unwrap() http.ResponseWriter { return m.ResponseWriter }
 
-// found records the call that a reply answers.
+// found takes in a message of the response that may concern a call.
 func (m *meter) found(reply *mcp.Reply) {
-	c := m.waiting(reply)
-	if c == nil {
+	if q := m.asked(reply); q != nil {
+		q.answered = true
+		m.open--
+		m.answer(q.waiter, q.msg, reply)
 		return
 	}
-	e := &c.event
-	switch {
-	case m.status >= 400:
-		e.Outcome = usage.HTTPError
-	case reply.RPCError:
-		e.Outcome = usage.RPCError
-	case reply.ToolError:
-		e.Outcome = usage.ToolError
-	default:
-		e.Outcome = usage.OK
+	if !m.listens {
+		return
 	}
-	if reply.HasCode {
-		e.RPCCode = usage.Int64(reply.RPCCode)
+	open := m.backend.pipeline.open
+	if !reply.Notification {
+		if id := mcp.IDKey(reply.ID); id != "" && m.sessionID != "" {
+			if w, ok := open.find(requestCallKey(m.sessionID, id)); ok {
+				m.answer(w, nil, reply)
+			}
+		}
+	} else if w, ok := open.find(taskKey(m.principal.UserID, string(reply.TaskID))); ok {
+		w.role = stateReply
+		m.answer(w, nil, reply)
 	}
-	facts := c.facts.Merge(reply.Facts(c.extractor))
-	e.Tables = facts.Tables
-	if facts.RecordsKnown && e.Outcome == usage.OK {
-		e.RecordCount = usage.Int64(facts.Records)
-	}
-	e.ResponseBytes = reply.Size
-	e.HTTPStatus = usage.Int64(int64(m.status))
-	m.record(c)
 }
 
-// waiting is the call that a reply answers, or nil. An HTTP error may come
-// with the id null; it answers the only call there is.
-func (m *meter) waiting(reply *mcp.Reply) *call {
+// asked is the question that a reply answers, or nil. An HTTP error may come
+// with the id null; it answers the only question there is.
+func (m *meter) asked(reply *mcp.Reply) *question {
+	if reply.Notification {
+		return nil
+	}
 	id := mcp.IDKey(reply.ID)
-	for i := range m.calls {
-		c := &m.calls[i]
-		if !c.recorded && (c.id == id || id == "" && m.status >= 400 && len(m.calls) == 1) {
-			return c
+	for i := range m.questions {
+		q := &m.questions[i]
+		if !q.answered && (q.id == id || id == "" && m.status >= 400 && len(m.questions) == 1) {
+			return q
 		}
 	}
 	return nil
 }
 
-func (m *meter) record(c *call) {
-	c.recorded = true
-	m.open--
-	c.event.DurationUS = time.Since(c.arrived).Microseconds()
-	c.event.ID = uuid.Must(uuid.NewV7()) // crypto/rand does not fail
-	m.backend.pipeline.record(&c.event)
+// answer takes in a reply to a call or about its task. msg is the message of
+// this request that it answers, if it is one.
+func (m *meter) answer(w waiter, msg *mcp.Message, reply *mcp.Reply) {
+	c, open := w.call, m.backend.pipeline.open
+	if w.role == stateReply {
+		if inner, ok := reply.Inner(); ok {
+			m.settle(c, reply, inner, reply.InnerFacts(m.extractor(c)))
+		} else if reply.TaskStatus == "cancelled" {
+			open.settle(c, m.aborted)
+		}
+		return
+	}
+	if w.role == resultReply && m.status >= 400 {
+		return // says nothing of the call: its client asks again
+	}
+	user := c.event.UserID
+	switch {
+	case m.status >= 400 || reply.RPCError || w.role == resultReply:
+	case reply.ResultType == "input_required":
+		key, known := reply.State, reply.HasState
+		if !known && msg != nil {
+			key, known = msg.ArgumentsKey(), true
+		}
+		if known {
+			open.hold(c, m.soFar(reply.Size), retryKey(user, key), inputWait, callKey{})
+			return
+		}
+	case startsTask(reply):
+		most := taskWait
+		if reply.HasTTL {
+			most = min(time.Duration(min(reply.TaskTTL, maxWait.Milliseconds()))*time.Millisecond+taskSlack, maxWait)
+		}
+		open.hold(c, m.soFar(reply.Size), taskKey(user, string(reply.TaskID)), most, callKey{})
+		return
+	}
+	m.settle(c, reply, reply.Outcome, reply.Facts(m.extractor(c)))
+}
+
+// startsTask tells whether a result says that a task will have the call's: with
+// a resultType since revision 2026-07-28, without one in 2025-11-25.
+func startsTask(reply *mcp.Reply) bool {
+	return reply.TaskID != nil && (reply.ResultType == "task" || reply.ResultType == "" && reply.TaskStatus != "")
+}
+
+// settle records a call that a reply ends.
+func (m *meter) settle(c *call, reply *mcp.Reply, outcome mcp.Outcome, found mcp.Facts) {
+	m.backend.pipeline.open.settle(c, func(e *usage.Event) {
+		switch {
+		case m.status >= 400:
+			e.Outcome = usage.HTTPError
+		case outcome.RPCError:
+			e.Outcome = usage.RPCError
+		case outcome.ToolError:
+			e.Outcome = usage.ToolError
+		default:
+			e.Outcome = usage.OK
+		}
+		if outcome.HasCode {
+			e.RPCCode = usage.Int64(outcome.RPCCode)
+		}
+		facts := c.facts.Merge(found)
+		e.Tables = facts.Tables
+		if facts.RecordsKnown && e.Outcome == usage.OK {
+			e.RecordCount = usage.Int64(facts.Records)
+		}
+		e.ResponseBytes = reply.Size
+		e.HTTPStatus = usage.Int64(int64(m.status))
+	})
 }
 
 // failed notes the error that the handler behind the gate returned; Caddy
@@ -246,38 +387,65 @@ func (m *meter) failed(err error) {
 	}
 }
 
-// finish records the calls that got no result, also while a panic passes.
+// finish sees to the calls that got no result, also while a panic passes.
 func (m *meter) finish(r *http.Request) {
-	if m.unwatch != nil {
-		m.unwatch()
+	for _, f := range m.atEnd {
+		f()
 	}
+	if m.decoder != nil {
+		m.decoder.close()
+	}
+	resumable := m.status == http.StatusOK && m.sessionID != "" && m.scanner != nil && m.scanner.Resumable()
 	if m.scanner != nil {
 		scanners.Put(m.scanner)
 		m.scanner = nil
 	}
-	if m.open == 0 {
-		return
-	}
 	// Caddy's 499 stands for a client that went away: no status came.
-	status, gone := max(m.status, m.handlerFail), r.Context().Err() != nil
-	if status == 499 && gone {
-		status = 0
+	if m.status == 0 && (m.handlerFail != 499 || r.Context().Err() == nil) {
+		m.status = m.handlerFail
 	}
-	for i := range m.calls {
-		c := &m.calls[i]
-		if c.recorded {
-			continue
+	for i := range m.questions {
+		m.leave(&m.questions[i], resumable)
+	}
+}
+
+// leave sees to a question when its request has ended.
+func (m *meter) leave(q *question, resumable bool) {
+	open, key := m.backend.pipeline.open, requestCallKey(m.sessionID, q.id)
+	switch {
+	case q.answered:
+	case resumable && !q.resumed:
+		// The client may ask for the rest of the stream, and the answer be there.
+		if q.role == callReply {
+			open.hold(q.call, m.soFar(m.written), key, resumeWait, sessionCallKey(m.sessionID))
 		}
-		c.event.Outcome = usage.Aborted
-		if status >= 400 {
-			c.event.Outcome = usage.HTTPError
+		return
+	case q.resumed:
+		open.keep(q.call) // what the upstream asked for may be brought again
+	case q.role == callReply:
+		open.settle(q.call, m.aborted)
+	}
+	if m.sessionID != "" {
+		open.forget(key, q.call)
+	}
+}
+
+// soFar is what an event says of a call without a result.
+func (m *meter) soFar(responseBytes int64) func(*usage.Event) {
+	return func(e *usage.Event) {
+		if m.status > 0 {
+			e.HTTPStatus = usage.Int64(int64(m.status))
 		}
-		if status > 0 {
-			c.event.HTTPStatus = usage.Int64(int64(status))
-		}
-		c.event.Tables = c.facts.Tables
-		c.event.ResponseBytes = m.written
-		m.record(c)
+		e.ResponseBytes = responseBytes
+	}
+}
+
+// aborted is how a call ends whose request got no result.
+func (m *meter) aborted(e *usage.Event) {
+	m.soFar(m.written)(e)
+	e.Outcome = usage.Aborted
+	if m.status >= 400 {
+		e.Outcome = usage.HTTPError
 	}
 }
 

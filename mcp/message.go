@@ -28,7 +28,7 @@ type Message struct {
 	TaskID string // params.taskId, decoded, of a tasks/get, tasks/result or tasks/cancel; "" otherwise
 
 	// Retry tells that a tools/call goes on with one before it, whose result was
-	// input_required (revision 2026-07-28): see RetryKey.
+	// input_required (revision 2026-07-28): see StateKey and ArgumentsKey.
 	Retry bool
 
 	meta      []byte // params._meta as JSON text; nil if absent
@@ -78,20 +78,21 @@ func (m *Message) ClientInfo() (protocolVersion, name, version string) {
 		member(m.meta, prefix+"clientInfo.version")
 }
 
-// RetryKey is the same for a tools/call and for the one that goes on with it. A
-// result that asks for input may carry a requestState, which the client sends
-// back with the input as it is: state is the SHA-256 of its text, in the result
-// as in the request. Without one, the key is the tool with its arguments, which
-// clients repeat.
-func (m *Message) RetryKey() (key [sha256.Size]byte, state bool) {
-	if text, ok := decoded(m.state); ok {
-		return sha256.Sum256(text), true
-	}
+// StateKey is the SHA-256 of the requestState that a retry brings back, as its
+// text, which the result that asked for input had; not ok where there is none.
+func (m *Message) StateKey() (key [sha256.Size]byte, ok bool) {
+	text, ok := decoded(m.state)
+	return sha256.Sum256(text), ok
+}
+
+// ArgumentsKey is a digest of a tools/call's tool and arguments, which a retry
+// repeats.
+func (m *Message) ArgumentsKey() [sha256.Size]byte {
 	h := sha256.New()
 	h.Write([]byte(m.Tool))
 	h.Write([]byte{0})
 	h.Write(m.arguments)
-	return [sha256.Size]byte(h.Sum(nil)), false
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 // member is the string at a gjson path; "" if there is none.
