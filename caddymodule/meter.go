@@ -156,7 +156,7 @@ func (m *meter) begin() {
 		want = append(want, m.calls[i].extractor)
 	}
 	m.scanner = scanners.Get().(*mcp.Scanner)
-	m.scanner.Reset(format, want...)
+	m.scanner.Reset(format, mcp.Calls, want...)
 }
 
 // Write scans what passes, then passes it.
