@@ -76,6 +76,10 @@ func (x *Extractors) For(tool string) *Extractor {
 	return x.rules[first]
 }
 
+// All returns the extractors of all rules, for a Scanner of a stream that may
+// answer any call.
+func (x *Extractors) All() []*Extractor { return x.rules }
+
 // matchGlob takes time in proportion to both lengths at most, whatever the
 // name is: only the last * is ever gone back to.
 func matchGlob(glob, name string) bool {
@@ -113,11 +117,11 @@ func runeLen(s string) int {
 
 // Extractor is a rule made ready. The nil Extractor looks for nothing.
 type Extractor struct {
-	tool   string
-	params []wanted // what to look for in the request's params
-	result []wanted // what to look for in the reply
-	paramsPlan,
-	replyPlan *plan
+	tool       string
+	params     []wanted // what to look for in the request's params
+	result     []wanted // what to look for in the reply
+	paramsPlan *plan
+	replyPlans [2]*plan // by Scope
 }
 
 func newExtractor(r Rule) (*Extractor, error) {
@@ -160,7 +164,9 @@ func newExtractor(r Rule) (*Extractor, error) {
 	if len(e.params) > 0 {
 		e.paramsPlan = newParamsPlan(e)
 	}
-	e.replyPlan = newReplyPlan([]*Extractor{e})
+	for _, scope := range []Scope{Calls, Tasks} {
+		e.replyPlans[scope] = newReplyPlan(scope, []*Extractor{e})
+	}
 	return e, nil
 }
 
@@ -199,6 +205,9 @@ type Facts struct {
 	// Records is the number of records, when RecordsKnown.
 	Records      int64
 	RecordsKnown bool
+	// TablesUnknown and RecordsUnknown say why there is no answer; Known, when
+	// there is one.
+	TablesUnknown, RecordsUnknown Reason
 
 	over bool // there are tables, but more or longer ones than the caps allow
 }

@@ -11,37 +11,87 @@ const (
 	// What every reply is looked through for.
 	wantID
 	wantMethod
+	wantTaskMethod // the method of a notification about a task
 	wantResult
 	wantError
 	wantCode
 	wantIsError
 	wantResultType
 	wantTaskID
-	wantOwnTaskID
+	wantTaskStatus
+	wantTaskTTL
+	wantState
 )
 
 // wanted is a value to look for. Its place in plan.wanted is its number; what
 // has been found of it is the answer of that number.
 type wanted struct {
 	want want
+	at   uint8 // which of several places in a message it stands at
 	path Path
 }
 
-// replyWants are the members of a reply that its reading itself needs.
-var replyWants = []struct {
+// Where in a message a result or an error stands.
+const (
+	atReply  uint8 = iota // as the message's own
+	atState               // in the state of a task that is a reply's result
+	atNotice              // in the state of a task that is a notification's params
+	outcomes              // how many there are
+)
+
+// Where in a message a task is described.
+const (
+	atTask       uint8 = iota // result.task (2025-11-25)
+	atOwn                     // result itself
+	atParams                  // a notification's params
+	descriptions              // how many there are
+)
+
+// need is a member of a message that its reading itself needs.
+type need struct {
 	want  want
+	at    uint8
 	names []string
-}{
-	{wantID, []string{"id"}},
-	{wantMethod, []string{"method"}},
-	{wantResult, []string{"result"}},
-	{wantError, []string{"error"}},
-	{wantCode, []string{"error", "code"}},
-	{wantIsError, []string{"result", "isError"}},
-	{wantResultType, []string{"result", "resultType"}},
-	{wantTaskID, []string{"result", "task", "taskId"}}, // 2025-11-25
-	{wantOwnTaskID, []string{"result", "taskId"}},      // tasks extension, 2026-07-28
 }
+
+// replyWants are what every reply is looked through for.
+var replyWants = []need{
+	{wantID, 0, []string{"id"}},
+	{wantMethod, 0, []string{"method"}},
+	{wantResult, atReply, []string{"result"}},
+	{wantError, atReply, []string{"error"}},
+	{wantCode, atReply, []string{"error", "code"}},
+	{wantIsError, atReply, []string{"result", "isError"}},
+	{wantResultType, 0, []string{"result", "resultType"}},
+	{wantState, 0, []string{"result", "requestState"}},
+	{wantTaskID, atTask, []string{"result", "task", "taskId"}},
+	{wantTaskStatus, atTask, []string{"result", "task", "status"}},
+	{wantTaskTTL, atTask, []string{"result", "task", "ttl"}},
+	{wantTaskID, atOwn, []string{"result", "taskId"}},
+	{wantTaskStatus, atOwn, []string{"result", "status"}},
+	{wantTaskTTL, atOwn, []string{"result", "ttl"}},
+	{wantTaskTTL, atOwn, []string{"result", "ttlMs"}}, // tasks extension, 2026-07-28
+}
+
+// taskWants are what comes on top for tasks.
+var taskWants = []need{
+	{wantTaskMethod, 0, []string{"method"}},
+	{wantTaskID, atParams, []string{"params", "taskId"}},
+	{wantTaskStatus, atParams, []string{"params", "status"}},
+	{wantTaskTTL, atParams, []string{"params", "ttl"}},
+	{wantTaskTTL, atParams, []string{"params", "ttlMs"}},
+	{wantResult, atState, []string{"result", "result"}},
+	{wantError, atState, []string{"result", "error"}},
+	{wantCode, atState, []string{"result", "error", "code"}},
+	{wantIsError, atState, []string{"result", "result", "isError"}},
+	{wantResult, atNotice, []string{"params", "result"}},
+	{wantError, atNotice, []string{"params", "error"}},
+	{wantCode, atNotice, []string{"params", "error", "code"}},
+	{wantIsError, atNotice, []string{"params", "result", "isError"}},
+}
+
+// resultOf is where the result at each place stands.
+var resultOf = [outcomes][]string{atReply: {"result"}, atState: {"result", "result"}, atNotice: {"params", "result"}}
 
 // plan is what to look for in one document, as a tree that is walked along
 // with the bytes.
@@ -51,10 +101,11 @@ type plan struct {
 	askers []asker
 }
 
-// member is an extractor that a plan looks for, from wanted number first on.
+// asker is an extractor that a plan looks for. Its wants in the result at each
+// place are those from wanted number first on; -1: that place is not looked at.
 type asker struct {
 	extractor *Extractor
-	first     int
+	first     [outcomes]int
 }
 
 // place is a place in a document: all that is wanted of the value there. Paths
@@ -67,6 +118,7 @@ type place struct {
 	count []int // wanted that end in # here: the number of elements
 	keep  bool  // the text of a string or scalar here is needed
 	raw   bool  // as it is written
+	hash  bool  // the SHA-256 of a string here is needed
 
 	members []edge // of an object
 	index   []edge // of an array, by index
@@ -108,36 +160,50 @@ func (n *place) element(index int) *place {
 // newParamsPlan looks for what e wants of a request's params.
 func newParamsPlan(e *Extractor) *plan {
 	p := &plan{}
-	p.root = p.compile(p.add(nil, e.params, rootArguments), nil)
+	p.root = p.compile(p.add(nil, e.params, []string{rootArguments}), nil)
 	return p
 }
 
 // newReplyPlan looks through replies, and for what every extractor wants.
-func newReplyPlan(extractors []*Extractor) *plan {
+func newReplyPlan(scope Scope, extractors []*Extractor) *plan {
 	p := &plan{}
+	members, places := replyWants, outcomes
+	if scope == Tasks {
+		members = slices.Concat(replyWants, taskWants)
+	} else {
+		places = atReply + 1
+	}
 	var ways []way
-	for _, r := range replyWants {
-		w := way{wanted: len(p.wanted)}
-		for _, name := range r.names {
-			w.steps = append(w.steps, step{name: name, index: -1})
-		}
-		p.wanted = append(p.wanted, wanted{want: r.want})
-		ways = append(ways, w)
+	for _, m := range members {
+		ways = append(ways, way{len(p.wanted), intoEach(m.names)})
+		p.wanted = append(p.wanted, wanted{want: m.want, at: m.at})
 	}
 	for _, e := range extractors {
-		p.askers = append(p.askers, asker{e, len(p.wanted)})
-		ways = p.add(ways, e.result, rootResult)
+		a := asker{extractor: e, first: [outcomes]int{-1, -1, -1}}
+		for at := range places {
+			a.first[at] = len(p.wanted)
+			ways = p.add(ways, e.result, resultOf[at])
+		}
+		p.askers = append(p.askers, a)
 	}
 	p.root = p.compile(ways, nil)
 	return p
 }
 
-// plainReplyPlan looks through replies and for nothing else.
-var plainReplyPlan = newReplyPlan(nil)
+// intoEach is the steps into members of these names, one in the other.
+func intoEach(names []string) (steps []step) {
+	for _, name := range names {
+		steps = append(steps, step{name: name, index: -1})
+	}
+	return steps
+}
+
+// plainReplyPlans look through replies and for nothing else.
+var plainReplyPlans = [...]*plan{newReplyPlan(Calls, nil), newReplyPlan(Tasks, nil)}
 
 // replyPlan is the plan for replies to calls with these extractors. The usual,
 // one extractor or none, is ready made.
-func replyPlan(want []*Extractor) *plan {
+func replyPlan(scope Scope, want []*Extractor) *plan {
 	var one *Extractor
 	for _, e := range want {
 		switch {
@@ -145,13 +211,13 @@ func replyPlan(want []*Extractor) *plan {
 		case one == nil:
 			one = e
 		default:
-			return newReplyPlan(distinctExtractors(want))
+			return newReplyPlan(scope, distinctExtractors(want))
 		}
 	}
 	if one == nil {
-		return plainReplyPlan
+		return plainReplyPlans[scope]
 	}
-	return one.replyPlan
+	return one.replyPlans[scope]
 }
 
 func distinctExtractors(want []*Extractor) []*Extractor {
@@ -172,9 +238,9 @@ type way struct {
 	steps  []step
 }
 
-func (p *plan) add(ways []way, ws []wanted, root string) []way {
+func (p *plan) add(ways []way, ws []wanted, root []string) []way {
 	for _, w := range ws {
-		steps := append([]step{{name: root, index: -1}}, w.path.steps...)
+		steps := append(intoEach(root), w.path.steps...)
 		ways = append(ways, way{len(p.wanted), steps})
 		p.wanted = append(p.wanted, w)
 	}
@@ -189,10 +255,12 @@ func (p *plan) compile(ways []way, take []int) *place {
 		n.all = append(n.all, w.wanted)
 		if len(w.steps) == 0 {
 			n.leaf = append(n.leaf, w.wanted)
-			switch p.wanted[w.wanted].want {
-			case wantID:
+			switch want := &p.wanted[w.wanted]; {
+			case want.want == wantID:
 				n.keep, n.raw = true, true
-			case wantMethod, wantResult:
+			case want.want == wantState:
+				n.hash = true
+			case want.want == wantMethod, want.want == wantResult && want.at == atReply:
 			default:
 				n.keep = true
 			}

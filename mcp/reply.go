@@ -2,18 +2,14 @@ package mcp
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"slices"
 	"strconv"
 	"unicode/utf8"
 )
 
-// Reply is a JSON-RPC response as it passed: an object with an id and a result
-// or an error (one that is not null), and no method. Where a name occurs twice
-// in an object, the first counts that gives an answer.
-type Reply struct {
-	// ID is the id as it is written, a JSON string, number or null. It is nil
-	// when the id is anything else or longer than 512 bytes.
-	ID []byte
+// Outcome is how a call ended, as a message says it.
+type Outcome struct {
 	// RPCError tells that this is an error, and not a result; RPCCode is its
 	// code when HasCode, that is, when it is an integer.
 	RPCError bool
@@ -21,30 +17,81 @@ type Reply struct {
 	RPCCode  int64
 	// ToolError is the result's isError.
 	ToolError bool
+}
+
+// Reply is a JSON-RPC response as it passed: an object with an id and a result
+// or an error (one that is not null), and no method. In the scope Tasks it may
+// also be a notification about a task. Where a name occurs twice in an object,
+// the first counts that gives an answer.
+type Reply struct {
+	// ID is the id as it is written, a JSON string, number or null. It is nil
+	// when the id is anything else or longer than 512 bytes.
+	ID []byte
+	// Outcome is the reply's own; Inner is that of a task.
+	Outcome
+	// Notification tells that this is no reply, but an object with the method
+	// notifications/tasks/status (2025-11-25) or notifications/tasks (the tasks
+	// extension) and no id.
+	Notification bool
 	// ResultType is the result's resultType (since revision 2026-07-28):
 	// "complete", "input_required", "task". It is empty when there is none, or
 	// none of at most 64 bytes.
 	ResultType string
-	// TaskID is the id of the task that will have the call's result: the
-	// result's task.taskId (2025-11-25) or else taskId (the tasks extension). It
-	// is nil when there is none, or none of 1 to 512 bytes.
+	// TaskID is the id of the task that the message is about: the result's
+	// task.taskId (2025-11-25) or else taskId (2025-11-25's tasks/get, and the
+	// tasks extension), or the taskId of a notification's params. It is nil when
+	// there is none, or none of 1 to 512 bytes.
 	TaskID []byte
+	// TaskStatus is the status beside TaskID: "working", "input_required",
+	// "completed", "failed", "cancelled". It is empty when there is none, or none
+	// of at most 64 bytes.
+	TaskStatus string
+	// TaskTTL is how long the task is kept, in milliseconds, when HasTTL: the ttl
+	// (2025-11-25) or ttlMs (the tasks extension) beside TaskID.
+	TaskTTL int64
+	HasTTL  bool
+	// State is the SHA-256 of the result's requestState, unescaped and of any
+	// length, when HasState.
+	State    [sha256.Size]byte
+	HasState bool
 	// Size is the length of the message in bytes.
 	Size int64
 
 	caught *caught
 }
 
+// Inner is the outcome of the call that a task runs, as the state of the task
+// tells it in a reply to tasks/get or a notification (the tasks extension): a
+// result or an error that is not null. It is not ok when the state has neither,
+// and outside the scope Tasks.
+func (r *Reply) Inner() (o Outcome, ok bool) {
+	found := &r.caught.outcomes[r.stateAt()]
+	return found.Outcome, found.result || found.RPCError
+}
+
+// stateAt is where the state of a task stands, if it does.
+func (r *Reply) stateAt() uint8 {
+	if r.Notification {
+		return atNotice
+	}
+	return atState
+}
+
 // Facts returns what e finds in the reply. It has to be one of the extractors
 // that the Scanner was told to look for; of any other, nothing is known. For
 // an error there are no facts.
-func (r *Reply) Facts(e *Extractor) Facts {
+func (r *Reply) Facts(e *Extractor) Facts { return r.caught.factsAt(e, atReply) }
+
+// InnerFacts returns what e finds in the result that Inner speaks of.
+func (r *Reply) InnerFacts(e *Extractor) Facts { return r.caught.factsAt(e, r.stateAt()) }
+
+func (c *caught) factsAt(e *Extractor, at uint8) Facts {
 	if e == nil {
 		return Facts{}
 	}
-	for _, m := range r.caught.plan.askers {
-		if m.extractor == e {
-			return r.caught.facts(e.result, m.first)
+	for i := range c.plan.askers {
+		if a := &c.plan.askers[i]; a.extractor == e && a.first[at] >= 0 {
+			return c.facts(e.result, a.first[at])
 		}
 	}
 	return Facts{}
@@ -52,8 +99,8 @@ func (r *Reply) Facts(e *Extractor) Facts {
 
 // Caps on what of a reply is kept while it passes.
 const (
-	maxID         = 512
-	maxResultType = 64
+	maxID   = 512
+	maxWord = 64 // a resultType or a status
 )
 
 // caught is what has been found in the document that passes.
@@ -64,9 +111,26 @@ type caught struct {
 	text    []byte // of the names
 	reply   Reply
 	id      []byte // memory of reply.ID
-	task    []byte // memory of reply.TaskID
 
-	hasID, hasMethod, hasResult bool
+	hasID, hasMethod, taskMethod bool
+
+	outcomes [outcomes]outcome
+	tasks    [descriptions]task
+}
+
+// outcome is what is said at one of the places where a result or an error may
+// stand.
+type outcome struct {
+	Outcome
+	result bool // there is a result
+}
+
+// task is what is said at one of the places where a task may be described.
+type task struct {
+	id     []byte // empty: none
+	status string
+	ttl    int64
+	hasTTL bool
 }
 
 // answer is what has been found of one wanted.
@@ -91,12 +155,35 @@ func (c *caught) reset(p *plan) {
 	clear(c.answers)
 	c.names, c.text = c.names[:0], c.text[:0]
 	c.reply = Reply{caught: c}
-	c.hasID, c.hasMethod, c.hasResult = false, false, false
+	c.hasID, c.hasMethod, c.taskMethod = false, false, false
+	c.outcomes = [outcomes]outcome{}
+	for i := range c.tasks {
+		c.tasks[i] = task{id: c.tasks[i].id[:0]}
+	}
 }
 
-// isReply tells what the whole document is.
-func (c *caught) isReply() bool {
-	return c.hasID && !c.hasMethod && (c.hasResult || c.reply.RPCError)
+// message is what the whole document is: a reply or a notification, or nil.
+func (c *caught) message() *Reply {
+	r, t := &c.reply, &c.tasks[atOwn]
+	own := &c.outcomes[atReply]
+	switch {
+	case c.hasID && !c.hasMethod && (own.result || own.RPCError):
+		if len(c.tasks[atTask].id) > 0 {
+			t = &c.tasks[atTask]
+		}
+		r.Outcome = own.Outcome
+	case c.taskMethod && !c.hasID:
+		t = &c.tasks[atParams]
+		r.Notification = true
+		r.ResultType, r.HasState = "", false
+	default:
+		return nil
+	}
+	if len(t.id) > 0 {
+		r.TaskID = t.id
+	}
+	r.TaskStatus, r.TaskTTL, r.HasTTL = t.status, t.ttl, t.hasTTL
+	return r
 }
 
 // open tells whether anything is still to be found at the place or below.
@@ -128,6 +215,7 @@ type value struct {
 	kind valueKind
 	text []byte // of a string, unescaped, or of a number; of an id, as it is written
 	over bool   // the text is longer than any that counts
+	sum  []byte // SHA-256 of a string, where it is wanted
 }
 
 type valueKind uint8
@@ -166,8 +254,8 @@ func (c *caught) found(n *place, v value) {
 }
 
 func (c *caught) keep(w int, v value) {
-	s, r := &c.answers[w], &c.reply
-	switch c.plan.wanted[w].want {
+	s, r, wanted := &c.answers[w], &c.reply, &c.plan.wanted[w]
+	switch wanted.want {
 	case wantTable:
 		if v.kind == isString {
 			c.table(w, v)
@@ -184,45 +272,66 @@ func (c *caught) keep(w int, v value) {
 		}
 	case wantMethod:
 		c.hasMethod = true
+	case wantTaskMethod:
+		switch string(v.text) {
+		case "notifications/tasks", "notifications/tasks/status":
+			c.taskMethod = v.kind == isString
+		}
 	case wantResult:
-		c.hasResult = true
+		// A result that is null is the result of a request that has none to give.
+		c.outcomes[wanted.at].result = wanted.at == atReply || v.kind != isNull
 	case wantError:
-		r.RPCError = v.kind != isNull
+		c.outcomes[wanted.at].RPCError = v.kind != isNull
 	case wantCode:
 		if v.kind == isNumber && !v.over {
 			if code, err := strconv.ParseInt(string(v.text), 10, 64); err == nil {
-				r.RPCCode, r.HasCode = code, true
+				c.outcomes[wanted.at].RPCCode, c.outcomes[wanted.at].HasCode = code, true
 			}
 		}
 	case wantIsError:
-		r.ToolError = v.kind == isTrue
+		c.outcomes[wanted.at].ToolError = v.kind == isTrue
 	case wantResultType:
-		if v.kind == isString && !v.over && len(v.text) <= maxResultType {
-			r.ResultType = resultType(v.text)
+		r.ResultType = word(v)
+	case wantState:
+		if v.kind == isString {
+			r.HasState = true
+			copy(r.State[:], v.sum)
 		}
-	case wantTaskID, wantOwnTaskID:
-		// Of both, task.taskId counts, in whatever order they stand.
-		if c.plan.wanted[w].want == wantOwnTaskID && r.TaskID != nil {
-			return
+	case wantTaskID:
+		if v.kind == isString && !v.over && len(v.text) <= maxID {
+			c.tasks[wanted.at].id = append(c.tasks[wanted.at].id[:0], v.text...)
 		}
-		if v.kind == isString && !v.over && len(v.text) > 0 && len(v.text) <= maxID {
-			c.task = append(c.task[:0], v.text...)
-			r.TaskID = c.task
+	case wantTaskStatus:
+		c.tasks[wanted.at].status = word(v)
+	case wantTaskTTL:
+		if t := &c.tasks[wanted.at]; v.kind == isNumber && !v.over && !t.hasTTL {
+			t.ttl, t.hasTTL = wholeNumber(v.text)
 		}
 	}
 }
 
-// resultType is string(text), without an allocation for the usual ones.
-func resultType(text []byte) string {
-	switch string(text) {
+// word is a string of few bytes, without an allocation for the usual ones.
+func word(v value) string {
+	if v.kind != isString || v.over || len(v.text) > maxWord {
+		return ""
+	}
+	switch string(v.text) {
 	case "complete":
 		return "complete"
 	case "input_required":
 		return "input_required"
 	case "task":
 		return "task"
+	case "working":
+		return "working"
+	case "completed":
+		return "completed"
+	case "failed":
+		return "failed"
+	case "cancelled":
+		return "cancelled"
 	}
-	return string(text)
+	return string(v.text)
 }
 
 // table takes in one table name. What no table can be called is passed over.

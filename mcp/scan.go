@@ -9,6 +9,15 @@ const (
 	SSE                // an event stream whose events are each what a JSON body is
 )
 
+// Scope says which messages a Scanner looks for.
+type Scope uint8
+
+// The scopes.
+const (
+	Calls Scope = iota // replies to requests: the usual
+	Tasks              // also what carries a task's state: replies to tasks/get, and notifications about tasks
+)
+
 // Scanner looks through a response's body for replies while it passes. It is
 // told the bytes as they come, in pieces of any size, and gathers none of them.
 // It remembers a few kilobytes and the table names that it found, whose number
@@ -25,6 +34,7 @@ const (
 // body. It is for one goroutine.
 type Scanner struct {
 	plan   *plan // for the messages to come
+	scope  Scope
 	format Format
 	state  scanState
 	batch  bool // inside an array of messages
@@ -51,16 +61,20 @@ const byteOrderMark = "\xef\xbb\xbf"
 // Reset makes the scanner ready for the first byte of a body. For the replies
 // in it, Reply.Facts will know what the extractors in want find; nil ones are
 // left out. With one extractor at most, it allocates nothing.
-func (s *Scanner) Reset(format Format, want ...*Extractor) {
-	s.format, s.state, s.batch, s.bom, s.sse = format, scanFirst, false, 0, eventStream{}
+func (s *Scanner) Reset(format Format, scope Scope, want ...*Extractor) {
+	s.format, s.scope, s.state, s.batch, s.bom, s.sse = format, scope, scanFirst, false, 0, eventStream{}
 	s.Want(want...)
 }
 
 // Want changes what is looked for, from the next message on. It is for streams
 // that answer calls which were not known at Reset.
 func (s *Scanner) Want(want ...*Extractor) {
-	s.plan = replyPlan(want)
+	s.plan = replyPlan(s.scope, want)
 }
+
+// Resumable tells whether an event with an id has passed, so that a client can
+// ask for the events behind it should the stream break.
+func (s *Scanner) Resumable() bool { return s.sse.resumable }
 
 // Scan takes in the next bytes of the body. It calls found for each reply,
 // during the Scan of the piece that holds the reply's closing brace; what found
@@ -138,8 +152,8 @@ func (s *Scanner) endMessage(found func(*Reply)) {
 	if s.batch {
 		s.state = scanNext
 	}
-	if s.caught.isReply() {
-		s.caught.reply.Size = s.size
-		found(&s.caught.reply)
+	if r := s.caught.message(); r != nil {
+		r.Size = s.size
+		found(r)
 	}
 }

@@ -64,7 +64,7 @@ func BenchmarkScan(b *testing.B) {
 					found := func(*Reply) { replies++ }
 					p := []byte(body)
 					for b.Loop() {
-						s.Reset(format, e)
+						s.Reset(format, Calls, e)
 						for q := p; len(q) > 0; {
 							n := min(len(q), 32<<10) // as httputil.ReverseProxy copies
 							s.Scan(q[:n], found)

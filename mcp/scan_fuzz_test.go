@@ -59,7 +59,7 @@ func checkPieces(t *testing.T, format Format, body []byte, cut uint8) []answered
 
 // kept is how much memory a scanner holds on to, about.
 func kept(s *Scanner) int {
-	n := cap(s.caught.text) + 24*cap(s.caught.names) + 16*cap(s.caught.answers) + cap(s.caught.id) + cap(s.caught.task)
+	n := cap(s.caught.text) + 24*cap(s.caught.names) + 16*cap(s.caught.answers) + cap(s.caught.id) + cap(s.caught.tasks[0].id) + cap(s.caught.tasks[1].id) + cap(s.caught.tasks[2].id)
 	for d := &s.doc; d != nil; d = d.text {
 		n += cap(d.kept) + cap(d.piece) + 24*cap(d.open)
 	}

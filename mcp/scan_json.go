@@ -1,6 +1,11 @@
 package mcp
 
-import "github.com/tidwall/gjson"
+import (
+	"crypto/sha256"
+	"hash"
+
+	"github.com/tidwall/gjson"
+)
 
 // document follows one JSON value that comes in pieces, along the places of a
 // plan. It remembers the objects and arrays that a path goes through, at most
@@ -19,6 +24,8 @@ type document struct {
 	over     bool      // it is longer than any that counts
 	text     *document // of the JSON inside a string
 	piece    []byte    // of that string, unescaped
+	hash     hash.Hash // of that string
+	sum      [sha256.Size]byte
 }
 
 // frame is an object or array that is being followed.
@@ -44,7 +51,7 @@ const (
 	docSkipString                 // in a string that nothing more is wanted of
 	docRawString                  // in a string that is wanted as it is written
 	docString                     // in a string that is wanted
-	docText                       // in a string whose JSON is followed
+	docText                       // in a string that is unescaped piece by piece: its JSON is followed, or it is hashed
 	docScalar                     // in a number, true, false or null
 	docNext                       // behind a value in an object or array
 	docDone                       // behind the whole value
@@ -222,9 +229,9 @@ func (d *document) value(c byte) int {
 	case '"':
 		d.kept, d.over, d.escape, d.unescape = d.kept[:0], false, false, unescaper{}
 		switch {
-		case n != nil && n.text != nil && d.caught.open(n.text):
+		case n != nil && (n.hash || n.text != nil && d.caught.open(n.text)):
 			d.state = docText
-			d.beginText(n.text)
+			d.beginText()
 		case n == nil || !n.keep:
 			d.state = docSkipString
 		case n.raw:
@@ -342,43 +349,64 @@ func (d *document) readString(p []byte) int {
 	return n
 }
 
-// beginText makes the document of a text ready.
-func (d *document) beginText(root *place) {
-	if d.text == nil {
-		d.text = &document{}
+// beginText gets ready for a text that is unescaped piece by piece.
+func (d *document) beginText() {
+	if d.piece == nil {
 		d.piece = make([]byte, 0, textPiece+16)
 	}
-	d.text.begin(d.caught, root)
+	if d.place.text != nil {
+		if d.text == nil {
+			d.text = &document{}
+		}
+		d.text.begin(d.caught, d.place.text)
+	}
+	switch {
+	case !d.place.hash:
+	case d.hash == nil:
+		d.hash = sha256.New()
+	default:
+		d.hash.Reset()
+	}
 }
 
-// readText unescapes a piece of a text and feeds the text's document with it.
-// What a text says that is not one JSON value from end to end is not believed.
+// readText unescapes a piece of a text and hands it to whom it concerns. What a
+// text says that is not one JSON value from end to end is not believed.
 func (d *document) readText(p []byte) int {
-	piece, n, closed, ok := d.unescape.read(d.piece[:0], p, textPiece)
+	n := d.place
+	piece, length, closed, ok := d.unescape.read(d.piece[:0], p, textPiece)
 	if !ok {
 		d.state = docBroken
-		return n
+		return length
 	}
-	d.text.feedLast(piece)
-	if d.place.keep && !d.over {
+	if n.text != nil {
+		d.text.feedLast(piece)
+	}
+	if n.hash {
+		d.hash.Write(piece)
+	}
+	if n.keep && !d.over {
 		if d.over = len(d.kept)+len(piece) > maxKept; !d.over {
 			d.kept = append(d.kept, piece...)
 		}
 	}
 	switch {
 	case closed:
-		if !d.text.end() {
-			d.caught.forget(d.place.text)
+		if n.text != nil && !d.text.end() {
+			d.caught.forget(n.text)
 		}
-		d.caught.seal(d.place.textOf)
-		d.found(value{kind: isString, text: d.kept, over: d.over})
+		d.caught.seal(n.textOf)
+		v := value{kind: isString, text: d.kept, over: d.over}
+		if n.hash {
+			v.sum = d.hash.Sum(d.sum[:0])
+		}
+		d.found(v)
 		d.endValue()
-	case d.text.state == docBroken && (!d.place.keep || d.over):
-		d.caught.forget(d.place.text)
+	case n.text != nil && d.text.state == docBroken && !n.hash && (!n.keep || d.over):
+		d.caught.forget(n.text)
 		d.escape = d.unescape.at == 1
 		d.state = docSkipString
 	}
-	return n
+	return length
 }
 
 // readScalar reads a number, true, false or null, up to what follows it.

@@ -31,7 +31,7 @@ var (
 
 // scanAll runs a body through a scanner in pieces and returns what it finds.
 func scanAll(s *Scanner, format Format, pieces [][]byte, want ...*Extractor) []answered {
-	s.Reset(format, want...)
+	s.Reset(format, Calls, want...)
 	var got []answered
 	for _, p := range pieces {
 		s.Scan(p, func(r *Reply) {

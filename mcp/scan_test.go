@@ -87,7 +87,7 @@ func TestReplies(t *testing.T) {
 func TestFoundDuringTheScanOfTheClosingBrace(t *testing.T) {
 	for format, body := range map[Format]string{JSON: `[{"id":1,"result":{"a":{}}}]`, SSE: "data: {\"id\":1,\"result\":{\"a\":{}}}\n\n"} {
 		var s Scanner
-		s.Reset(format)
+		s.Reset(format, Calls)
 		brace := strings.LastIndex(body, "}")
 		for i := range body {
 			replies := 0
@@ -134,7 +134,7 @@ func TestTablesOverACap(t *testing.T) {
 func TestWantFromTheNextMessageOn(t *testing.T) {
 	first, second := mustExtractor(t, Rule{Records: "result.a"}), mustExtractor(t, Rule{Records: "result.b"})
 	var s Scanner
-	s.Reset(SSE, first, nil, first)
+	s.Reset(SSE, Calls, first, nil, first)
 	var got []Facts
 	found := func(r *Reply) { got = append(got, r.Facts(first), r.Facts(second)) }
 	s.Scan([]byte(`data: {"id":1,`), found)
@@ -227,7 +227,7 @@ func TestWhatAReplySays(t *testing.T) {
 func stream(t *testing.T, format Format, e *Extractor, head, unit string, n int, tail string) (got []answered, allocated uint64) {
 	t.Helper()
 	var s Scanner
-	s.Reset(format, e)
+	s.Reset(format, Calls, e)
 	found := func(r *Reply) {
 		got = append(got, answered{ID: string(r.ID), Size: r.Size, Facts: []Facts{r.Facts(e)}})
 	}
@@ -331,7 +331,7 @@ func TestScanAllocatesNothing(t *testing.T) {
 			}
 		}
 		run := func() {
-			s.Reset(format, e)
+			s.Reset(format, Calls, e)
 			s.Scan(p[:100], found)
 			s.Scan(p[100:], found)
 		}

@@ -3,7 +3,7 @@ package mcp
 import "bytes"
 
 // eventStream is where the bytes stand in an event stream (WHATWG HTML, section
-// 9.2). Of its fields only data and event mean anything here.
+// 9.2). Of its fields only data, event and id mean anything here.
 type eventStream struct {
 	line   lineState
 	field  fieldName
@@ -12,6 +12,11 @@ type eventStream struct {
 	data   bool                     // the event has a line of data
 	other  bool                     // the event's type is not message
 	cr     bool                     // the last byte was a CR; an LF would belong to it
+
+	idBytes   bool // the id line that passes has a value
+	idNUL     bool // with a NUL, which makes it count for nothing
+	hasID     bool // what the last id line that counts gave is not empty
+	resumable bool // an event with an id has passed
 }
 
 type lineState uint8
@@ -28,6 +33,7 @@ const (
 	fieldOther fieldName = iota
 	fieldData
 	fieldEvent
+	fieldID
 )
 
 // lineFeed stands between the lines of an event's data.
@@ -81,6 +87,9 @@ func (s *Scanner) events(p []byte, found func(*Reply)) {
 			s.messages(p[i:end], found)
 		case e.field == fieldEvent:
 			e.add(p[i:end])
+		case e.field == fieldID && i < end:
+			e.idBytes = true
+			e.idNUL = e.idNUL || bytes.IndexByte(p[i:end], 0) >= 0
 		}
 		if end < len(p) {
 			s.endLine(p[end])
@@ -108,6 +117,8 @@ func (s *Scanner) beginValue() {
 		e.data = true
 	case "event":
 		e.field = fieldEvent
+	case "id":
+		e.field, e.idBytes, e.idNUL = fieldID, false, false
 	}
 	e.length = 0
 }
@@ -119,13 +130,17 @@ func (s *Scanner) endLine(c byte) {
 	case e.line == lineName && e.length == 0:
 		s.state, s.batch = scanFirst, false
 		e.data, e.other = false, false
+		e.resumable = e.resumable || e.hasID
 	case e.line == lineName:
 		s.beginValue() // there is no colon
 		fallthrough
 	default:
-		if e.field == fieldEvent {
+		switch {
+		case e.field == fieldEvent:
 			kind := string(e.word[:e.length])
 			e.other = kind != "" && kind != "message"
+		case e.field == fieldID && !e.idNUL:
+			e.hasID = e.idBytes
 		}
 	}
 	e.line, e.field, e.length = lineName, fieldOther, 0
