@@ -263,23 +263,24 @@ func (f flow) row() map[string]any {
 // is just one, and that it says what the flow did.
 func (s *site) checkRows(t *testing.T, jwt string, all []flow, ran map[string]int) {
 	t.Helper()
+	history := func(page int) map[string]any {
+		return do(t, "GET", fmt.Sprintf("%s/api/mcp-usage/history?page=%d&page_size=200", s.admin, page), "", jwt).json(t)
+	}
+	// Pages shift while rows are added, so all have to be there first.
+	eventually(t, fmt.Sprintf("%d rows", len(all)), func() bool { return history(1)["total"].(float64) >= float64(len(all)) })
 	got := map[string][]map[string]any{}
 	count := 0
-	eventually(t, fmt.Sprintf("%d rows", len(all)), func() bool {
-		clear(got)
-		count = 0
-		for page := 1; ; page++ {
-			items := do(t, "GET", fmt.Sprintf("%s/api/mcp-usage/history?page=%d&page_size=200", s.admin, page), "", jwt).json(t)["items"].([]any)
-			for _, item := range items {
-				row := item.(map[string]any)
-				tool := row["tool_name"].(string)
-				got[tool] = append(got[tool], row)
-			}
-			if count += len(items); len(items) < 200 {
-				return count >= len(all)
-			}
+	for page := 1; ; page++ {
+		items := history(page)["items"].([]any)
+		for _, item := range items {
+			row := item.(map[string]any)
+			tool := row["tool_name"].(string)
+			got[tool] = append(got[tool], row)
 		}
-	})
+		if count += len(items); len(items) < 200 {
+			break
+		}
+	}
 	bad := 0
 	for _, f := range all {
 		rows := got[f.tool]
