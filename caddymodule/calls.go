@@ -24,13 +24,14 @@ type call struct {
 	gate      *Gate          // that let it through; nil where that was before a restart
 	extractor *mcp.Extractor // of gate; another gate looks for its own
 
-	mu      sync.Mutex
-	event   usage.Event // its ID and DurationUS are set once the call is held or done
-	done    bool        // the event is recorded
-	held    bool        // the journal holds the call
-	key     callKey     // under which it waits while it is held
-	session callKey     // whose open streams put off the end of waiting; zero: none
-	expiry  *time.Timer // nil while its waiting has no end
+	mu        sync.Mutex
+	event     usage.Event // its ID and DurationUS are set once the call is held or done
+	done      bool        // the event is recorded
+	held      bool        // the journal holds the call
+	key       callKey     // under which it waits while it is held
+	session   callKey     // whose open streams put off the end of waiting; zero: none
+	cancelled bool        // by its client: nobody will resume its stream
+	expiry    *time.Timer // nil while its waiting has no end
 
 	known []callKey // under which openCalls knows it; guarded by its mu
 }
@@ -226,6 +227,10 @@ func (o *openCalls) hold(c *call, soFar func(*usage.Event), key callKey, most ti
 	c.stamp()
 	c.event.Tables = c.facts.Tables
 	soFar(&c.event)
+	if c.cancelled {
+		o.record(c, abort)
+		return
+	}
 	state, err := json.Marshal(c.facts)
 	if err == nil {
 		err = o.p.journal.Hold(&usage.Held{Event: c.event, Key: hex.EncodeToString(key[:]), Deadline: time.Now().Add(most), State: state})
@@ -241,6 +246,21 @@ func (o *openCalls) hold(c *call, soFar func(*usage.Event), key callKey, most ti
 	c.held, c.key, c.session = true, key, session
 	o.wait(key, waiter{call: c})
 	o.expire(c, most)
+}
+
+// cancel notes that the client has given up the call that waits under key.
+func (o *openCalls) cancel(key callKey) {
+	w, ok := o.find(key)
+	if !ok || w.role != callReply {
+		return
+	}
+	c := w.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cancelled = true
+	if c.held && c.key == key && !c.done {
+		o.record(c, abort)
+	}
 }
 
 // keep holds a call again that was taken and got no result, as it was held.

@@ -92,6 +92,8 @@ func (m *meter) expect(r *http.Request, body *mcp.Body, arrived time.Time) {
 				}
 				m.ask(question{waiter: w, msg: msg})
 			}
+		case msg.Cancels != nil && m.sessionID != "":
+			m.backend.pipeline.open.cancel(requestCallKey(m.sessionID, mcp.IDKey(msg.Cancels)))
 		case msg.Kind == mcp.Request && msg.Method == "subscriptions/listen":
 			m.listens = true
 		case msg.Kind == mcp.Request && msg.Method == "initialize":
@@ -400,9 +402,9 @@ func (m *meter) finish(r *http.Request) {
 		scanners.Put(m.scanner)
 		m.scanner = nil
 	}
-	// Caddy's 499 stands for a client that went away: no status came.
-	if m.status == 0 && (m.handlerFail != 499 || r.Context().Err() == nil) {
-		m.status = m.handlerFail
+	m.status = max(m.status, m.handlerFail)
+	if m.status == 499 && r.Context().Err() != nil {
+		m.status = 0 // Caddy's own, for a client that went away: no status came
 	}
 	for i := range m.questions {
 		m.leave(&m.questions[i], resumable)

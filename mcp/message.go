@@ -27,6 +27,10 @@ type Message struct {
 	Params []byte // the params object as JSON text; nil if absent or null
 	TaskID string // params.taskId, decoded, of a tasks/get, tasks/result or tasks/cancel; "" otherwise
 
+	// Cancels is params.requestId, as JSON text, of a notifications/cancelled: the
+	// id of the request that its sender has given up; nil otherwise.
+	Cancels []byte
+
 	// Retry tells that a tools/call goes on with one before it, whose result was
 	// input_required (revision 2026-07-28): see StateKey and ArgumentsKey.
 	Retry bool

@@ -4,7 +4,7 @@ package mcp
 type fields struct {
 	jsonrpc, id, method, params, result, err []byte
 	name, meta, arguments                    []byte // of params
-	taskID, state, inputs                    []byte // likewise
+	taskID, state, inputs, requestID         []byte // likewise
 }
 
 // member is where the value of a message's member goes; nil if it is none of
@@ -43,6 +43,8 @@ func (f *fields) param(name []byte) *[]byte {
 		return &f.state
 	case "inputResponses":
 		return &f.inputs
+	case "requestId":
+		return &f.requestID
 	}
 	return nil
 }
@@ -92,6 +94,8 @@ func (f *fields) request(m *Message) (reason string) {
 		if id, ok := decoded(f.taskID); ok { // what is no string names no task
 			m.TaskID = string(id)
 		}
+	case "notifications/cancelled":
+		m.Cancels = f.requestID
 	}
 	return ""
 }
