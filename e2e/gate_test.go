@@ -30,7 +30,7 @@ type upstream struct {
 
 func startUpstream(tb testing.TB) *upstream {
 	tb.Helper()
-	u := &upstream{held: make(chan struct{}, 1), release: make(chan struct{}), gone: make(chan struct{}, 1)}
+	u := &upstream{held: make(chan struct{}, 1), release: make(chan struct{}), gone: make(chan struct{}, 100)}
 	u.Server = httptest.NewServer(u)
 	tb.Cleanup(u.Close)
 	return u
