@@ -57,6 +57,10 @@ type question struct {
 	answered bool
 }
 
+// noSuchTask is how servers answer when a task is not the asker's to know
+// (MCP 2025-11-25, tasks, protocol errors).
+const noSuchTask = -32602
+
 var scanners = sync.Pool{New: func() any { return new(mcp.Scanner) }}
 
 // forward sends a request upstream and passes what comes back.
@@ -318,8 +322,8 @@ func (m *meter) answer(w waiter, msg *mcp.Message, reply *mcp.Reply) {
 		}
 		return
 	}
-	if w.role == resultReply && m.status >= 400 {
-		return // says nothing of the call: its client asks again
+	if w.role == resultReply && (m.status >= 400 || reply.HasCode && reply.RPCCode == noSuchTask) {
+		return // of the question, not of the call: its client may ask again
 	}
 	user := c.event.UserID
 	switch {

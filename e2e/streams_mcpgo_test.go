@@ -136,6 +136,7 @@ func TestStreamsOfMCPGo(t *testing.T) {
 				t.Errorf("the session was not deleted: %v", wire.answers)
 			}
 			s.endsIn(t, jwt, "backtest", "ok", "mcp-go-client 1.0")
+			s.endsIn(t, jwt, "ask", "ok", "mcp-go-client 1.0")
 		})
 	}
 }

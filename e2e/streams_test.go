@@ -94,21 +94,20 @@ func await(t *testing.T, what string, happened <-chan struct{}) {
 	}
 }
 
-// endsIn holds how the newest call of a tool ended, and which client made it.
+// endsIn holds that a tool's call has left one row, how it ended, and which
+// client made it.
 func (s *site) endsIn(t *testing.T, jwt, tool, outcome, client string) {
 	t.Helper()
-	var row map[string]any
+	var rows []any
 	eventually(t, "a row of "+tool, func() bool {
 		history := do(t, "GET", s.admin+"/api/mcp-usage/history?page=1&page_size=200", "", jwt).json(t)
-		items, _ := history["items"].([]any)
-		i := slices.IndexFunc(items, func(item any) bool { return item.(map[string]any)["tool_name"] == tool })
-		if i >= 0 {
-			row = items[i].(map[string]any)
-		}
-		return i >= 0
+		rows, _ = history["items"].([]any)
+		rows = slices.DeleteFunc(rows, func(row any) bool { return row.(map[string]any)["tool_name"] != tool })
+		return len(rows) > 0
 	})
-	if row["outcome"] != outcome || fmt.Sprint(row["client_name"], " ", row["client_version"]) != client {
-		t.Errorf("the row of %s is %v", tool, row)
+	row := rows[0].(map[string]any)
+	if len(rows) != 1 || row["outcome"] != outcome || fmt.Sprint(row["client_name"], " ", row["client_version"]) != client {
+		t.Errorf("the rows of %s are %v", tool, rows)
 	}
 }
 
@@ -165,8 +164,9 @@ func TestStreamsOfSessions(t *testing.T) {
 	for range u.Sessions() {
 		t.Error("the server still has a session")
 	}
-	s.endsIn(t, jwt, "backtest", "ok", "go-sdk-client 2.0")
-	s.endsIn(t, jwt, "wait", "aborted", "go-sdk-client 2.0")
+	for tool, outcome := range map[string]string{"backtest": "ok", "ask": "ok", "hurry": "ok", "pause": "ok", "wait": "aborted"} {
+		s.endsIn(t, jwt, tool, outcome, "go-sdk-client 2.0")
+	}
 }
 
 // TestStreamsWithoutSessions holds the same of the revision 2026-07-28, where a
@@ -197,6 +197,7 @@ func TestStreamsWithoutSessions(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Error(err)
 	}
-	s.endsIn(t, jwt, "backtest", "ok", "go-sdk-client 2.0")
-	s.endsIn(t, jwt, "wait", "aborted", "go-sdk-client 2.0")
+	for tool, outcome := range map[string]string{"backtest": "ok", "ask": "ok", "wait": "aborted"} {
+		s.endsIn(t, jwt, tool, outcome, "go-sdk-client 2.0")
+	}
 }
