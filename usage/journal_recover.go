@@ -33,7 +33,7 @@ func (j *Journal) recover() error {
 	}
 	j.cursor = c
 	if fresh && len(found) > 0 {
-		j.o.Logger.Error("the journal's cursor is missing or damaged: the events in its segments are sent again under new tokens, and those that the ledger has already are stored twice",
+		j.o.Load().Logger.Error("the journal's cursor is missing or damaged: the events in its segments are sent again under new tokens, and those that the ledger has already are stored twice",
 			"journal", j.dir, "segments", len(found))
 	}
 	if fresh {
@@ -75,7 +75,7 @@ func (j *Journal) recoverSegment(seq uint64) error {
 	lines, end, size, err := countLines(f, start)
 	if err == nil && end < size {
 		j.stats.TornBytes += size - end
-		j.o.Logger.Warn("cut a record that was not written to its end", "journal", j.dir,
+		j.o.Load().Logger.Warn("cut a record that was not written to its end", "journal", j.dir,
 			"segment", seq, "offset", end, "bytes", size-end)
 		err = f.Truncate(end)
 	}
