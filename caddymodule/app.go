@@ -36,10 +36,8 @@ type App struct {
 	// `sqlite:data/usage.db`.
 	Ledger string `json:"ledger,omitempty"`
 
-	// The folder of the journal. One process at a time may use it.
-	// Default: the environment variable TALLYGATE_JOURNAL, or else
-	// `data/journal`.
-	Journal string `json:"journal,omitempty"`
+	// The journal, where events wait for the ledger.
+	Journal JournalConfig `json:"journal,omitzero"`
 
 	ctx     caddy.Context
 	store   StoreOpener
@@ -68,7 +66,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.started = make(chan struct{})
 	a.Store = setting(a.Store, "TALLYGATE_STORE", "sqlite:data/tallygate.db")
 	a.Ledger = setting(a.Ledger, "TALLYGATE_LEDGER", "sqlite:data/usage.db")
-	a.Journal = setting(a.Journal, "TALLYGATE_JOURNAL", "data/journal")
+	if err := a.Journal.provision(); err != nil {
+		return err
+	}
 
 	guest, err := loadGuest(ctx, "store", a.Store)
 	if err != nil {
