@@ -2,6 +2,7 @@ package usage
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -124,6 +125,10 @@ type JournalStats struct {
 	TornBytes     int64 // cut off segments' ends when the journal was opened
 }
 
+// lockTimeout is how long OpenJournal waits for InspectJournal, which has the
+// lock for a moment.
+const lockTimeout = 200 * time.Millisecond
+
 // OpenJournal opens the journal in dir, and makes it where there is none. It
 // fails when another process, or this one, has the journal open already.
 func OpenJournal(dir string, o JournalOptions) (*Journal, error) {
@@ -134,8 +139,10 @@ func OpenJournal(dir string, o JournalOptions) (*Journal, error) {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	lock := flock.New(filepath.Join(dir, "lock"))
-	locked, err := lock.TryLock()
-	if err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
+	defer cancel()
+	locked, err := lock.TryLockContext(ctx, lockTimeout/10)
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return nil, fmt.Errorf("journal %s: lock: %w", dir, err)
 	}
 	if !locked {

@@ -174,11 +174,7 @@ func (j *Journal) setAside(b *batch, reason error) (file string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	data, err := json.Marshal(struct {
-		Reason string  `json:"reason"`
-		Token  string  `json:"token"`
-		Events []Event `json:"events"`
-	}{reason.Error(), b.Token, b.Events})
+	data, err := json.Marshal(setAsideFile{reason.Error(), b.Token, b.Events})
 	if err != nil {
 		return "", err
 	}

@@ -16,16 +16,9 @@ func (j *Journal) path(seq uint64) string { return filepath.Join(j.dir, segmentN
 // even where the machine has lost the end of the last one, no position, and so
 // no batch's token, comes to stand for other events than before.
 func (j *Journal) recover() error {
-	entries, err := os.ReadDir(j.dir)
+	found, err := findSegments(j.dir)
 	if err != nil {
 		return err
-	}
-	var found []uint64 // ascending, as ReadDir sorts names
-	for _, entry := range entries {
-		var seq uint64
-		if _, err := fmt.Sscanf(entry.Name(), "%d.seg", &seq); err == nil && entry.Name() == segmentName(seq) {
-			found = append(found, seq)
-		}
 	}
 	c, fresh, err := openCursor(filepath.Join(j.dir, "cursor"))
 	if err != nil {
@@ -55,6 +48,18 @@ func (j *Journal) recover() error {
 		}
 	}
 	return nil
+}
+
+// findSegments lists the segments in a directory, oldest first.
+func findSegments(dir string) (found []uint64, err error) {
+	entries, err := os.ReadDir(dir) // sorted by name
+	for _, entry := range entries {
+		var seq uint64
+		if _, err := fmt.Sscanf(entry.Name(), "%d.seg", &seq); err == nil && entry.Name() == segmentName(seq) {
+			found = append(found, seq)
+		}
+	}
+	return found, err
 }
 
 // recoverSegment cuts the segment's torn end, counts what the ledger does not

@@ -114,6 +114,7 @@ func (j *Journal) sync() error {
 		err = fmt.Errorf("sync the journal: %w", err)
 		j.mu.Lock()
 		j.stats.SyncFailures++
+		j.dirty = true // no batch goes out over what this sync left behind
 		j.fails(err)
 		j.mu.Unlock()
 		j.o.Load().Logger.Error("the journal could not be forced to the disk: recent usage events are lost if the machine fails",
