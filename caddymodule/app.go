@@ -64,9 +64,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.started = make(chan struct{})
-	a.Store = setting(a.Store, "TALLYGATE_STORE", "sqlite:data/tallygate.db")
-	a.Ledger = setting(a.Ledger, "TALLYGATE_LEDGER", "sqlite:data/usage.db")
-	if err := a.Journal.provision(); err != nil {
+	if err := a.complete(); err != nil {
 		return err
 	}
 
@@ -80,6 +78,13 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.ledger = guest.(LedgerOpener)
 	return ctx.GetMetricsRegistry().Register(collector{a})
+}
+
+// complete replaces placeholders and fills in the defaults.
+func (a *App) complete() error {
+	a.Store = setting(a.Store, "TALLYGATE_STORE", "sqlite:data/tallygate.db")
+	a.Ledger = setting(a.Ledger, "TALLYGATE_LEDGER", "sqlite:data/usage.db")
+	return a.Journal.complete()
 }
 
 // Start opens the store, the ledger and the journal, or takes over those that

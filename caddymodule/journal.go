@@ -65,8 +65,8 @@ const (
 	maxBatchEvents = 1_000_000
 )
 
-// provision fills in the folder and checks the rest.
-func (c *JournalConfig) provision() error {
+// complete fills in the folder and checks the rest.
+func (c *JournalConfig) complete() error {
 	c.Folder = setting(c.Folder, "TALLYGATE_JOURNAL", "data/journal")
 	if err := c.options(nil).Validate(); err != nil {
 		return fmt.Errorf("journal: %w", err)

@@ -10,7 +10,7 @@ import (
 // What the Caddyfile's options cannot be, JSON is refused for too.
 func TestJournalConfigRefuses(t *testing.T) {
 	good := JournalConfig{Folder: "a", Sync: "always", SyncInterval: 1, MaxSize: minJournalSize, SegmentSize: minJournalSize, OnFull: "refuse", MaxHeld: 1, BatchEvents: 1, BatchDelay: 1}
-	if err := good.provision(); err != nil {
+	if err := good.complete(); err != nil {
 		t.Errorf("%+v: %v", good, err)
 	}
 	for want, change := range map[string]func(*JournalConfig){
@@ -25,7 +25,7 @@ func TestJournalConfigRefuses(t *testing.T) {
 	} {
 		c := good
 		change(&c)
-		if err := c.provision(); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "journal: ") {
+		if err := c.complete(); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "journal: ") {
 			t.Errorf("%+v: error %v, want one about %s", c, err, want)
 		}
 	}

@@ -45,8 +45,20 @@ func InspectJournal(dir string) (Inspection, error) {
 	return i, nil
 }
 
+// exists tells whether there is a journal at dir, by its error.
+func exists(dir string) error {
+	_, err := os.Stat(filepath.Join(dir, "cursor"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is none: %w", fs.ErrNotExist)
+	}
+	return err
+}
+
 func inspect(dir string) (i Inspection, err error) {
 	i.Dir = dir
+	if err := exists(dir); err != nil {
+		return i, err
+	}
 	if i.InUse, err = locked(dir); err != nil {
 		return i, err
 	}

@@ -40,6 +40,9 @@ type Replayed struct {
 // nothing; so the ledger knows it again, whoever sends it. And as ledgers
 // remember tokens for a while only, one that has the event is not sent it.
 func Replay(ctx context.Context, dir string, l Ledger, report func(Replayed)) (err error) {
+	if err := exists(dir); err != nil {
+		return fmt.Errorf("replay journal %s: %w", dir, err)
+	}
 	lock := flock.New(filepath.Join(dir, "replay.lock"))
 	locked, err := lock.TryLock()
 	if err != nil {
@@ -88,7 +91,12 @@ func readSetAside(name string, file *setAsideFile) error {
 	return nil
 }
 
+// replayTimeout bounds how long the ledger may take over one event.
+const replayTimeout = 30 * time.Second
+
 func replayOne(ctx context.Context, l Ledger, b Batch) error {
+	ctx, cancel := context.WithTimeout(ctx, replayTimeout)
+	defer cancel()
 	e := b.Events[0]
 	has := false
 	at := e.Time.Truncate(time.Microsecond)
