@@ -78,16 +78,7 @@ func TestConfigure(t *testing.T) {
 	if err := j.Admit(); !errors.Is(err, ErrJournalFull) {
 		t.Errorf("error %v", err)
 	}
-	deadline := time.Now().Add(30 * time.Second)
-	for synced := false; !synced; {
-		j.mu.Lock()
-		synced = !j.dirty
-		j.mu.Unlock()
-		if time.Now().After(deadline) {
-			t.Fatal("what was written under SyncNone is not synced")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	awaitSync(t, j) // what was written under SyncNone, too
 	if err := j.Configure(JournalOptions{OnFull: RefuseWhenFull, Logger: silent}); err != nil {
 		t.Fatal(err)
 	}
