@@ -36,10 +36,8 @@ type App struct {
 	// `sqlite:data/usage.db`.
 	Ledger string `json:"ledger,omitempty"`
 
-	// The folder of the journal. One process at a time may use it.
-	// Default: the environment variable TALLYGATE_JOURNAL, or else
-	// `data/journal`.
-	Journal string `json:"journal,omitempty"`
+	// The journal, where events wait for the ledger.
+	Journal JournalConfig `json:"journal,omitzero"`
 
 	ctx     caddy.Context
 	store   StoreOpener
@@ -66,9 +64,9 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.started = make(chan struct{})
-	a.Store = setting(a.Store, "TALLYGATE_STORE", "sqlite:data/tallygate.db")
-	a.Ledger = setting(a.Ledger, "TALLYGATE_LEDGER", "sqlite:data/usage.db")
-	a.Journal = setting(a.Journal, "TALLYGATE_JOURNAL", "data/journal")
+	if err := a.complete(); err != nil {
+		return err
+	}
 
 	guest, err := loadGuest(ctx, "store", a.Store)
 	if err != nil {
@@ -80,6 +78,13 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.ledger = guest.(LedgerOpener)
 	return ctx.GetMetricsRegistry().Register(collector{a})
+}
+
+// complete replaces placeholders and fills in the defaults.
+func (a *App) complete() error {
+	a.Store = setting(a.Store, "TALLYGATE_STORE", "sqlite:data/tallygate.db")
+	a.Ledger = setting(a.Ledger, "TALLYGATE_LEDGER", "sqlite:data/usage.db")
+	return a.Journal.complete()
 }
 
 // Start opens the store, the ledger and the journal, or takes over those that

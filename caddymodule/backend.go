@@ -91,16 +91,17 @@ func openBackend(a *App) (_ *backend, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the ledger: %w", err)
 	}
-	dir, err := filepath.Abs(a.Journal)
+	dir, err := filepath.Abs(a.Journal.Folder)
 	if err != nil {
 		return nil, fmt.Errorf("opening the journal: %w", err)
 	}
-	b.pipeline, err = open(b, pipelines, dir, func() (*pipeline, error) { return openPipeline(dir, log) })
+	user := &pipelineUser{ledger, a.Journal.options(log), a.Journal.shipping(log)}
+	b.pipeline, err = open(b, pipelines, dir, func() (*pipeline, error) { return openPipeline(dir, user) })
 	if err != nil {
 		return nil, fmt.Errorf("opening the journal: %w", err)
 	}
-	b.pipeline.attach(ledger)
-	b.closers = append(b.closers, func() { b.pipeline.detach(ledger) })
+	b.pipeline.attach(user)
+	b.closers = append(b.closers, func() { b.pipeline.detach(user) })
 
 	b.admin, err = admin.New(admin.Config{Store: b.authority, Ledger: ledger, Secret: secret, Logger: log})
 	return b, err
@@ -155,7 +156,7 @@ func open[T io.Closer](b *backend, pool *caddy.UsagePool, key string, open func(
 }
 
 // pipeline is a journal and the shipper that empties it. A reload may change
-// the ledger under it: events go to the newest that is attached.
+// the ledger and the options under it: those of the newest user hold.
 type pipeline struct {
 	journal *usage.Journal
 	shipper *usage.Shipper
@@ -163,16 +164,23 @@ type pipeline struct {
 	log     *slog.Logger
 	calls   [5]atomic.Int64 // by their outcome's place in usage.Outcomes
 
-	mu       sync.Mutex
-	attached []usage.Ledger
+	mu    sync.Mutex
+	users []*pipelineUser // the newest last
 }
 
-func openPipeline(dir string, log *slog.Logger) (*pipeline, error) {
-	j, err := usage.OpenJournal(dir, usage.JournalOptions{Logger: log})
+// pipelineUser is what one config wants of a pipeline.
+type pipelineUser struct {
+	ledger   usage.Ledger
+	journal  usage.JournalOptions
+	shipping usage.ShipperOptions
+}
+
+func openPipeline(dir string, u *pipelineUser) (*pipeline, error) {
+	j, err := usage.OpenJournal(dir, u.journal)
 	if err != nil {
 		return nil, err
 	}
-	p := &pipeline{journal: j, shipper: usage.NewShipper(j, usage.ShipperOptions{Logger: log}), log: log}
+	p := &pipeline{journal: j, shipper: usage.NewShipper(j, u.shipping), log: u.journal.Logger}
 	p.open = newOpenCalls(p)
 	if err := p.open.restore(); err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -192,25 +200,25 @@ func (p *pipeline) record(e *usage.Event, held bool) {
 	}
 }
 
-func (p *pipeline) attach(l usage.Ledger) {
+func (p *pipeline) attach(u *pipelineUser) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.attached = append(p.attached, l)
+	p.users = append(p.users, u)
 	p.use()
 }
 
 // detach undoes one attach. Where a reload failed, that is the newest, and
-// events go to the one before again.
-func (p *pipeline) detach(l usage.Ledger) {
+// all is as before again.
+func (p *pipeline) detach(u *pipelineUser) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i := slices.Index(p.attached, l)
-	p.attached = slices.Delete(p.attached, i, i+1)
+	i := slices.Index(p.users, u)
+	p.users = slices.Delete(p.users, i, i+1)
 	p.use()
 }
 
 func (p *pipeline) use() {
-	if len(p.attached) == 0 {
+	if len(p.users) == 0 {
 		// Spares the next start the last second's events, if the ledger is there.
 		ctx, cancel := context.WithTimeout(context.Background(), lastFlush)
 		defer cancel()
@@ -218,7 +226,10 @@ func (p *pipeline) use() {
 		p.shipper.Use(nil)
 		return
 	}
-	p.shipper.Use(p.attached[len(p.attached)-1])
+	u := p.users[len(p.users)-1]
+	_ = p.journal.Configure(u.journal) // the options are valid, Provision has seen to that
+	p.shipper.Configure(u.shipping)
+	p.shipper.Use(u.ledger)
 }
 
 // Close stops the shipper and closes the journal, whose events wait for the

@@ -25,7 +25,9 @@ func init() {
 //	tallygate {
 //		store   <dsn>
 //		ledger  <dsn>
-//		journal <folder>
+//		journal [<folder>] {
+//			…
+//		}
 //	}
 func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
@@ -44,13 +46,19 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	fields := map[string]*string{"store": &a.Store, "ledger": &a.Ledger, "journal": &a.Journal}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		field, ok := fields[d.Val()]
-		if !ok {
-			return d.Errf("unknown option %q; there are store, ledger and journal", d.Val())
+		var err error
+		switch d.Val() {
+		case "store":
+			err = once(d, &a.Store)
+		case "ledger":
+			err = once(d, &a.Ledger)
+		case "journal":
+			err = a.Journal.unmarshalCaddyfile(d)
+		default:
+			err = d.Errf("unknown option %q; there are store, ledger and journal", d.Val())
 		}
-		if err := once(d, field); err != nil {
+		if err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/usage"
 )
 
 func init() {
@@ -166,6 +167,9 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		}
 		return refuse(w, ref)
 	}
+	if ref := admit(&body, b.pipeline.journal); ref != nil {
+		return refuse(w, *ref)
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	m := &meter{ResponseWriter: w, gate: g, backend: b, principal: principal, sessionID: sessionID, session: session, cancel: cancel}
@@ -230,6 +234,19 @@ func firstKeyed(body *mcp.Body) *mcp.Message {
 	for i := range body.Messages {
 		if m := &body.Messages[i]; !m.Public() {
 			return m
+		}
+	}
+	return nil
+}
+
+// admit refuses calls while the journal, by its on_full, lets none begin.
+func admit(body *mcp.Body, j *usage.Journal) *refusal {
+	for i := range body.Messages {
+		if m := &body.Messages[i]; m.IsCall() {
+			if j.Admit() != nil { // logged and counted there
+				return &refusal{status: http.StatusServiceUnavailable, id: m.ID, code: codeUnrecorded, message: "Usage cannot be recorded now; try again"}
+			}
+			return nil
 		}
 	}
 	return nil

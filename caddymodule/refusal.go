@@ -23,6 +23,7 @@ const (
 	codeSession     = 40401
 	codeTooLarge    = 41301
 	codeUnavailable = 50301
+	codeUnrecorded  = 50302
 )
 
 // refusal is why a request does not reach the upstream.

@@ -1,12 +1,15 @@
 package usage
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -30,7 +33,7 @@ import (
 // on disk is skipped, logged and counted, and never stops the rest.
 type Journal struct {
 	dir    string
-	o      JournalOptions
+	o      atomic.Pointer[JournalOptions] // complete
 	lock   *flock.Flock
 	cursor *cursor
 
@@ -47,6 +50,7 @@ type Journal struct {
 
 	syncing
 	holding
+	admission
 	complain rate.Sometimes // how often lost events are logged
 }
 
@@ -66,9 +70,10 @@ type JournalOptions struct {
 	Sync         SyncMode      // default SyncByInterval
 	SyncInterval time.Duration // for SyncByInterval; default 100 ms
 
-	// MaxBytes is the size of all segments above which events are dropped;
+	// MaxBytes is the size of all segments above which the journal is full;
 	// default 1 GiB. Room comes back a segment at a time.
 	MaxBytes int64
+	OnFull   FullMode // default DropWhenFull
 	// SegmentBytes is the size at which a segment ends; default 64 MiB, at
 	// most a quarter of MaxBytes.
 	SegmentBytes int64
@@ -89,7 +94,17 @@ const (
 	SyncNone       SyncMode = "none"     // when the operating system does, or before they are shipped
 )
 
-// ErrJournalFull is what Append returns when MaxBytes is reached.
+// FullMode says what a full journal costs: events or calls.
+type FullMode string
+
+// The modes.
+const (
+	DropWhenFull   FullMode = "drop"   // events are dropped, calls go on
+	RefuseWhenFull FullMode = "refuse" // Admit lets no call begin; those under way are recorded, beyond MaxBytes
+)
+
+// ErrJournalFull is what Append returns under DropWhenFull, and Admit under
+// RefuseWhenFull, when MaxBytes is reached.
 var ErrJournalFull = errors.New("the journal is full: the ledger is not taking its events, or not fast enough")
 
 // JournalStats are a journal's figures. Counters begin when it is opened.
@@ -103,24 +118,31 @@ type JournalStats struct {
 	Appended      int64 // events
 	DroppedFull   int64 // events that met a full journal
 	DroppedFailed int64 // events that could not be written
+	Refused       int64 // calls that Admit did not let begin
 	SyncFailures  int64
 	CorruptRuns   int64 // stretches of damaged records that were skipped, and damaged held calls
 	CorruptBytes  int64
 	TornBytes     int64 // cut off segments' ends when the journal was opened
 }
 
+// lockTimeout is how long OpenJournal waits for InspectJournal, which has the
+// lock for a moment.
+const lockTimeout = 200 * time.Millisecond
+
 // OpenJournal opens the journal in dir, and makes it where there is none. It
 // fails when another process, or this one, has the journal open already.
 func OpenJournal(dir string, o JournalOptions) (*Journal, error) {
-	if err := o.complete(); err != nil {
+	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("journal %s: %w", dir, err)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	lock := flock.New(filepath.Join(dir, "lock"))
-	locked, err := lock.TryLock()
-	if err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
+	defer cancel()
+	locked, err := lock.TryLockContext(ctx, lockTimeout/10)
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return nil, fmt.Errorf("journal %s: lock: %w", dir, err)
 	}
 	if !locked {
@@ -128,13 +150,13 @@ func OpenJournal(dir string, o JournalOptions) (*Journal, error) {
 	}
 	j := &Journal{
 		dir:      dir,
-		o:        o,
 		lock:     lock,
 		nextSeq:  1,
 		wake:     make(chan struct{}, 1),
 		acked:    make(chan struct{}),
 		complain: rate.Sometimes{First: 1, Interval: 10 * time.Second},
 	}
+	j.o.Store(o.complete())
 	if err := j.recover(); err != nil {
 		_ = lock.Close() // err tells what is wrong
 		return nil, fmt.Errorf("journal %s: %w", dir, err)
@@ -143,39 +165,57 @@ func OpenJournal(dir string, o JournalOptions) (*Journal, error) {
 	return j, nil
 }
 
-func (o *JournalOptions) complete() error {
+// Configure sets other options.
+func (j *Journal) Configure(o JournalOptions) error {
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("journal %s: %w", j.dir, err)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.o.Store(o.complete())
+	j.judge()
+	select {
+	case j.due <- struct{}{}: // for what was written while nothing was to be synced
+	default:
+	}
+	return nil
+}
+
+// Validate tells what is wrong with the options.
+func (o JournalOptions) Validate() error {
 	switch o.Sync {
-	case "":
-		o.Sync = SyncByInterval
-	case SyncByInterval, SyncAlways, SyncNone:
+	case "", SyncByInterval, SyncAlways, SyncNone:
 	default:
 		return fmt.Errorf("sync mode %q is none of interval, always, none", o.Sync)
 	}
-	if o.SyncInterval <= 0 {
-		o.SyncInterval = 100 * time.Millisecond
+	switch o.OnFull {
+	case "", DropWhenFull, RefuseWhenFull:
+	default:
+		return fmt.Errorf("what to do when it is full, %q, is none of drop, refuse", o.OnFull)
 	}
-	if o.MaxBytes <= 0 {
-		o.MaxBytes = 1 << 30
-	}
-	if o.SegmentBytes <= 0 {
-		o.SegmentBytes = 64 << 20
-	}
-	o.SegmentBytes = min(o.SegmentBytes, o.MaxBytes/4)
-	if o.MaxHeld <= 0 {
-		o.MaxHeld = 100_000
-	}
-	if o.Logger == nil {
-		o.Logger = slog.Default()
+	if o.SyncInterval < 0 || o.MaxBytes < 0 || o.SegmentBytes < 0 || o.MaxHeld < 0 {
+		return errors.New("a size, a number or a time is negative")
 	}
 	return nil
+}
+
+// complete returns valid options with the defaults filled in.
+func (o JournalOptions) complete() *JournalOptions {
+	o.Sync = cmp.Or(o.Sync, SyncByInterval)
+	o.SyncInterval = cmp.Or(o.SyncInterval, 100*time.Millisecond)
+	o.MaxBytes = cmp.Or(o.MaxBytes, 1<<30)
+	o.OnFull = cmp.Or(o.OnFull, DropWhenFull)
+	o.SegmentBytes = min(cmp.Or(o.SegmentBytes, 64<<20), o.MaxBytes/4)
+	o.MaxHeld = cmp.Or(o.MaxHeld, 100_000)
+	o.Logger = cmp.Or(o.Logger, slog.Default())
+	return &o
 }
 
 var recordBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // Append writes the event to disk. An error means that the event is lost, or,
 // where only the sync of SyncAlways failed, that it may be; it is counted and
-// logged here. ErrJournalFull is one of them. Append never waits for the
-// ledger.
+// logged here. Append never waits for the ledger.
 func (j *Journal) Append(e *Event) error {
 	buf := recordBuffers.Get().(*[]byte)
 	defer recordBuffers.Put(buf)
@@ -201,15 +241,15 @@ func (j *Journal) write(record []byte) error {
 		j.mu.Unlock()
 		return j.drop(os.ErrClosed)
 	}
-	if j.stats.Bytes+size > j.o.MaxBytes {
+	o := j.o.Load()
+	if o.OnFull == DropWhenFull && j.stats.Bytes+size > o.MaxBytes {
 		j.mu.Unlock()
 		return j.drop(ErrJournalFull)
 	}
-	if j.file == nil || j.tail().size > 0 && j.tail().size+size > j.o.SegmentBytes {
-		if err := j.roll(); err != nil {
-			j.mu.Unlock()
-			return j.drop(err)
-		}
+	if err := j.makeRoom(size); err != nil {
+		j.fails(err)
+		j.mu.Unlock()
+		return j.drop(err)
 	}
 	tail := j.tail()
 	pass("append: write")
@@ -218,11 +258,14 @@ func (j *Journal) write(record []byte) error {
 		// over it, and what then is left of it is cut when the journal is
 		// opened again. So that this cleans up too is no more than tidy.
 		_ = j.file.Truncate(tail.size)
+		j.fails(err)
 		j.mu.Unlock()
 		return j.drop(err)
 	}
 	tail.size += size
 	j.stats.Bytes += size
+	j.failure = nil
+	j.judge()
 	j.stats.Appended++
 	j.stats.PendingBytes += size
 	j.stats.PendingEvents++
@@ -241,7 +284,14 @@ func (j *Journal) write(record []byte) error {
 
 func (j *Journal) tail() *segment { return &j.segments[len(j.segments)-1] }
 
-// roll begins a segment.
+// makeRoom begins a segment where the last one has no room for a record.
+func (j *Journal) makeRoom(size int64) error {
+	if j.file != nil && (j.tail().size == 0 || j.tail().size+size <= j.o.Load().SegmentBytes) {
+		return nil
+	}
+	return j.roll()
+}
+
 func (j *Journal) roll() error {
 	seq := j.nextSeq
 	j.nextSeq++
@@ -274,9 +324,9 @@ func (j *Journal) drop(err error) error {
 	stats := j.stats
 	j.mu.Unlock()
 	j.complain.Do(func() {
-		j.o.Logger.Error("usage events are being lost", "journal", j.dir, "error", err,
+		j.o.Load().Logger.Error("usage events are being lost", "journal", j.dir, "error", err,
 			"dropped_full", stats.DroppedFull, "dropped_failed", stats.DroppedFailed,
-			"pending_events", stats.PendingEvents, "bytes", stats.Bytes, "max_bytes", j.o.MaxBytes)
+			"pending_events", stats.PendingEvents, "bytes", stats.Bytes, "max_bytes", j.o.Load().MaxBytes)
 	})
 	return err
 }

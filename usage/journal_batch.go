@@ -135,7 +135,7 @@ func (j *Journal) readSegment(b *batch, seq uint64, start, end int64, maxEvents 
 			return true, nil
 		}
 		var e Event
-		if e.UnmarshalJSON(payload) != nil {
+		if readEvent(payload, &e) != nil {
 			continue // intact, but no event: as bad as damaged
 		}
 		b.skip(seq, good, sc.offset-size-recordFrame)
@@ -174,11 +174,7 @@ func (j *Journal) setAside(b *batch, reason error) (file string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	data, err := json.Marshal(struct {
-		Reason string  `json:"reason"`
-		Token  string  `json:"token"`
-		Events []Event `json:"events"`
-	}{reason.Error(), b.Token, b.Events})
+	data, err := json.Marshal(setAsideFile{reason.Error(), b.Token, b.Events})
 	if err != nil {
 		return "", err
 	}
@@ -238,6 +234,7 @@ func (j *Journal) acknowledge(b *batch) error {
 	if j.stats.PendingBytes == 0 {
 		j.stats.PendingEvents = 0 // where lines were damaged, the count was off
 	}
+	j.judge()
 	for _, run := range b.corrupt {
 		j.stats.CorruptRuns++
 		j.stats.CorruptBytes += run.bytes
@@ -251,7 +248,7 @@ func (j *Journal) acknowledge(b *batch) error {
 	j.mu.Unlock()
 
 	for _, run := range b.corrupt {
-		j.o.Logger.Error("skipped damaged usage events in the journal", "journal", j.dir,
+		j.o.Load().Logger.Error("skipped damaged usage events in the journal", "journal", j.dir,
 			"segment", run.at.Segment, "offset", run.at.Offset, "bytes", run.bytes)
 	}
 	if unlinked {
@@ -261,14 +258,14 @@ func (j *Journal) acknowledge(b *batch) error {
 			j.mu.Lock()
 			j.removed = true
 			j.mu.Unlock()
-			j.o.Logger.Warn("segments that are not needed any more stay until the journal is opened again", "journal", j.dir, "error", err)
+			j.o.Load().Logger.Warn("segments that are not needed any more stay until the journal is opened again", "journal", j.dir, "error", err)
 			return nil
 		}
 	}
 	for _, seg := range needless {
 		pass("acknowledge: remove")
 		if err := os.Remove(j.path(seg.seq)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			j.o.Logger.Warn("a segment that is not needed any more stays until the journal is opened again",
+			j.o.Load().Logger.Warn("a segment that is not needed any more stays until the journal is opened again",
 				"journal", j.dir, "error", err)
 		}
 	}

@@ -2,7 +2,6 @@ package usage
 
 import (
 	"context"
-	"encoding/json"
 	"runtime"
 	"slices"
 	"testing"
@@ -63,14 +62,14 @@ func BenchmarkAppendEvent(b *testing.B) {
 
 func BenchmarkReadEvent(b *testing.B) {
 	e := newEvent(1)
-	data, err := json.Marshal(e)
+	data, err := appendEvent(nil, &e)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := e.UnmarshalJSON(data); err != nil {
+		if err := readEvent(data, &e); err != nil {
 			b.Fatal(err)
 		}
 	}

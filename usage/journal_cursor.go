@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/google/uuid"
@@ -52,16 +53,7 @@ func openCursor(path string) (c *cursor, fresh bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	c = &cursor{f: f}
-	for i := range int64(2) {
-		slot := make([]byte, cursorSlot)
-		n, _ := f.ReadAt(slot, i*cursorSlot) // unread is as good as damaged
-		payload, _ := parseRecord(slot[:n])
-		var s cursorState
-		if json.Unmarshal(payload, &s) == nil && s.Generation > c.state.Generation {
-			c.state = s
-		}
-	}
+	c = &cursor{f: f, state: readCursor(f)}
 	if c.state.Generation > 0 {
 		return c, false, nil
 	}
@@ -73,6 +65,21 @@ func openCursor(path string) (c *cursor, fresh bool, err error) {
 		}
 	}
 	return c, true, nil
+}
+
+// readCursor returns the newer of the states that are whole, generation 0 where
+// none is.
+func readCursor(f io.ReaderAt) (newest cursorState) {
+	for i := range int64(2) {
+		slot := make([]byte, cursorSlot)
+		n, _ := f.ReadAt(slot, i*cursorSlot) // unread is as good as damaged
+		payload, _ := parseRecord(slot[:n])
+		var s cursorState
+		if json.Unmarshal(payload, &s) == nil && s.Generation > newest.Generation {
+			newest = s
+		}
+	}
+	return newest
 }
 
 // write puts s, of the generation after state's, durably into the file. It is

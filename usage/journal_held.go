@@ -78,12 +78,12 @@ func (j *Journal) Hold(h *Held) (err error) {
 	switch {
 	case j.closed:
 		err = os.ErrClosed
-	case !again && len(j.held) >= j.o.MaxHeld:
+	case !again && len(j.held) >= j.o.Load().MaxHeld:
 		err = ErrTooManyHeld
 	default:
 		j.held[id] = struct{}{}
 	}
-	mode := j.o.Sync
+	mode := j.o.Load().Sync
 	j.mu.Unlock()
 	if err != nil {
 		return err
@@ -174,7 +174,7 @@ func (j *Journal) removeHeld(id uuid.UUID) {
 	}
 	j.mu.Unlock()
 	if failed {
-		j.o.Logger.Warn("a finished call's file cannot be removed; the segment of its event stays until it can", "journal", j.dir, "error", err)
+		j.o.Load().Logger.Warn("a finished call's file cannot be removed; the segment of its event stays until it can", "journal", j.dir, "error", err)
 	}
 }
 
@@ -222,7 +222,7 @@ func (j *Journal) Held() ([]Held, error) {
 			j.stats.CorruptRuns++
 			j.stats.CorruptBytes += int64(len(data))
 			j.mu.Unlock()
-			j.o.Logger.Error("dropped a damaged held call of the journal", "journal", j.dir, "event_id", id, "bytes", len(data))
+			j.o.Load().Logger.Error("dropped a damaged held call of the journal", "journal", j.dir, "event_id", id, "bytes", len(data))
 			j.removeHeld(id)
 			continue
 		}

@@ -2,12 +2,15 @@ package usage
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // disk is a place that can be filled up and freed.
@@ -172,4 +175,159 @@ func TestPartialWriteStays(t *testing.T) {
 	l := newFakeLedger()
 	ship(t, j, l)
 	l.check(t, kept)
+}
+
+// Where calls are refused instead, a full disk costs no more than the call that
+// finds out, and is noticed to be over without one.
+func TestRefuseOnFullDisk(t *testing.T) {
+	d, ok := smallDisk(t)
+	if !ok {
+		d = quotaDisk(t)
+	}
+	j := openJournal(t, d.dir, JournalOptions{OnFull: RefuseWhenFull})
+	defer closeJournal(t, j)
+	kept := appendEvents(t, j, 20)
+	var lost int64
+	for range 3 {
+		d.full()
+		for admitted := true; admitted; admitted = j.Admit() == nil {
+			e := newEvent(1)
+			if err := j.Append(&e); err == nil {
+				kept = append(kept, e)
+			} else {
+				lost++
+			}
+		}
+		for range 3 {
+			retryNow(j)
+			if err := j.Admit(); !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EFBIG) {
+				t.Fatalf("a full disk: %v", err)
+			}
+		}
+		d.free()
+		retryNow(j)
+		if err := j.Admit(); err != nil {
+			t.Fatalf("a disk that has room again: %v", err)
+		}
+		kept = append(kept, appendEvents(t, j, 20)...)
+	}
+	if s := j.Stats(); s.DroppedFailed != lost || lost != 3 || s.CorruptRuns != 0 {
+		t.Errorf("%d events lost, stats %+v", lost, s)
+	}
+	l := newFakeLedger()
+	ship(t, j, l)
+	l.check(t, kept)
+}
+
+// retryNow has the next Admit try the disk, however long ago it did last.
+func retryNow(j *Journal) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.tried = time.Time{}
+}
+
+// A folder that turned read-only takes what its open segment takes, costs the
+// events after that, ships, and takes events again when it may be written.
+func TestReadOnlyFolder(t *testing.T) {
+	if os.Geteuid() == 0 { // whom no mode keeps from writing
+		runAsNobody(t)
+		return
+	}
+	dir := filepath.Join(t.TempDir(), "journal")
+	o := JournalOptions{SegmentBytes: 4 << 10, OnFull: RefuseWhenFull}
+	j := openJournal(t, dir, o)
+	kept := appendEvents(t, j, 20)
+	held := hold(t, j, 2)
+	chmod := func(mode os.FileMode) {
+		for _, d := range []string{dir, j.heldDir()} {
+			if err := os.Chmod(d, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Cleanup(func() { chmod(0o700) })
+	l := newFakeLedger()
+	for round := range 3 {
+		chmod(0o500)
+		var lost int
+		for lost == 0 {
+			e := newEvent(len(kept))
+			switch err := j.Append(&e); {
+			case err == nil:
+				kept = append(kept, e)
+			case errors.Is(err, fs.ErrPermission):
+				lost++
+			default:
+				t.Fatal(err)
+			}
+		}
+		retryNow(j)
+		if err := j.Admit(); !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("Admit: %v", err)
+		}
+		h := newHeld(1)
+		if err := j.Hold(&h); !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("Hold: %v", err)
+		}
+		before := len(segments(t, dir))
+		ship(t, j, l)
+		l.check(t, kept)
+		if n := len(segments(t, dir)); n != before {
+			t.Errorf("%d segments of %d are left in a folder that is read-only", n, before)
+		}
+		chmod(0o700)
+		retryNow(j)
+		if err := j.Admit(); err != nil {
+			t.Errorf("Admit, after the folder may be written again: %v", err)
+		}
+		kept = append(kept, appendEvents(t, j, 20)...)
+		if s := j.Stats(); s.DroppedFailed != int64(round+1) {
+			t.Errorf("stats %+v", s)
+		}
+	}
+	// A call whose end is appended and whose file cannot be removed.
+	chmod(0o500)
+	if err := j.Settle(&held[0].Event); err != nil {
+		t.Fatal(err)
+	}
+	kept = append(kept, held[0].Event)
+	ship(t, j, l)
+	closeJournal(t, j)
+	if _, err := OpenJournal(dir, o); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("opened in a folder that is read-only: %v", err)
+	}
+	chmod(0o700)
+	j = openJournal(t, dir, o)
+	defer closeJournal(t, j)
+	checkHeld(t, j, held[1:])
+	ship(t, j, l)
+	l.check(t, kept)
+	if n := len(segments(t, dir)); n > 1 {
+		t.Errorf("%d segments are left", n)
+	}
+}
+
+// runAsNobody runs the test again in a process without privileges.
+func runAsNobody(t *testing.T) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tallygate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	const nobody = 65534
+	if err := os.Chown(dir, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run", "^"+t.Name()+"$", "-test.v")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "TMPDIR="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("as nobody: %v\n%s", err, out)
+	}
 }

@@ -16,16 +16,9 @@ func (j *Journal) path(seq uint64) string { return filepath.Join(j.dir, segmentN
 // even where the machine has lost the end of the last one, no position, and so
 // no batch's token, comes to stand for other events than before.
 func (j *Journal) recover() error {
-	entries, err := os.ReadDir(j.dir)
+	found, err := findSegments(j.dir)
 	if err != nil {
 		return err
-	}
-	var found []uint64 // ascending, as ReadDir sorts names
-	for _, entry := range entries {
-		var seq uint64
-		if _, err := fmt.Sscanf(entry.Name(), "%d.seg", &seq); err == nil && entry.Name() == segmentName(seq) {
-			found = append(found, seq)
-		}
 	}
 	c, fresh, err := openCursor(filepath.Join(j.dir, "cursor"))
 	if err != nil {
@@ -33,7 +26,7 @@ func (j *Journal) recover() error {
 	}
 	j.cursor = c
 	if fresh && len(found) > 0 {
-		j.o.Logger.Error("the journal's cursor is missing or damaged: the events in its segments are sent again under new tokens, and those that the ledger has already are stored twice",
+		j.o.Load().Logger.Error("the journal's cursor is missing or damaged: the events in its segments are sent again under new tokens, and those that the ledger has already are stored twice",
 			"journal", j.dir, "segments", len(found))
 	}
 	if fresh {
@@ -57,6 +50,18 @@ func (j *Journal) recover() error {
 	return nil
 }
 
+// findSegments lists the segments in a directory, oldest first.
+func findSegments(dir string) (found []uint64, err error) {
+	entries, err := os.ReadDir(dir) // sorted by name
+	for _, entry := range entries {
+		var seq uint64
+		if _, err := fmt.Sscanf(entry.Name(), "%d.seg", &seq); err == nil && entry.Name() == segmentName(seq) {
+			found = append(found, seq)
+		}
+	}
+	return found, err
+}
+
 // recoverSegment cuts the segment's torn end, counts what the ledger does not
 // have yet, and removes the segment where that is nothing.
 func (j *Journal) recoverSegment(seq uint64) error {
@@ -75,7 +80,7 @@ func (j *Journal) recoverSegment(seq uint64) error {
 	lines, end, size, err := countLines(f, start)
 	if err == nil && end < size {
 		j.stats.TornBytes += size - end
-		j.o.Logger.Warn("cut a record that was not written to its end", "journal", j.dir,
+		j.o.Load().Logger.Warn("cut a record that was not written to its end", "journal", j.dir,
 			"segment", seq, "offset", end, "bytes", size-end)
 		err = f.Truncate(end)
 	}

@@ -56,9 +56,9 @@ func (j *Journal) syncLoop() {
 		case <-j.stop:
 			return
 		}
-		if j.o.Sync == SyncByInterval {
+		if o := j.o.Load(); o.Sync == SyncByInterval {
 			select {
-			case <-time.After(j.o.SyncInterval):
+			case <-time.After(o.SyncInterval):
 			case <-j.stop:
 				return
 			}
@@ -72,14 +72,14 @@ func (j *Journal) syncLoop() {
 func (j *Journal) written() *syncRound {
 	if !j.dirty {
 		j.dirty = true
-		if j.o.Sync != SyncNone {
+		if j.o.Load().Sync != SyncNone {
 			select {
 			case j.due <- struct{}{}:
 			default:
 			}
 		}
 	}
-	if j.o.Sync != SyncAlways {
+	if j.o.Load().Sync != SyncAlways {
 		return nil
 	}
 	if j.round == nil {
@@ -114,8 +114,10 @@ func (j *Journal) sync() error {
 		err = fmt.Errorf("sync the journal: %w", err)
 		j.mu.Lock()
 		j.stats.SyncFailures++
+		j.dirty = true // no batch goes out over what this sync left behind
+		j.fails(err)
 		j.mu.Unlock()
-		j.o.Logger.Error("the journal could not be forced to the disk: recent usage events are lost if the machine fails",
+		j.o.Load().Logger.Error("the journal could not be forced to the disk: recent usage events are lost if the machine fails",
 			"journal", j.dir, "error", err)
 	}
 	if round != nil {

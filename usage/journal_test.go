@@ -397,3 +397,19 @@ func TestSyncFails(t *testing.T) {
 	appendEvents(t, j, 1)
 	closeJournal(t, j)
 }
+
+// awaitSync waits until everything that was written is on the disk.
+func awaitSync(t *testing.T, j *Journal) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for dirty := true; dirty; time.Sleep(time.Millisecond) {
+		j.mu.Lock()
+		dirty = j.dirty
+		j.mu.Unlock()
+		if time.Now().After(deadline) {
+			t.Fatal("what was written is not synced")
+		}
+	}
+	j.syncMu.Lock() // until the last sync has ended
+	defer j.syncMu.Unlock()
+}

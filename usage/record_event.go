@@ -74,7 +74,7 @@ func eventID(payload []byte) (uuid.UUID, bool) {
 		return id, err == nil
 	}
 	var e Event
-	err := e.UnmarshalJSON(payload)
+	err := readEvent(payload, &e)
 	return e.ID, err == nil
 }
 

@@ -21,7 +21,7 @@ import (
 // same batch is sent again, for ever.
 type Shipper struct {
 	j *Journal
-	o ShipperOptions
+	o atomic.Pointer[ShipperOptions]
 
 	mu     sync.Mutex // held by Use and Close
 	closed bool
@@ -56,6 +56,13 @@ type ShipperStats struct {
 
 // NewShipper returns a shipper that holds the events until Use.
 func NewShipper(j *Journal, o ShipperOptions) *Shipper {
+	s := &Shipper{j: j}
+	s.Configure(o)
+	return s
+}
+
+// Configure sets other options; a batch that waits already goes by the old ones.
+func (s *Shipper) Configure(o ShipperOptions) {
 	if o.BatchEvents <= 0 {
 		o.BatchEvents = 10_000
 	}
@@ -74,7 +81,7 @@ func NewShipper(j *Journal, o ShipperOptions) *Shipper {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	return &Shipper{j: j, o: o}
+	s.o.Store(&o)
 }
 
 // Use sets where events go; nil holds them. It cancels a write that is under
@@ -154,7 +161,7 @@ func (s *Shipper) run(ctx context.Context, l Ledger) {
 		}
 		if err == nil {
 			if failures > 0 {
-				s.o.Logger.Info("usage events reach the ledger again", "failures", failures)
+				s.o.Load().Logger.Info("usage events reach the ledger again", "failures", failures)
 			}
 			failures = 0
 			continue
@@ -162,7 +169,7 @@ func (s *Shipper) run(ctx context.Context, l Ledger) {
 		failures++
 		wait := s.backoff(failures)
 		s.count(func(st *ShipperStats) { st.Failures++; st.Err = err })
-		s.o.Logger.Warn("usage events did not reach the ledger, they stay in the journal", "error", err,
+		s.o.Load().Logger.Warn("usage events did not reach the ledger, they stay in the journal", "error", err,
 			"failures", failures, "again_in", wait, "pending_events", s.j.Stats().PendingEvents)
 		select {
 		case <-time.After(wait):
@@ -176,10 +183,11 @@ func (s *Shipper) run(ctx context.Context, l Ledger) {
 // to a bound that doubles ("full jitter"), so that gates that lost a ledger
 // together do not come back together.
 func (s *Shipper) backoff(failures int) time.Duration {
-	bound := s.o.BackoffMin
+	o := s.o.Load()
+	bound := o.BackoffMin
 	for range failures - 1 {
-		if bound >= s.o.BackoffMax/2 {
-			bound = s.o.BackoffMax
+		if bound >= o.BackoffMax/2 {
+			bound = o.BackoffMax
 			break
 		}
 		bound *= 2
@@ -195,7 +203,7 @@ func (s *Shipper) step(ctx context.Context, l Ledger) error {
 			return err
 		}
 	}
-	b, err := s.j.nextBatch(s.o.BatchEvents)
+	b, err := s.j.nextBatch(s.o.Load().BatchEvents)
 	if err != nil {
 		return err
 	}
@@ -241,9 +249,10 @@ func (s *Shipper) fill(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	delay := time.NewTimer(s.o.BatchDelay)
+	o := s.o.Load()
+	delay := time.NewTimer(o.BatchDelay)
 	defer delay.Stop()
-	for s.flushing.Load() == 0 && !s.j.expect(backlog{int64(s.o.BatchEvents), maxBatchBytes}) {
+	for s.flushing.Load() == 0 && !s.j.expect(backlog{int64(o.BatchEvents), maxBatchBytes}) {
 		select {
 		case <-s.j.wake:
 		case <-delay.C:
@@ -256,7 +265,7 @@ func (s *Shipper) fill(ctx context.Context) error {
 }
 
 func (s *Shipper) write(ctx context.Context, l Ledger, b Batch) error {
-	ctx, cancel := context.WithTimeout(ctx, s.o.WriteTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.o.Load().WriteTimeout)
 	defer cancel()
 	return l.Write(ctx, b)
 }
@@ -266,7 +275,7 @@ func (s *Shipper) setAside(b *batch, reason error) error {
 	if err != nil {
 		return err
 	}
-	s.o.Logger.Error("the ledger rejects a usage event, it is set aside", "event_id", b.Events[0].ID,
+	s.o.Load().Logger.Error("the ledger rejects a usage event, it is set aside", "event_id", b.Events[0].ID,
 		"file", file, "error", reason)
 	return nil
 }

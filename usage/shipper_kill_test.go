@@ -26,6 +26,7 @@ const (
 	killDirEnv  = "TALLYGATE_TEST_KILL_DIR"  // makes the test binary the process that is killed
 	killStepEnv = "TALLYGATE_TEST_KILL_STEP" // by itself, at this step
 	killNthEnv  = "TALLYGATE_TEST_KILL_NTH"  // when it comes to it for this time
+	replayEnv   = "TALLYGATE_TEST_REPLAY"    // has it replay instead of append: known by "token" or by "event"
 	killsEnv    = "TALLYGATE_TEST_KILLS"     // how often; 15 when unset, or twice at each step
 )
 
@@ -114,6 +115,11 @@ func runUntilKilled(dir string) {
 		nth, err := strconv.ParseInt(os.Getenv(killNthEnv), 10, 64)
 		die(err)
 		passing = dieAt(step, nth, func() *Journal { return j })
+	}
+	if known := os.Getenv(replayEnv); known != "" {
+		l := replayLedger{fileLedger{dir: filepath.Join(dir, "ledger")}, known == "event"}
+		die(Replay(context.Background(), filepath.Join(dir, "journal"), l, func(r Replayed) { die(r.Err) }))
+		os.Exit(0)
 	}
 	j, err := OpenJournal(filepath.Join(dir, "journal"), JournalOptions{
 		SegmentBytes: 128 << 10, SyncInterval: time.Millisecond, Logger: silent,

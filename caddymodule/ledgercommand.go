@@ -1,0 +1,332 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/tallygate/tallygate/usage"
+	"github.com/tallygate/tallygate/usage/export"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "ledger",
+		Usage: "status|replay|export",
+		Short: "Shows what waits for the ledger, sends rejected events again, writes events out",
+		Long: `
+Works on the journal and the ledger that a config names, or on the defaults
+where there is no config. Each command works beside a gate that runs, and
+without one.`,
+		CobraFunc: func(cmd *cobra.Command) {
+			cmd.AddCommand(ledgerStatus(), ledgerReplay(), ledgerExport())
+		},
+	})
+}
+
+// exitAttention is the exit status of a command that did what it was told and
+// found something that a person should look at.
+const exitAttention = 3
+
+// ledgerCommand makes a command that runs with the app that a config names,
+// until a signal ends it.
+func ledgerCommand(cmd *cobra.Command, run func(context.Context, *App) (int, error)) *cobra.Command {
+	cmd.Args = cobra.NoArgs
+	config := cmd.Flags().StringP("config", "c", "", "Configuration file (default: a Caddyfile in this folder, if there is one)")
+	adapter := cmd.Flags().StringP("adapter", "a", "", "Name of the config adapter to apply")
+	cmd.RunE = caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) {
+		cmd.SilenceUsage = true
+		app, err := configuredApp(*config, *adapter)
+		if err != nil {
+			return caddy.ExitCodeFailedStartup, err
+		}
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		return run(ctx, app)
+	})
+	return cmd
+}
+
+// configuredApp is the app of a config, as Provision would complete it.
+func configuredApp(config, adapter string) (*App, error) {
+	data, _, _, err := caddycmd.LoadConfig(config, adapter)
+	if err != nil {
+		return nil, err
+	}
+	app := new(App)
+	if data != nil {
+		var c caddy.Config
+		if err := json.Unmarshal(data, &c); err != nil {
+			return nil, fmt.Errorf("reading the config: %w", err)
+		}
+		if raw := c.AppsRaw["tallygate"]; raw != nil {
+			if err := caddy.StrictUnmarshalJSON(raw, app); err != nil {
+				return nil, fmt.Errorf("reading the config of tallygate: %w", err)
+			}
+		}
+	}
+	return app, app.complete()
+}
+
+// openLedger opens the ledger that a DSN names, for a command.
+func openLedger(dsn string) (usage.Ledger, error) {
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	defer cancel()
+	guest, err := loadGuest(ctx, "ledger", dsn)
+	if err != nil {
+		return nil, err
+	}
+	return guest.(LedgerOpener).OpenLedger()
+}
+
+func ledgerStatus() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status [--json] [--check [--max-age <duration>]]",
+		Short: "Shows what waits in the journal",
+		Long: `
+Shows the events that the ledger does not have yet, those that it rejected, and
+what is damaged. Nothing is changed. With --check the exit status is 3 when
+events are set aside, records are damaged, or an event waits for longer than
+--max-age. It is 1 when the journal cannot be read.`,
+	}
+	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
+	check := cmd.Flags().Bool("check", false, "Exit with status 3 when something needs attention")
+	maxAge := cmd.Flags().Duration("max-age", 10*time.Minute, "How long an event may wait, for --check")
+	return ledgerCommand(cmd, func(_ context.Context, app *App) (int, error) {
+		i, err := usage.InspectJournal(app.Journal.Folder)
+		if err != nil {
+			return caddy.ExitCodeFailedStartup, err
+		}
+		s := journalStatus{Inspection: i}
+		if !i.OldestEvent.IsZero() {
+			s.OldestAge = time.Since(i.OldestEvent).Seconds()
+		}
+		if err := s.print(cmd.OutOrStdout(), *asJSON); err != nil {
+			return caddy.ExitCodeFailedStartup, err
+		}
+		if *check && (i.SetAsideEvents > 0 || i.DamagedBytes > 0 || s.OldestAge > maxAge.Seconds()) {
+			return exitAttention, errors.New("the journal needs attention: events are set aside or damaged, or wait too long")
+		}
+		return caddy.ExitCodeSuccess, nil
+	})
+}
+
+// journalStatus is an inspection as the command shows it.
+type journalStatus struct {
+	usage.Inspection
+	OldestAge float64 `json:"oldest_event_age_seconds"`
+}
+
+func (s *journalStatus) print(out io.Writer, asJSON bool) error {
+	if asJSON {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		return e.Encode(s)
+	}
+	bytes := func(n int64) string { return humanize.IBytes(uint64(n)) }
+	inUse, oldest := "no", "-"
+	if s.InUse {
+		inUse = "yes"
+	}
+	if !s.OldestEvent.IsZero() {
+		age := time.Duration(s.OldestAge * float64(time.Second)).Round(time.Second)
+		oldest = fmt.Sprintf("%s (%s ago)", s.OldestEvent.Format(time.RFC3339), age)
+	}
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, line := range [][2]string{
+		{"Journal", s.Dir},
+		{"In use", inUse},
+		{"Events waiting", fmt.Sprintf("%d (%s)", s.PendingEvents, bytes(s.PendingBytes))},
+		{"Oldest event", oldest},
+		{"Batches under way", fmt.Sprint(s.PendingBatches)},
+		{"Segments", fmt.Sprintf("%d (%s)", s.Segments, bytes(s.Bytes))},
+		{"Events set aside", fmt.Sprint(s.SetAsideEvents)},
+		{"Unfinished calls", fmt.Sprint(s.HeldCalls)},
+		{"Damaged", bytes(s.DamagedBytes)},
+	} {
+		fmt.Fprintf(t, "%s\t%s\n", line[0], line[1])
+	}
+	return t.Flush()
+}
+
+func ledgerReplay() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "replay",
+		Short: "Sends the events again that the ledger rejected",
+		Long: `
+Sends the events in the journal's folder rejected to the ledger again, oldest
+first, and removes the file of each that the ledger has then. Whatever happens
+in between, no event is stored twice; so a replay that was killed is simply
+started again. The exit status is 3 when the ledger rejects an event again or a
+file cannot be read; those stay. It is 1 when the ledger cannot be reached.`,
+	}
+	return ledgerCommand(cmd, func(ctx context.Context, app *App) (status int, err error) {
+		l, err := openLedger(app.Ledger)
+		if err != nil {
+			return caddy.ExitCodeFailedStartup, err
+		}
+		defer func() { err = errors.Join(err, l.Close()) }()
+		out := cmd.OutOrStdout()
+		sent, left := 0, 0
+		err = usage.Replay(ctx, app.Journal.Folder, l, func(r usage.Replayed) {
+			if r.Err != nil {
+				left++
+				fmt.Fprintf(out, "stays  %s  %v\n", filepath.Base(r.File), r.Err)
+				return
+			}
+			sent++
+			fmt.Fprintf(out, "sent   %s  event %s\n", filepath.Base(r.File), r.Event.ID)
+		})
+		if err != nil {
+			return caddy.ExitCodeFailedStartup, err
+		}
+		fmt.Fprintf(out, "%d events sent, %d stay set aside\n", sent, left)
+		if left > 0 {
+			return exitAttention, fmt.Errorf("%d events stay in %s", left, filepath.Join(app.Journal.Folder, "rejected"))
+		}
+		return caddy.ExitCodeSuccess, nil
+	})
+}
+
+func ledgerExport() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "export [--format csv|ndjson|parquet] [--output <file>] [--from <time>] [--to <time>] [--tool <name>] [--table <name>] [--user <id or e-mail>] [--key <id>] [--outcome <outcome>]",
+		Short: "Writes events of the ledger out as CSV, NDJSON or Parquet",
+		Long: `
+Writes the events that match, newest first, to the standard output or to a
+file, which appears when it is complete. Events that still wait in the journal
+are not among them. A time is a date, as in 2026-01-31, which stands for its
+beginning in UTC, or a date and time, as in 2026-01-31T12:00:00Z.`,
+	}
+	var o exportOptions
+	f := cmd.Flags()
+	f.StringVar(&o.format, "format", "", "csv, ndjson or parquet (default: what --output ends in, or csv)")
+	f.StringVar(&o.output, "output", "", "File to write to (default: the standard output)")
+	f.StringVar(&o.from, "from", "", "Events from this time on")
+	f.StringVar(&o.to, "to", "", "Events before this time")
+	f.StringVar(&o.filter.Tool, "tool", "", "Events of this tool")
+	f.StringVar(&o.filter.Table, "table", "", "Events that touched this table")
+	f.StringVar(&o.user, "user", "", "Events of this user, by ID or e-mail address")
+	f.StringVar(&o.filter.KeyID, "key", "", "Events of the key with this ID")
+	f.StringVar((*string)(&o.filter.Outcome), "outcome", "", "Events that ended so: ok, tool_error, rpc_error, http_error or aborted")
+	return ledgerCommand(cmd, func(ctx context.Context, app *App) (int, error) {
+		if err := o.run(ctx, app, cmd.OutOrStdout()); err != nil {
+			return caddy.ExitCodeFailedStartup, err
+		}
+		return caddy.ExitCodeSuccess, nil
+	})
+}
+
+// exportOptions are export's flags.
+type exportOptions struct {
+	format, output, from, to, user string
+	filter                         usage.Filter
+}
+
+func (o *exportOptions) run(ctx context.Context, app *App, out io.Writer) (err error) {
+	if err := o.complete(ctx, app); err != nil {
+		return err
+	}
+	if o.output != "" {
+		partial := o.output + ".partial"
+		file, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(o.write(ctx, app, file), file.Close()); err != nil {
+			return errors.Join(err, os.Remove(partial))
+		}
+		return os.Rename(partial, o.output)
+	}
+	return o.write(ctx, app, out)
+}
+
+// complete reads the flags that need reading.
+func (o *exportOptions) complete(ctx context.Context, app *App) (err error) {
+	if o.filter.From, err = readTime("from", o.from); err != nil {
+		return err
+	}
+	if o.filter.To, err = readTime("to", o.to); err != nil {
+		return err
+	}
+	if o.filter.Outcome != "" && !slices.Contains(usage.Outcomes, o.filter.Outcome) {
+		return fmt.Errorf("--outcome: %q is none of ok, tool_error, rpc_error, http_error, aborted", o.filter.Outcome)
+	}
+	if o.format == "" {
+		o.format = "csv"
+		if ext := filepath.Ext(o.output); ext != "" {
+			o.format = ext[1:]
+		}
+	}
+	if _, err := export.New(o.format, io.Discard); err != nil {
+		return fmt.Errorf("--format: %w", err)
+	}
+	o.filter.UserID = o.user
+	if strings.Contains(o.user, "@") {
+		o.filter.UserID, err = userID(ctx, app, o.user)
+	}
+	return err
+}
+
+func readTime(flag, text string) (t time.Time, err error) {
+	if text == "" {
+		return t, nil
+	}
+	if t, err = time.Parse(time.DateOnly, text); err != nil {
+		t, err = time.Parse(time.RFC3339, text)
+	}
+	if err != nil {
+		return t, fmt.Errorf("--%s: %q is neither a date, as in 2026-01-31, nor a date and time, as in 2026-01-31T12:00:00Z", flag, text)
+	}
+	return t, nil
+}
+
+// userID looks an e-mail address up in the store.
+func userID(ctx context.Context, app *App, email string) (id string, err error) {
+	store, err := OpenStore(app.Store)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	users, err := store.Users(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, u := range users {
+		if strings.EqualFold(u.Email, email) {
+			return u.ID, nil
+		}
+	}
+	return "", fmt.Errorf("--user: the store has no user %s", email)
+}
+
+func (o *exportOptions) write(ctx context.Context, app *App, out io.Writer) (err error) {
+	l, err := openLedger(app.Ledger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	w, err := export.New(o.format, out)
+	if err != nil {
+		return err
+	}
+	if err := usage.EachEvent(ctx, l, o.filter, w.Write); err != nil {
+		return err
+	}
+	return w.Close()
+}

@@ -1,0 +1,321 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/tallygate/tallygate/usage"
+)
+
+// ledger runs `tallygate ledger` beside the site, with its config, to its end.
+func (s *site) ledger(tb testing.TB, args ...string) (stdout, stderr string, code int) {
+	tb.Helper()
+	cmd := exec.Command(binary, append([]string{"ledger"}, args...)...)
+	cmd.Dir = s.dir
+	cmd.Env = append(cleanEnv(), append([]string{"HOME=" + tb.TempDir()}, s.env...)...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		tb.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// status is what `ledger status --json` prints.
+func (s *site) status(tb testing.TB, flags ...string) map[string]any {
+	tb.Helper()
+	stdout, stderr, code := s.ledger(tb, append([]string{"status", "--json"}, flags...)...)
+	if code != 0 {
+		tb.Fatalf("ledger status: %d %s", code, stderr)
+	}
+	return answer{body: stdout}.json(tb)
+}
+
+// exported is what `ledger export` writes as NDJSON.
+func (s *site) exported(tb testing.TB, flags ...string) (events []usage.Event) {
+	tb.Helper()
+	stdout, stderr, code := s.ledger(tb, append([]string{"export", "--format", "ndjson"}, flags...)...)
+	if code != 0 {
+		tb.Fatalf("ledger export: %d %s", code, stderr)
+	}
+	for line := range strings.Lines(stdout) {
+		var e usage.Event
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			tb.Fatalf("%v in %q", err, line)
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+// stockCall is a call of the stock server.
+func stockCall(id, table string, limit int) string {
+	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%q,"method":"tools/call","params":{"name":"query_table","arguments":{"table":%q,"limit":%d}}}`, id, table, limit)
+}
+
+// rewrite changes the site's Caddyfile and starts the site again.
+func (s *site) rewrite(tb testing.TB, old, changed string) {
+	tb.Helper()
+	s.stop(tb)
+	name := filepath.Join(s.dir, "Caddyfile")
+	text := readFile(tb, name)
+	if strings.Count(text, old) != 1 {
+		tb.Fatalf("the Caddyfile has %q %d times", old, strings.Count(text, old))
+	}
+	if err := os.WriteFile(name, []byte(strings.Replace(text, old, changed, 1)), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	s.run(tb)
+}
+
+// useLedger sets where the site's next run has its ledger.
+func (s *site) useLedger(dsn string) {
+	s.env = append(s.env, "TALLYGATE_LEDGER="+dsn) // the last one holds
+}
+
+// TestLedgerStatus holds that the status of a journal can be read while its
+// gate runs, when it was killed, and where it never was.
+func TestLedgerStatus(t *testing.T) {
+	nowhere := fmt.Sprintf("http://127.0.0.1:%d/usage", freePort(t))
+	s := startSite(t, "TALLYGATE_LEDGER="+nowhere)
+	key, _ := s.key(t, s.login(t), `{"key_name":"k"}`)
+	before := time.Now()
+	for n := range 3 {
+		if a := do(t, "POST", s.gate, stockCall(fmt.Sprint(n), "stock_basic", 1), "Authorization: Bearer "+key); a.status != http.StatusOK {
+			t.Fatalf("the call answers %d %s", a.status, a.body)
+		}
+	}
+	check := func(inUse bool) {
+		t.Helper()
+		status := s.status(t)
+		want := map[string]any{"in_use": inUse, "pending_events": 3.0, "segments": 1.0, "set_aside_events": 0.0, "damaged_bytes": 0.0, "held_calls": 0.0}
+		for name, value := range want {
+			if status[name] != value {
+				t.Errorf("%s is %v, want %v", name, status[name], value)
+			}
+		}
+		oldest, err := time.Parse(time.RFC3339, fmt.Sprint(status["oldest_event"]))
+		if err != nil || oldest.Before(before.Add(-time.Millisecond)) || oldest.After(time.Now()) || status["oldest_event_age_seconds"].(float64) <= 0 {
+			t.Errorf("status %v, %v", status, err)
+		}
+		if status["pending_bytes"].(float64) < 900 || status["bytes"] != status["pending_bytes"] {
+			t.Errorf("status %v", status)
+		}
+	}
+	check(true)
+	s.await(t, "a batch is under way", func() bool { return s.status(t)["pending_batches"] == 1.0 })
+	stdout, _, code := s.ledger(t, "status")
+	for _, text := range []string{"In use             yes\n", "Events waiting     3 (", " ago)\n"} {
+		if !strings.Contains(stdout, text) {
+			t.Errorf("the status lacks %q:\n%s", text, stdout)
+		}
+	}
+	if code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+	if _, stderr, code := s.ledger(t, "status", "--check", "--max-age", "1h"); code != 0 {
+		t.Errorf("--check --max-age 1h: %d %s", code, stderr)
+	}
+	if _, _, code := s.ledger(t, "status", "--check", "--max-age", "1ms"); code != 3 {
+		t.Errorf("--check --max-age 1ms: %d", code)
+	}
+	s.kill()
+	check(false)
+	if stdout, stderr, code := s.ledger(t, "status", "--config", "Caddyfile", "--adapter", "caddyfile"); code != 0 || !strings.Contains(stdout, "In use             no\n") {
+		t.Errorf("with --config: %d %s %s", code, stdout, stderr)
+	}
+	if err := os.RemoveAll(filepath.Join(s.dir, "data", "journal")); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := s.ledger(t, "status"); code != 1 || !strings.Contains(stderr, "there is none") {
+		t.Errorf("without a journal: %d %s", code, stderr)
+	}
+	if _, stderr, code := s.ledger(t, "status", "--config", "nowhere"); code != 1 || !strings.Contains(stderr, "nowhere") {
+		t.Errorf("without its config: %d %s", code, stderr)
+	}
+}
+
+// rejecting is a ledger that takes nothing, for ever.
+type rejecting struct{ usage.Ledger }
+
+func (rejecting) Write(context.Context, usage.Batch) error { return usage.ErrRejected }
+
+// TestLedgerReplay holds that events that were set aside reach the ledger by
+// `ledger replay`, beside a gate that runs, and once.
+func TestLedgerReplay(t *testing.T) {
+	s := startSite(t)
+	jwt := s.login(t)
+	key, _ := s.key(t, jwt, `{"key_name":"k"}`)
+	if a := do(t, "POST", s.gate, stockCall("first", "stock_basic", 1), "Authorization: Bearer "+key); a.status != http.StatusOK {
+		t.Fatalf("the call answers %d %s", a.status, a.body)
+	}
+	s.awaitCalls(t, jwt, 1)
+	like := s.exported(t)[0]
+	s.stop(t)
+
+	dir := filepath.Join(s.dir, "data", "journal")
+	silent := slog.New(slog.DiscardHandler)
+	j, err := usage.OpenJournal(dir, usage.JournalOptions{Logger: silent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 7
+	for i := range n {
+		e := like
+		e.ID, e.RequestID = uuid.Must(uuid.NewV7()), fmt.Sprintf(`"rejected %d"`, i)
+		if err := j.Append(&e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shipper := usage.NewShipper(j, usage.ShipperOptions{Logger: silent})
+	shipper.Use(rejecting{})
+	if err := errors.Join(shipper.Flush(t.Context()), shipper.Close(), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+
+	s.run(t)
+	if status := s.status(t); status["set_aside_events"] != float64(n) || status["in_use"] != true {
+		t.Errorf("status %v", status)
+	}
+	if _, _, code := s.ledger(t, "status", "--check"); code != 3 {
+		t.Errorf("--check with events set aside: %d", code)
+	}
+	damaged := filepath.Join(dir, "rejected", "damaged.json")
+	if err := os.WriteFile(damaged, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := s.env
+	s.useLedger(fmt.Sprintf("http://127.0.0.1:%d/usage", freePort(t)))
+	if _, stderr, code := s.ledger(t, "replay"); code != 1 {
+		t.Errorf("without a ledger: %d %s", code, stderr)
+	}
+	s.env = env
+	if stdout, _, code := s.ledger(t, "replay"); code != 3 || !strings.HasSuffix(stdout, "7 events sent, 1 stay set aside\n") {
+		t.Errorf("replay: %d %s", code, stdout)
+	}
+	if err := os.Remove(damaged); err != nil {
+		t.Fatal(err)
+	}
+	if stdout, _, code := s.ledger(t, "replay"); code != 0 || stdout != "0 events sent, 0 stay set aside\n" {
+		t.Errorf("replay again: %d %s", code, stdout)
+	}
+	if status := s.status(t); status["set_aside_events"] != 0.0 {
+		t.Errorf("status %v", status)
+	}
+	seen := map[string]int{}
+	for _, e := range s.exported(t) {
+		seen[e.RequestID]++
+	}
+	want := map[string]int{`"first"`: 1}
+	for i := range n {
+		want[fmt.Sprintf(`"rejected %d"`, i)] = 1
+	}
+	if diff := cmp.Diff(want, seen); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+}
+
+// TestLedgerExport holds that each format has the same events, that each flag
+// narrows them down, and that what cannot be exported is said.
+func TestLedgerExport(t *testing.T) {
+	s := startSite(t)
+	jwt := s.login(t)
+	key, keyID := s.key(t, jwt, `{"key_name":"k"}`)
+	second, _ := s.key(t, jwt, `{"key_name":"second"}`)
+	other := s.keyOfAnotherUser(t)
+	post := func(key, body string) {
+		t.Helper()
+		if a := do(t, "POST", s.gate, body, "Authorization: Bearer "+key); a.status != http.StatusOK {
+			t.Fatalf("the call answers %d %s", a.status, a.body)
+		}
+	}
+	for n := range 5 {
+		post(key, stockCall(fmt.Sprint("basic ", n), "stock_basic", 1))
+	}
+	post(second, stockCall("daily", "stock_daily", 2))
+	s.awaitCalls(t, jwt, 6)
+	between := time.Now()
+	post(other, stockCall("others", "stock_daily", 3))
+	post(key, `{"jsonrpc":"2.0","id":"list","method":"tools/call","params":{"name":"list_tables","arguments":{}}}`)
+	post(key, stockCall("error", "no_such_table", 3))
+	s.await(t, "the last events reach the ledger", func() bool { return s.status(t)["pending_events"] == 0.0 })
+
+	all := s.exported(t)
+	if len(all) != 9 {
+		t.Fatalf("%d events, want 9", len(all))
+	}
+	times := between.UTC().Format(time.RFC3339Nano)
+	today, tomorrow := between.UTC().Format(time.DateOnly), between.UTC().Add(25*time.Hour).Format(time.DateOnly)
+	for flags, want := range map[string]int{
+		"--tool query_table": 8, "--tool list_tables": 1, "--table stock_daily": 2, "--key " + keyID: 7,
+		"--user other@example.com": 1, "--user " + all[8].UserID: 8, "--outcome tool_error": 1, "--outcome aborted": 0,
+		"--from " + times: 3, "--to " + times: 6, "--from " + today + " --to " + tomorrow: 9, "--to " + today: 0,
+		"--table stock_daily --user ops@example.com": 1,
+	} {
+		if got := len(s.exported(t, strings.Fields(flags)...)); got != want {
+			t.Errorf("%s: %d events, want %d", flags, got, want)
+		}
+	}
+
+	stdout, _, _ := s.ledger(t, "export")
+	lines, err := csv.NewReader(strings.NewReader(stdout)).ReadAll()
+	if err != nil || len(lines) != 10 || lines[0][0] != "event_id" {
+		t.Fatalf("CSV: %v\n%s", err, stdout)
+	}
+	output := filepath.Join(s.dir, "usage.parquet")
+	if _, stderr, code := s.ledger(t, "export", "--output", output); code != 0 {
+		t.Fatalf("Parquet: %d %s", code, stderr)
+	}
+	rows, err := parquet.ReadFile[struct {
+		EventID   uuid.UUID `parquet:"event_id,uuid"`
+		TableName *string   `parquet:"table_name"`
+		Records   *int64    `parquet:"record_count"`
+	}](output)
+	if err != nil || len(rows) != 9 {
+		t.Fatalf("Parquet: %d rows, %v", len(rows), err)
+	}
+	for i, e := range all {
+		if lines[i+1][0] != e.ID.String() || rows[i].EventID != e.ID {
+			t.Errorf("event %d is %s in NDJSON, %s in CSV, %s in Parquet", i, e.ID, lines[i+1][0], rows[i].EventID)
+		}
+		if known := rows[i].Records != nil; known != e.RecordCount.Valid || known && *rows[i].Records != e.RecordCount.Int64 {
+			t.Errorf("event %d: %v records in Parquet, want %v", i, rows[i].Records, e.RecordCount)
+		}
+	}
+	if left, err := filepath.Glob(output + "*"); err != nil || len(left) != 1 {
+		t.Errorf("files %v, %v", left, err)
+	}
+	for _, c := range [][2]string{
+		{"--format xml", "csv, ndjson, parquet"}, {"--output usage.txt", "csv, ndjson, parquet"}, {"--from yesterday", "--from"}, {"--to 2026-13-01", "--to"},
+		{"--outcome fine", "--outcome"}, {"--user nobody@example.com", "nobody@example.com"}, {"--output nowhere/usage.csv", "nowhere"},
+	} {
+		if stdout, stderr, code := s.ledger(t, append([]string{"export"}, strings.Fields(c[0])...)...); code != 1 || stdout != "" || !strings.Contains(stderr, c[1]) {
+			t.Errorf("%s: %d %s %s", c[0], code, stdout, stderr)
+		}
+	}
+	s.useLedger(fmt.Sprintf("http://127.0.0.1:%d/usage", freePort(t)))
+	if _, stderr, code := s.ledger(t, "export", "--output", "away.csv"); code != 1 || stderr == "" {
+		t.Errorf("without a ledger: %d %s", code, stderr)
+	}
+	if left, err := filepath.Glob(filepath.Join(s.dir, "away*")); err != nil || len(left) != 0 {
+		t.Errorf("files %v, %v", left, err)
+	}
+}
