@@ -103,13 +103,22 @@ func (m *Memory) History(ctx context.Context, q usage.HistoryQuery) (usage.Histo
 		return usage.HistoryPage{}, err
 	}
 	events := m.matching(q.Filter)
-	page := usage.HistoryPage{Total: int64(len(events))}
-	for i := range events {
-		if i/q.PageSize == q.Page-1 {
-			page.Events = append(page.Events, events[i])
+	total := int64(len(events))
+	if q.Cursor != "" {
+		c, err := usage.ParseCursor(q.Cursor)
+		if err != nil {
+			return usage.HistoryPage{}, err
 		}
+		events = slices.DeleteFunc(events, func(e usage.Event) bool {
+			return cmp.Or(c.Time.Compare(e.Time), bytes.Compare(c.ID[:], e.ID[:])) <= 0
+		})
+		q.Page = 1
 	}
-	return page, nil
+	if q.Page-1 > len(events)/q.PageSize {
+		return usage.HistoryPage{Total: total}, nil
+	}
+	events = events[min((q.Page-1)*q.PageSize, len(events)):]
+	return usage.NewHistoryPage(events, q.PageSize, total), nil
 }
 
 // sum is the usage under one name.
