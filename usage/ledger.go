@@ -76,13 +76,14 @@ type HistoryPage struct {
 // NewHistoryPage makes the page of the first size events. One event more is
 // enough to tell it that something follows.
 func NewHistoryPage(events []Event, size int, total int64) HistoryPage {
-	page := HistoryPage{Events: events, Total: total}
-	if len(events) > size {
-		page.Events = events[:size:size]
-		last := events[size-1]
-		page.Next = Cursor{last.Time, last.ID}.String()
+	switch {
+	case len(events) == 0:
+		return HistoryPage{Total: total}
+	case len(events) <= size:
+		return HistoryPage{Events: events, Total: total}
 	}
-	return page
+	last := events[size-1]
+	return HistoryPage{events[:size:size], total, Cursor{last.Time, last.ID}.String()}
 }
 
 // Cursor is a place in the history: behind the event of this time and ID.

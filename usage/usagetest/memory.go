@@ -114,10 +114,8 @@ func (m *Memory) History(ctx context.Context, q usage.HistoryQuery) (usage.Histo
 		})
 		q.Page = 1
 	}
-	if q.Page-1 > len(events)/q.PageSize {
-		return usage.HistoryPage{Total: total}, nil
-	}
-	events = events[min((q.Page-1)*q.PageSize, len(events)):]
+	pages := len(events)/q.PageSize + 1 // the last of them may be empty
+	events = events[min(min(q.Page-1, pages)*q.PageSize, len(events)):]
 	return usage.NewHistoryPage(events, q.PageSize, total), nil
 }
 
