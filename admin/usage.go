@@ -22,14 +22,15 @@ const (
 )
 
 // historyQuery names the query parameters of history.
-var historyQuery = []string{"page", "page_size", "tool", "table", "key_id", "outcome", "from", "to", "user"}
+var historyQuery = []string{"page", "page_size", "cursor", "tool", "table", "key_id", "outcome", "from", "to", "user"}
 
 // historyAnswer is one page of events, newest first.
 type historyAnswer struct {
-	Items    []usage.Event `json:"items"`
-	Page     int           `json:"page"`
-	PageSize int           `json:"page_size"`
-	Total    int64         `json:"total"` // events on all pages
+	Items      []usage.Event `json:"items"`
+	Page       int           `json:"page"` // 1 when asked for by cursor
+	PageSize   int           `json:"page_size"`
+	Total      int64         `json:"total"`       // events on all pages
+	NextCursor *string       `json:"next_cursor"` // null on the last page
 }
 
 func (a *API) history(ctx context.Context, r request) (int, any, error) {
@@ -41,16 +42,20 @@ func (a *API) history(ctx context.Context, r request) (int, any, error) {
 	if err != nil {
 		return 0, nil, ledgerFault(err)
 	}
+	answer := historyAnswer{page.Events, q.Page, q.PageSize, page.Total, nil}
+	if page.Next != "" {
+		answer.NextCursor = &page.Next
+	}
 	if len(page.Events) == 0 && q.Page > 1 {
 		size := int64(q.PageSize)
 		p := notFound("page %d is out of range: the last page is %d", q.Page, max(1, (page.Total+size-1)/size))
 		p.code = "page_out_of_range"
 		return 0, nil, p
 	}
-	if page.Events == nil {
-		page.Events = []usage.Event{} // [] in JSON, not null
+	if answer.Items == nil {
+		answer.Items = []usage.Event{} // [] in JSON, not null
 	}
-	return http.StatusOK, historyAnswer{page.Events, q.Page, q.PageSize, page.Total}, nil
+	return http.StatusOK, answer, nil
 }
 
 func (a *API) readHistory(ctx context.Context, r request) (q usage.HistoryQuery, err error) {
@@ -59,6 +64,15 @@ func (a *API) readHistory(ctx context.Context, r request) (q usage.HistoryQuery,
 	}
 	if q.PageSize, err = r.query.wholeNumber("page_size", defaultPageSize, maxPageSize); err != nil {
 		return q, err
+	}
+	if sent, given := r.query["cursor"]; given {
+		if _, byPage := r.query["page"]; byPage {
+			return q, invalid("cursor says where the page begins: leave page out")
+		}
+		if _, err := usage.ParseCursor(sent); err != nil {
+			return q, invalid("cursor must be the next_cursor of an answer, not %s", quote(sent))
+		}
+		q.Cursor = sent
 	}
 	if q.From, err = r.query.moment("from"); err != nil {
 		return q, err

@@ -54,6 +54,40 @@ func TestHistoryFilters(t *testing.T) {
 	}
 }
 
+// TestHistoryByCursor goes through all pages, while a call comes in: it meets
+// the calls that were there, each once, and by page one of them twice.
+func TestHistoryByCursor(t *testing.T) {
+	w := newWorld(t)
+	key := listedKey{ID: uuid.NewString()}
+	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	call := func(minute int) usage.Event {
+		return event(w.ana, key, "query_stock", noon.Add(time.Duration(minute)*time.Minute), usage.NullInt64{})
+	}
+	a, b, c, d, e := call(0), call(1), call(2), call(3), call(4)
+	w.record(t, a, b, c, d, e)
+	get := func(query string) historyAnswer {
+		t.Helper()
+		return into[historyAnswer](t, w.as(t, w.ana, "GET", "/api/mcp-usage/history?page_size=2"+query, ""), 200)
+	}
+	want := func(got historyAnswer, page int, total int64, last bool, items ...usage.Event) {
+		t.Helper()
+		if diff := cmp.Diff(append([]usage.Event{}, items...), got.Items); diff != "" {
+			t.Errorf("items differ:\n%s", diff)
+		}
+		if got.Page != page || got.PageSize != 2 || got.Total != total || (got.NextCursor == nil) != last {
+			t.Errorf("page %d of %d, total %d, next cursor %v", got.Page, got.PageSize, got.Total, got.NextCursor)
+		}
+	}
+	first := get("")
+	want(first, 1, 5, false, e, d)
+	w.record(t, call(5))
+	want(get("&page=2"), 2, 6, false, d, c)
+	second := get("&cursor=" + *first.NextCursor)
+	want(second, 1, 6, false, c, b)
+	want(get("&cursor="+*second.NextCursor), 1, 6, true, a)
+	want(get("&tool=other&cursor="+*second.NextCursor), 1, 0, true)
+}
+
 func TestHistoryRefuses(t *testing.T) {
 	w := newWorld(t)
 	w.record(t, event(w.ana, listedKey{ID: uuid.NewString()}, "a", time.Now(), usage.NullInt64{}), event(w.ana, listedKey{ID: uuid.NewString()}, "b", time.Now(), usage.NullInt64{}))
@@ -69,7 +103,11 @@ func TestHistoryRefuses(t *testing.T) {
 		{"page_size=0", `page_size must be a whole number from 1 to 200, not "0"`},
 		{"page_size=201", "page_size must be"},
 		{"page_size=all", "page_size must be"},
-		{"limit=20", `unknown query parameter "limit": there are page, page_size, tool, table, key_id, outcome, from, to and user`},
+		{"cursor=", "cursor is empty"},
+		{"cursor=2", `cursor must be the next_cursor of an answer, not "2"`},
+		{"cursor=" + url.QueryEscape(usage.Cursor{}.String()+"\n"), "cursor must be the next_cursor"},
+		{"page=1&cursor=" + usage.Cursor{}.String(), "leave page out"},
+		{"limit=20", `unknown query parameter "limit": there are page, page_size, cursor, tool, table, key_id, outcome, from, to and user`},
 		{"tool=", "tool is empty"},
 		{"tool=a&tool=b", "tool is given 2 times"},
 		{"tool=%ff", "tool is not valid UTF-8"},

@@ -76,11 +76,12 @@ func TestWorkflow(t *testing.T) {
 	}
 	w.record(t, events...)
 	history := into[historyAnswer](t, w.do(t, "GET", "/api/mcp-usage/history?page=1&page_size=20", asAna, ""), 200)
-	if diff := cmp.Diff(historyAnswer{events[:20], 1, 20, 25}, history); diff != "" {
+	next := usage.Cursor{Time: events[19].Time, ID: events[19].ID}.String()
+	if diff := cmp.Diff(historyAnswer{events[:20], 1, 20, 25, &next}, history); diff != "" {
 		t.Errorf("page 1 differs:\n%s", diff)
 	}
 	history = into[historyAnswer](t, w.do(t, "GET", "/api/mcp-usage/history?page=2&page_size=20", asAna, ""), 200)
-	if diff := cmp.Diff(historyAnswer{events[20:], 2, 20, 25}, history); diff != "" {
+	if diff := cmp.Diff(historyAnswer{events[20:], 2, 20, 25, nil}, history); diff != "" {
 		t.Errorf("page 2 differs:\n%s", diff)
 	}
 	stats := into[usage.Stats](t, w.do(t, "GET", "/api/mcp-usage/stats?days=30", asAna, ""), 200)
@@ -120,7 +121,7 @@ func TestNewcomer(t *testing.T) {
 	if got := string(w.as(t, w.ana, "GET", "/api/mcp-keys/list", "").body); got != `{"items":[]}`+"\n" {
 		t.Errorf("list is %s", got)
 	}
-	if got := string(w.as(t, w.ana, "GET", "/api/mcp-usage/history", "").body); got != `{"items":[],"page":1,"page_size":20,"total":0}`+"\n" {
+	if got := string(w.as(t, w.ana, "GET", "/api/mcp-usage/history", "").body); got != `{"items":[],"page":1,"page_size":20,"total":0,"next_cursor":null}`+"\n" {
 		t.Errorf("history is %s", got)
 	}
 	stats := into[map[string]any](t, w.as(t, w.ana, "GET", "/api/mcp-usage/stats?days=2", ""), 200)

@@ -2,8 +2,13 @@ package usage
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Ledger is where events end up and are read from. Implementations are safe
@@ -18,7 +23,7 @@ type Ledger interface {
 	Write(ctx context.Context, b Batch) error
 
 	// History returns one page of events, newest first (ts, then event_id,
-	// both descending).
+	// both descending). A q.Cursor that no page has had as its Next is an error.
 	History(ctx context.Context, q HistoryQuery) (HistoryPage, error)
 
 	// Stats sums up the events of the last q.Days days.
@@ -49,17 +54,62 @@ type Filter struct {
 	To      time.Time // exclusive
 }
 
-// HistoryQuery asks for page Page (from 1) of pages of PageSize events.
+// HistoryQuery asks for page Page (from 1) of pages of PageSize events or,
+// with a Cursor, for the PageSize events that follow it: Page is not used then.
 type HistoryQuery struct {
 	Filter
 	Page     int
 	PageSize int
+	Cursor   string
 }
 
 // HistoryPage is one page and the number of events that match on all pages.
 type HistoryPage struct {
 	Events []Event
 	Total  int64
+	// Next is the cursor of what follows this page, or "" when nothing does.
+	// Whoever goes on from Next to Next meets every event once, whatever is
+	// written meanwhile; pages by number move when newer events come in.
+	Next string
+}
+
+// NewHistoryPage makes the page of the first size events. One event more is
+// enough to tell it that something follows.
+func NewHistoryPage(events []Event, size int, total int64) HistoryPage {
+	switch {
+	case len(events) == 0:
+		return HistoryPage{Total: total}
+	case len(events) <= size:
+		return HistoryPage{Events: events, Total: total}
+	}
+	last := events[size-1]
+	return HistoryPage{events[:size:size], total, Cursor{last.Time, last.ID}.String()}
+}
+
+// Cursor is a place in the history: behind the event of this time and ID.
+type Cursor struct {
+	Time time.Time
+	ID   uuid.UUID
+}
+
+// String returns the cursor as HistoryQuery takes it.
+func (c Cursor) String() string {
+	b := binary.BigEndian.AppendUint64(nil, uint64(c.Time.UnixMicro()))
+	return base64.RawURLEncoding.EncodeToString(append(b, c.ID[:]...))
+}
+
+// ParseCursor reads what String wrote.
+func ParseCursor(s string) (Cursor, error) {
+	var c Cursor
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err == nil && len(b) == 8+len(c.ID) {
+		c.Time = time.UnixMicro(int64(binary.BigEndian.Uint64(b))).UTC()
+		copy(c.ID[:], b[8:])
+	}
+	if c.String() != s { // base64 has more than one spelling
+		return Cursor{}, fmt.Errorf("%q is not the cursor of a page of history", s)
+	}
+	return c, nil
 }
 
 // StatsQuery asks for Days whole UTC days that end with the day of Now.

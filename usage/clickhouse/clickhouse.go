@@ -5,7 +5,9 @@
 // so ClickHouse drops the second of two equal ones: when the answer to the
 // first was lost, when another process sends it again, and when the server
 // was killed in between. A batch whose events lie in several months becomes
-// one part a month; each part is stored whole, and only once.
+// one part a month; each part is stored whole, and only once. ClickHouse
+// forgets tokens in time, so a batch that may have been sent before goes in
+// without those of its events that are there.
 package clickhouse
 
 import (
@@ -25,8 +27,11 @@ import (
 // database.
 type Ledger struct {
 	conn      driver.Conn
+	layout    layout
+	ttlDays   int           // how long events are kept; 0 for ever, leaveTTL as the table has it
 	migrating chan struct{} // holds a token while one caller migrates
 	migrated  atomic.Bool
+	doubts    doubts
 }
 
 // Open returns the ledger in the database that the DSN names; it connects at
@@ -36,18 +41,24 @@ type Ledger struct {
 //	http://USER:PASSWORD@HOST:8123/DATABASE         HTTP
 //	https://USER:PASSWORD@HOST:8443/DATABASE        HTTPS
 //
-// Parameters are clickhouse-go's, as in ?compress=zstd&dial_timeout=5s; compress
+// Parameters of the ledger's own are
+//
+//	ttl=90d            drop events that old, a month at a time; ttl=none keeps all
+//	cluster=NAME       Replicated tables, and a Distributed one, on that cluster
+//	replicated=false   the cluster has no Keeper: plain tables, on this server only
+//
+// The others are clickhouse-go's, as in ?compress=zstd&dial_timeout=5s; compress
 // is lz4 unless said otherwise.
 func Open(dsn string) (*Ledger, error) {
-	opt, err := options(dsn)
+	o, err := parseDSN(dsn)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := clickhouse.Open(opt)
+	conn, err := clickhouse.Open(o.driver)
 	if err != nil {
 		return nil, fmt.Errorf("ClickHouse ledger: %w", err)
 	}
-	return &Ledger{conn: conn, migrating: make(chan struct{}, 1)}, nil
+	return &Ledger{conn: conn, layout: o.layout, ttlDays: o.ttlDays, migrating: make(chan struct{}, 1), doubts: newDoubts()}, nil
 }
 
 // Close ends the connections; the ledger is of no use after it.
@@ -69,7 +80,7 @@ func (l *Ledger) ready(ctx context.Context) error {
 	if l.migrated.Load() {
 		return nil
 	}
-	if err := migrate(ctx, l.conn); err != nil {
+	if err := l.migrate(ctx); err != nil {
 		return err
 	}
 	l.migrated.Store(true)

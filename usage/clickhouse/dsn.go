@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,37 +21,99 @@ const (
 	readTimeout = time.Minute
 )
 
-// parameters are those of clickhouse-go's DSN that the ledger takes. Any other
-// would travel as a server setting, a misspelt one as an error in every query.
-var parameters = []string{
-	"client_info_product", "compress", "compress_level", "conn_max_lifetime",
-	"database", "dial_timeout", "http_path", "http_proxy", "max_idle_conns",
-	"max_open_conns", "read_timeout", "secure", "skip_verify", "tls_server_name",
+// leaveTTL, as ttlDays, leaves the table the TTL that it has.
+const leaveTTL = -1
+
+// settings is what a DSN says.
+type settings struct {
+	driver  *clickhouse.Options
+	layout  layout
+	ttlDays int // 0 to keep events for ever
 }
 
-// options reads a DSN as Open documents it. A malformed one never shows up in
-// the error, for there is no telling which part of it is the password.
-func options(dsn string) (*clickhouse.Options, error) {
+var (
+	clusterName = regexp.MustCompile(`^[A-Za-z0-9_.{}-]+$`) // braces: the name of a macro
+	ttl         = regexp.MustCompile(`^([1-9][0-9]{0,4})d$`)
+)
+
+// parseDSN reads a DSN as Open documents it.
+func parseDSN(dsn string) (s settings, err error) {
+	u, query, err := split(dsn)
+	if err != nil {
+		return s, err
+	}
+	take := func(name string) (value string, given bool) {
+		value, given = query.Get(name), query.Has(name)
+		query.Del(name)
+		return value, given
+	}
+	s.ttlDays = leaveTTL
+	if value, given := take("ttl"); given {
+		found := ttl.FindStringSubmatch(value)
+		switch {
+		case value == "none":
+			s.ttlDays = 0
+		case found == nil:
+			return s, fmt.Errorf("ClickHouse DSN: ttl=%q is neither a number of days, as in 90d, nor none", value)
+		default:
+			s.ttlDays, _ = strconv.Atoi(found[1]) // has digits only
+		}
+	}
+	value, given := take("cluster")
+	if given && !clusterName.MatchString(value) {
+		return s, fmt.Errorf("ClickHouse DSN: cluster=%q is no name of a cluster: letters, digits and any of _ . - { }", value)
+	}
+	s.layout = layout{Cluster: value, Replicated: given}
+	if value, given := take("replicated"); given {
+		replicated, err := strconv.ParseBool(value)
+		switch {
+		case err != nil:
+			return s, fmt.Errorf("ClickHouse DSN: replicated=%q is neither true nor false", value)
+		case s.layout.Cluster == "":
+			return s, errors.New("ClickHouse DSN: replicated says something about a cluster, and there is no cluster=NAME")
+		}
+		s.layout.Replicated = replicated
+	}
+	s.driver, err = options(u, query)
+	return s, err
+}
+
+// parameters are the ledger's own and those of clickhouse-go's DSN that it takes.
+// Any other would travel as a server setting, a misspelt one as an error in every query.
+var parameters = []string{
+	"client_info_product", "cluster", "compress", "compress_level", "conn_max_lifetime",
+	"database", "dial_timeout", "http_path", "http_proxy", "max_idle_conns",
+	"max_open_conns", "read_timeout", "replicated", "secure", "skip_verify", "tls_server_name", "ttl",
+}
+
+// split takes a DSN apart. A malformed one never shows up in the error, for
+// there is no telling which part of it is the password.
+func split(dsn string) (*url.URL, url.Values, error) {
 	u, err := url.Parse(dsn)
 	if err != nil || u.Host == "" || strings.ContainsAny(u.Path+u.RawQuery, "@") || u.Fragment != "" {
-		return nil, errors.New("ClickHouse DSN is not of the form clickhouse://USER:PASSWORD@HOST:PORT/DATABASE " +
+		return nil, nil, errors.New("ClickHouse DSN is not of the form clickhouse://USER:PASSWORD@HOST:PORT/DATABASE " +
 			"(or http://, https://); characters like @ : / ? # % in USER and PASSWORD must be percent-encoded")
 	}
 	if strings.Contains(u.Host, ",") {
-		return nil, errors.New("ClickHouse DSN: it names several hosts; a batch that is sent again is only known to the server that has it")
+		return nil, nil, errors.New("ClickHouse DSN: it names several hosts; a batch that is sent again is only known to the server that has it")
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return nil, errors.New("ClickHouse DSN: what follows the ? is not of the form NAME=VALUE&NAME=VALUE, percent-encoded")
+		return nil, nil, errors.New("ClickHouse DSN: what follows the ? is not of the form NAME=VALUE&NAME=VALUE, percent-encoded")
 	}
 	if query.Has("username") || query.Has("password") {
-		return nil, errors.New("ClickHouse DSN: user and password belong before the host, as USER:PASSWORD@HOST")
+		return nil, nil, errors.New("ClickHouse DSN: user and password belong before the host, as USER:PASSWORD@HOST")
 	}
 	for name := range query {
 		if !slices.Contains(parameters, name) {
-			return nil, fmt.Errorf("ClickHouse DSN: unknown parameter %q; known are %s", name, strings.Join(parameters, ", "))
+			return nil, nil, fmt.Errorf("ClickHouse DSN: unknown parameter %q; known are %s", name, strings.Join(parameters, ", "))
 		}
 	}
+	return u, query, nil
+}
+
+// options is what clickhouse-go makes of a DSN, with our defaults.
+func options(u *url.URL, query url.Values) (*clickhouse.Options, error) {
 	switch u.Scheme {
 	case "clickhouse", "http":
 	case "https":
@@ -88,6 +151,8 @@ func options(dsn string) (*clickhouse.Options, error) {
 	// Batches come ready-made. The server's own batching (the default since
 	// 26.3) would only put its token and delay on top of ours.
 	opt.Settings["async_insert"] = 0
+	// A Distributed table has a batch when its shards have it.
+	opt.Settings["distributed_foreground_insert"] = 1
 	return opt, nil
 }
 

@@ -10,6 +10,11 @@ import (
 	"pgregory.net/rapid"
 )
 
+func driverOptions(dsn string) (*clickhouse.Options, error) {
+	s, err := parseDSN(dsn)
+	return s.driver, err
+}
+
 func TestOptions(t *testing.T) {
 	for _, test := range []struct {
 		dsn      string
@@ -25,7 +30,7 @@ func TestOptions(t *testing.T) {
 		{"https://h:8443/db", clickhouse.HTTP, "h:8443", true},
 		{"https://h/db", clickhouse.HTTP, "h", true},
 	} {
-		opt, err := options(test.dsn)
+		opt, err := driverOptions(test.dsn)
 		if err != nil {
 			t.Errorf("%s: %v", test.dsn, err)
 			continue
@@ -38,7 +43,7 @@ func TestOptions(t *testing.T) {
 		}
 	}
 
-	opt, err := options("clickhouse://u%40x:p%2Fw@h/?database=d&compress=zstd&dial_timeout=2s")
+	opt, err := driverOptions("clickhouse://u%40x:p%2Fw@h/?database=d&compress=zstd&dial_timeout=2s")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,37 +52,70 @@ func TestOptions(t *testing.T) {
 		t.Errorf("options %+v", opt)
 	}
 	for _, off := range []string{"false", "none"} {
-		opt, err := options("http://h/?compress=" + off)
+		opt, err := driverOptions("http://h/?compress=" + off)
 		if err != nil || opt.Compression != nil && opt.Compression.Method != clickhouse.CompressionNone {
 			t.Errorf("compress=%s: %+v, %v", off, opt.Compression, err)
 		}
 	}
 }
 
+func TestOwnParameters(t *testing.T) {
+	for query, want := range map[string]settings{
+		"":                                   {ttlDays: leaveTTL},
+		"ttl=90d":                            {ttlDays: 90},
+		"ttl=none":                           {ttlDays: 0},
+		"cluster=prod-1":                     {layout: layout{"prod-1", true}, ttlDays: leaveTTL},
+		"cluster={cluster}&ttl=1d":           {layout: layout{"{cluster}", true}, ttlDays: 1},
+		"cluster=c&replicated=true":          {layout: layout{"c", true}, ttlDays: leaveTTL},
+		"cluster=c&replicated=0&compress=br": {layout: layout{"c", false}, ttlDays: leaveTTL},
+	} {
+		got, err := parseDSN("http://h/db?" + query)
+		if err != nil {
+			t.Errorf("%s: %v", query, err)
+			continue
+		}
+		for _, name := range []string{"cluster", "replicated", "ttl"} {
+			if _, sent := got.driver.Settings[name]; sent {
+				t.Errorf("%s: %s goes to the server as a setting", query, name)
+			}
+		}
+		if got.driver = nil; got != want {
+			t.Errorf("%s: %+v, want %+v", query, got, want)
+		}
+	}
+}
+
 func TestOptionsErrors(t *testing.T) {
 	for dsn, want := range map[string]string{
-		"":                                    "not of the form",
-		"clickhouse:":                         "not of the form",
-		"clickhouse:///db":                    "not of the form",
-		"clickhouse://h1:9000,h2:9000/db":     "several hosts",
-		"postgres://h/db":                     `unknown scheme "postgres"`,
-		"clickhouse://h/db?cluster=x":         `unknown parameter "cluster"`,
-		"clickhouse://h/db?dial_timout=1s":    `unknown parameter "dial_timout"`,
-		"clickhouse://h/db?alt_hosts=i":       `unknown parameter "alt_hosts"`,
-		"clickhouse://h/db?dial_timeout=1":    "dial timeout",
-		"clickhouse://h/db?compress=best":     `compress="best"`,
-		"clickhouse://h/db?secure=maybe":      "secure",
-		"clickhouse://h/db?secure=%zz":        "percent-encoded",
-		"http://h/db?secure=true":             "TLS",
-		"clickhouse://u:a/b@h:9000/db":        "percent-encoded",
-		"clickhouse://u:12/b@h:9000/db":       "percent-encoded",
-		"clickhouse://u:a?b=c@h:9000/db":      "percent-encoded",
-		"clickhouse://u:a#b@h:9000/db":        "percent-encoded",
-		"clickhouse://u:a%zz@h:9000/db":       "percent-encoded",
-		"clickhouse://u@h:9000/db?password=@": "percent-encoded",
-		"clickhouse://h:9000/db?password=a":   "before the host",
+		"":                                   "not of the form",
+		"clickhouse:":                        "not of the form",
+		"clickhouse:///db":                   "not of the form",
+		"clickhouse://h1:9000,h2:9000/db":    "several hosts",
+		"postgres://h/db":                    `unknown scheme "postgres"`,
+		"clickhouse://h/db?clusters=x":       `unknown parameter "clusters"`,
+		"clickhouse://h/db?cluster=":         `cluster=""`,
+		"clickhouse://h/db?cluster=a'b":      `cluster="a'b"`,
+		"clickhouse://h/db?replicated=false": "there is no cluster",
+		"clickhouse://h/db?cluster=c&replicated=perhaps": `replicated="perhaps"`,
+		"clickhouse://h/db?ttl=90":                       `ttl="90"`,
+		"clickhouse://h/db?ttl=0d":                       `ttl="0d"`,
+		"clickhouse://h/db?ttl=":                         `ttl=""`,
+		"clickhouse://h/db?dial_timout=1s":               `unknown parameter "dial_timout"`,
+		"clickhouse://h/db?alt_hosts=i":                  `unknown parameter "alt_hosts"`,
+		"clickhouse://h/db?dial_timeout=1":               "dial timeout",
+		"clickhouse://h/db?compress=best":                `compress="best"`,
+		"clickhouse://h/db?secure=maybe":                 "secure",
+		"clickhouse://h/db?secure=%zz":                   "percent-encoded",
+		"http://h/db?secure=true":                        "TLS",
+		"clickhouse://u:a/b@h:9000/db":                   "percent-encoded",
+		"clickhouse://u:12/b@h:9000/db":                  "percent-encoded",
+		"clickhouse://u:a?b=c@h:9000/db":                 "percent-encoded",
+		"clickhouse://u:a#b@h:9000/db":                   "percent-encoded",
+		"clickhouse://u:a%zz@h:9000/db":                  "percent-encoded",
+		"clickhouse://u@h:9000/db?password=@":            "percent-encoded",
+		"clickhouse://h:9000/db?password=a":              "before the host",
 	} {
-		if opt, err := options(dsn); err == nil || !strings.Contains(err.Error(), want) {
+		if opt, err := driverOptions(dsn); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %+v, %v; want an error with %q", dsn, opt, err, want)
 		}
 	}
@@ -104,7 +142,7 @@ func TestOptionsShowNoPassword(t *testing.T) {
 			"clickhouse://host/db?password=PASS", "clickhouse://host/db?username=u&password=PASS&secure=true",
 		}).Draw(t, "dsn")
 		dsn = strings.ReplaceAll(dsn, "PASS", secret+breaker+secret)
-		opt, err := options(dsn)
+		opt, err := driverOptions(dsn)
 		if err != nil {
 			if strings.Contains(err.Error(), secret) {
 				t.Fatalf("%s: the password shows in %v", dsn, err)

@@ -3,8 +3,6 @@ package clickhouse
 import (
 	"context"
 	"fmt"
-	"math"
-	"math/big"
 	"strings"
 	"time"
 
@@ -13,7 +11,8 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// where is the condition that the filter puts on a row, and its parameters.
+// where is the condition that the filter puts on a row, its times left out,
+// and its parameters.
 func where(f usage.Filter) (condition string, params []any) {
 	conditions := []string{"true"}
 	add := func(condition, name string, value any) {
@@ -35,18 +34,77 @@ func where(f usage.Filter) (condition string, params []any) {
 	if f.Outcome != "" {
 		add("outcome = {outcome:String}", "outcome", string(f.Outcome))
 	}
-	if !f.From.IsZero() {
-		add("ts >= fromUnixTimestamp64Micro({from:Int64}, 'UTC')", "from", ceilMicro(f.From))
-	}
-	if !f.To.IsZero() {
-		add("ts < fromUnixTimestamp64Micro({to:Int64}, 'UTC')", "to", ceilMicro(f.To))
-	}
 	return strings.Join(conditions, " AND "), params
 }
 
-// ceilMicro is the first whole microsecond, in Unix time, that is not before t.
-func ceilMicro(t time.Time) int64 {
-	return t.Add(time.Microsecond - time.Nanosecond).UnixMicro()
+// span is a half-open stretch of time, in whole microseconds.
+type span struct{ from, to time.Time }
+
+// spanOf is the filter's stretch of time, or all that the table can hold.
+func spanOf(f usage.Filter) span {
+	s := span{clampTime(ceilMicro(f.From)), maxTime}
+	if !f.To.IsZero() {
+		s.to = clampTime(ceilMicro(f.To))
+	}
+	return s
+}
+
+// clampTime is the moment nearest to t that the table can hold, or its end.
+func clampTime(t time.Time) time.Time {
+	switch {
+	case t.Before(minTime):
+		return minTime
+	case t.After(maxTime):
+		return maxTime
+	default:
+		return t
+	}
+}
+
+// ceilMicro is the first whole microsecond that is not before t.
+func ceilMicro(t time.Time) time.Time {
+	return t.Add(time.Microsecond - time.Nanosecond).Truncate(time.Microsecond).UTC()
+}
+
+// moments is the condition on a row that its ts lies in the span. It finds the
+// rows by the table's key.
+func (s span) moments() string {
+	return fmt.Sprintf("ts >= fromUnixTimestamp64Micro(%d, 'UTC') AND ts < fromUnixTimestamp64Micro(%d, 'UTC')",
+		s.from.UnixMicro(), s.to.UnixMicro())
+}
+
+// days is the condition that the row's day lies in a span of whole days. The
+// roll-up is of use to it.
+func (s span) days() string {
+	return fmt.Sprintf("toDate32(ts) >= toDate32('%s') AND toDate32(ts) < toDate32('%s')",
+		s.from.Format(time.DateOnly), s.to.Format(time.DateOnly))
+}
+
+const day = 24 * time.Hour
+
+// byWholeDays cuts the span into what is before its first midnight, its whole
+// days, and what is after its last midnight.
+func (s span) byWholeDays() (head, whole, tail span) {
+	midnights := span{s.from.Add(day - time.Microsecond).Truncate(day), s.to.Truncate(day)}
+	if !midnights.from.Before(midnights.to) {
+		return s, span{}, span{}
+	}
+	return span{s.from, midnights.from}, midnights, span{midnights.to, s.to}
+}
+
+// query runs a SELECT and yields each row's scan.
+func (l *Ledger) query(ctx context.Context, sql string, params []any, yield func(scan func(...any) error) error) error {
+	rows, err := l.conn.Query(ctx, sql, params...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }() // what it says, Err has said
+	for rows.Next() {
+		if err := yield(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // History implements usage.Ledger.
@@ -61,42 +119,67 @@ func (l *Ledger) History(ctx context.Context, q usage.HistoryQuery) (usage.Histo
 	return page, nil
 }
 
-func (l *Ledger) history(ctx context.Context, q usage.HistoryQuery) (page usage.HistoryPage, err error) {
-	condition, params := where(q.Filter)
-	var total uint64
-	if err := l.conn.QueryRow(ctx, "SELECT count() FROM mcp_tool_usage_log WHERE "+condition, params...).Scan(&total); err != nil {
-		return page, err
+// history counts the events of each day, out of the roll-up: so it knows the
+// total and where the page is, and reads little more than that.
+func (l *Ledger) history(ctx context.Context, q usage.HistoryQuery) (usage.HistoryPage, error) {
+	days, err := l.days(ctx, q.Filter)
+	if err != nil {
+		return usage.HistoryPage{}, err
 	}
-	page.Total = int64(total)
-	if int64(q.Page-1) > page.Total/int64(q.PageSize) {
-		return page, nil // past the end, by however far
+	var total int64
+	for _, d := range days {
+		total += d.events
 	}
 
+	p := place{events: int64(q.PageSize) + 1} // one more tells whether something follows
+	if q.Cursor != "" {
+		c, err := usage.ParseCursor(q.Cursor)
+		if err != nil {
+			return usage.HistoryPage{}, err
+		}
+		p = p.after(days, c)
+	} else {
+		if int64(q.Page-1) > total/int64(q.PageSize) {
+			return usage.HistoryPage{Total: total}, nil // past the end, by however far
+		}
+		p.skip = int64(q.Page-1) * int64(q.PageSize)
+		if p = p.within(days); p.skip > cheapSkip {
+			minutes, err := l.minutes(ctx, q.Filter, p.span)
+			if err != nil {
+				return usage.HistoryPage{}, err
+			}
+			p = p.within(minutes)
+		}
+	}
+	events, err := l.events(ctx, q.Filter, p)
+	return usage.NewHistoryPage(events, q.PageSize, total), err
+}
+
+// events reads the events of a place.
+func (l *Ledger) events(ctx context.Context, f usage.Filter, p place) (events []usage.Event, err error) {
+	condition, params := where(f)
 	// ClickHouse orders UUIDs by their second half, hence UUIDToNum.
-	rows, err := l.conn.Query(ctx, fmt.Sprintf(`SELECT %s FROM mcp_tool_usage_log WHERE %s
+	err = l.query(ctx, fmt.Sprintf(`SELECT %s FROM %s WHERE %s AND %s
 		ORDER BY ts DESC, UUIDToNum(event_id) DESC LIMIT %d OFFSET %d`,
-		columnNames, condition, q.PageSize, (q.Page-1)*q.PageSize), params...)
-	if err != nil {
-		return page, err
-	}
-	defer func() { _ = rows.Close() }() // what it says, Err has said
-	for rows.Next() {
-		var e usage.Event
-		if err := rows.Scan(
-			&e.ID, &e.Time, &e.UserID, &e.UserEmail, &e.KeyID, &e.KeyName, &e.Tool,
-			&e.Tables, &e.RecordCount, (*string)(&e.Outcome), &e.HTTPStatus, &e.RPCCode,
-			&e.DurationUS, &e.RequestBytes, &e.ResponseBytes, text{&e.SessionID}, &e.RequestID,
-			text{&e.ProtocolVersion}, text{&e.ClientName}, text{&e.ClientVersion}, &e.RemoteIP,
-		); err != nil {
-			return page, err
-		}
-		e.Time = e.Time.UTC()
-		if len(e.Tables) == 0 {
-			e.Tables = nil
-		}
-		page.Events = append(page.Events, e)
-	}
-	return page, rows.Err()
+		columnNames, logTable, condition, p.condition(), p.events, p.skip), params,
+		func(scan func(...any) error) error {
+			var e usage.Event
+			if err := scan(
+				&e.ID, &e.Time, &e.UserID, &e.UserEmail, &e.KeyID, &e.KeyName, &e.Tool,
+				&e.Tables, &e.RecordCount, (*string)(&e.Outcome), &e.HTTPStatus, &e.RPCCode,
+				&e.DurationUS, &e.RequestBytes, &e.ResponseBytes, text{&e.SessionID}, &e.RequestID,
+				text{&e.ProtocolVersion}, text{&e.ClientName}, text{&e.ClientVersion}, &e.RemoteIP,
+			); err != nil {
+				return err
+			}
+			e.Time = e.Time.UTC()
+			if len(e.Tables) == 0 {
+				e.Tables = nil
+			}
+			events = append(events, e)
+			return nil
+		})
+	return events, err
 }
 
 // text scans a nullable string, NULL as "".
@@ -115,81 +198,4 @@ func (t text) Scan(v any) error {
 		return fmt.Errorf("scan %T into a string", v)
 	}
 	return nil
-}
-
-// Stats implements usage.Ledger. Sums that no int64 holds end at its limits.
-func (l *Ledger) Stats(ctx context.Context, q usage.StatsQuery) (usage.Stats, error) {
-	if err := l.ready(ctx); err != nil {
-		return usage.Stats{}, err
-	}
-	stats, err := l.stats(ctx, q)
-	if err != nil {
-		return usage.Stats{}, l.failed("sum up usage", err)
-	}
-	return stats, nil
-}
-
-func (l *Ledger) stats(ctx context.Context, q usage.StatsQuery) (usage.Stats, error) {
-	q.From, q.To = q.Span()
-	s := usage.Stats{Days: q.Days, TopTools: []usage.ToolUsage{}, TopTables: []usage.TableUsage{}}
-
-	total := new(big.Int)
-	byDate := make(map[string]usage.DailyUsage)
-	err := l.sums(ctx, q.Filter, "toString(toDate32(ts))", math.MaxInt32, func(date string, calls int64, records *big.Int) {
-		byDate[date] = usage.DailyUsage{Calls: calls, Records: clamp(records)}
-		s.TotalCalls += calls
-		total.Add(total, records)
-	})
-	if err != nil {
-		return s, err
-	}
-	s.TotalRecords = clamp(total)
-	s.Daily = q.FillDaily(byDate)
-
-	err = l.sums(ctx, q.Filter, "tool_name", usage.TopLimit, func(tool string, calls int64, records *big.Int) {
-		s.TopTools = append(s.TopTools, usage.ToolUsage{Tool: tool, Calls: calls, Records: clamp(records)})
-	})
-	if err != nil {
-		return s, err
-	}
-	err = l.sums(ctx, q.Filter, "arrayJoin(tables)", usage.TopLimit, func(table string, calls int64, records *big.Int) {
-		s.TopTables = append(s.TopTables, usage.TableUsage{Table: table, Calls: calls, Records: clamp(records)})
-	})
-	return s, err
-}
-
-// sums yields calls and records for each value of the expression, at most limit
-// of them, those with most calls first, then by name.
-func (l *Ledger) sums(ctx context.Context, f usage.Filter, by string, limit int, yield func(name string, calls int64, records *big.Int)) error {
-	condition, params := where(f)
-	rows, err := l.conn.Query(ctx, fmt.Sprintf(`SELECT %s AS name, count() AS calls, sum(toInt128(ifNull(record_count, 0)))
-		FROM mcp_tool_usage_log WHERE %s GROUP BY name ORDER BY calls DESC, name LIMIT %d`, by, condition, limit), params...)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }() // what it says, Err has said
-	for rows.Next() {
-		var (
-			name    string
-			calls   uint64
-			records big.Int
-		)
-		if err := rows.Scan(&name, &calls, &records); err != nil {
-			return err
-		}
-		yield(name, int64(calls), &records)
-	}
-	return rows.Err()
-}
-
-// clamp is the int64 nearest to n.
-func clamp(n *big.Int) int64 {
-	switch {
-	case n.IsInt64():
-		return n.Int64()
-	case n.Sign() < 0:
-		return math.MinInt64
-	default:
-		return math.MaxInt64
-	}
 }

@@ -104,10 +104,23 @@ func (l *Ledger) Write(ctx context.Context, b usage.Batch) error {
 	if err := l.ready(ctx); err != nil {
 		return err
 	}
-	if err := l.insert(ctx, b); err != nil {
-		return l.failed(fmt.Sprintf("write batch %q of %d events", b.Token, len(b.Events)), err)
+	err := l.store(ctx, b)
+	if err != nil {
+		err = l.failed(fmt.Sprintf("write batch %q of %d events", b.Token, len(b.Events)), err)
 	}
-	return nil
+	l.doubts.settle(b.Token, err)
+	return err
+}
+
+// store inserts the batch, or as much of it as is not there when it may have
+// been sent before. What is still under way then meets its own token.
+func (l *Ledger) store(ctx context.Context, b usage.Batch) (err error) {
+	if l.doubts.about(b.Token) {
+		if b.Events, err = l.missing(ctx, b.Events); err != nil || len(b.Events) == 0 {
+			return err
+		}
+	}
+	return l.insert(ctx, b)
 }
 
 func (l *Ledger) insert(ctx context.Context, b usage.Batch) error {
@@ -117,7 +130,7 @@ func (l *Ledger) insert(ctx context.Context, b usage.Batch) error {
 		// A batch from a gate whose clock went astray may span any number of months.
 		"max_partitions_per_insert_block": 0,
 	}))
-	batch, err := l.conn.PrepareBatch(ctx, "INSERT INTO mcp_tool_usage_log ("+columnNames+")")
+	batch, err := l.conn.PrepareBatch(ctx, "INSERT INTO "+logTable+" ("+columnNames+")")
 	if err != nil {
 		return err
 	}

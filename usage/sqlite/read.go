@@ -65,18 +65,49 @@ func (l *Ledger) History(ctx context.Context, q usage.HistoryQuery) (usage.Histo
 
 func history(ctx context.Context, db *sql.DB, q usage.HistoryQuery) (page usage.HistoryPage, err error) {
 	condition, args := where(q.Filter)
-	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM mcp_tool_usage_log WHERE "+condition, args...).Scan(&page.Total); err != nil {
+	var total int64
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM mcp_tool_usage_log WHERE "+condition, args...).Scan(&total); err != nil {
 		return page, err
 	}
-	if int64(q.Page-1) > page.Total/int64(q.PageSize) {
-		return page, nil // past the end, by however far
+	place, placeArgs, err := placeOf(q, total, condition, args)
+	if place == "" || err != nil {
+		return usage.HistoryPage{Total: total}, err
 	}
+	events, err := events(ctx, db, fmt.Sprintf("SELECT %s FROM mcp_tool_usage_log WHERE %s AND %s ORDER BY ts DESC, event_id DESC LIMIT %d",
+		columns, condition, place, q.PageSize+1), append(args[:len(args):len(args)], placeArgs...))
+	return usage.NewHistoryPage(events, q.PageSize, total), err
+}
 
-	rows, err := db.QueryContext(ctx, fmt.Sprintf(`SELECT %s FROM mcp_tool_usage_log WHERE %s
-		ORDER BY ts DESC, event_id DESC LIMIT %d OFFSET %d`,
-		columns, condition, q.PageSize, (q.Page-1)*q.PageSize), args...)
+// placeOf is the condition that an event is not before its page, and its
+// arguments; "" when the page is past the end. A page by number begins at an
+// event that is found by counting along the index, from the nearer end.
+func placeOf(q usage.HistoryQuery, total int64, condition string, args []any) (place string, placeArgs []any, err error) {
+	if q.Cursor != "" {
+		c, err := usage.ParseCursor(q.Cursor)
+		return "(ts, event_id) < (?, ?)", []any{c.Time.UnixMicro(), c.ID.String()}, err
+	}
+	if int64(q.Page-1) > total/int64(q.PageSize) {
+		return "", nil, nil // by however far
+	}
+	skip := int64(q.Page-1) * int64(q.PageSize)
+	order := "ts DESC, event_id DESC"
+	switch {
+	case skip == 0:
+		return "true", nil, nil
+	case skip >= total:
+		return "", nil, nil
+	case skip > total/2:
+		skip, order = total-1-skip, "ts, event_id"
+	}
+	return fmt.Sprintf("(ts, event_id) <= (SELECT ts, event_id FROM mcp_tool_usage_log WHERE %s ORDER BY %s LIMIT 1 OFFSET %d)",
+		condition, order, skip), args, nil
+}
+
+// events reads the events that a query selects.
+func events(ctx context.Context, db *sql.DB, query string, args []any) (events []usage.Event, err error) {
+	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
-		return page, err
+		return nil, err
 	}
 	defer func() { _ = rows.Close() }() // what it says, Err has said
 	for rows.Next() {
@@ -91,15 +122,15 @@ func history(ctx context.Context, db *sql.DB, q usage.HistoryQuery) (page usage.
 			&e.DurationUS, &e.RequestBytes, &e.ResponseBytes, text{&e.SessionID}, &e.RequestID,
 			text{&e.ProtocolVersion}, text{&e.ClientName}, text{&e.ClientVersion}, &e.RemoteIP,
 		); err != nil {
-			return page, err
+			return nil, err
 		}
 		e.Time = time.UnixMicro(ts).UTC()
 		if e.Tables, err = parseTables(tables); err != nil {
-			return page, fmt.Errorf("event %s: %w", e.ID, err)
+			return nil, fmt.Errorf("event %s: %w", e.ID, err)
 		}
-		page.Events = append(page.Events, e)
+		events = append(events, e)
 	}
-	return page, rows.Err()
+	return events, rows.Err()
 }
 
 // text scans a nullable string, NULL as "".

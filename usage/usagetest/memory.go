@@ -103,13 +103,20 @@ func (m *Memory) History(ctx context.Context, q usage.HistoryQuery) (usage.Histo
 		return usage.HistoryPage{}, err
 	}
 	events := m.matching(q.Filter)
-	page := usage.HistoryPage{Total: int64(len(events))}
-	for i := range events {
-		if i/q.PageSize == q.Page-1 {
-			page.Events = append(page.Events, events[i])
+	total := int64(len(events))
+	if q.Cursor != "" {
+		c, err := usage.ParseCursor(q.Cursor)
+		if err != nil {
+			return usage.HistoryPage{}, err
 		}
+		events = slices.DeleteFunc(events, func(e usage.Event) bool {
+			return cmp.Or(c.Time.Compare(e.Time), bytes.Compare(c.ID[:], e.ID[:])) <= 0
+		})
+		q.Page = 1
 	}
-	return page, nil
+	pages := len(events)/q.PageSize + 1 // the last of them may be empty
+	events = events[min(min(q.Page-1, pages)*q.PageSize, len(events)):]
+	return usage.NewHistoryPage(events, q.PageSize, total), nil
 }
 
 // sum is the usage under one name.

@@ -36,6 +36,9 @@ func Run(t *testing.T, storage Storage) {
 		{"SameBatchAfterInterruption", testSameBatchAfterInterruption},
 		{"Order", testOrder},
 		{"Paging", testPaging},
+		{"Cursor", testCursor},
+		{"CursorOfOtherFilter", testCursorOfOtherFilter},
+		{"CursorWhileWriting", testCursorWhileWriting},
 		{"Filters", testFilters},
 		{"HostileFilters", testHostileFilters},
 		{"StatsDays", testStatsDays},
@@ -52,6 +55,7 @@ func Run(t *testing.T, storage Storage) {
 		})
 	}
 	t.Run("Model", func(t *testing.T) { testModel(t, storage) })
+	t.Run("CursorModel", func(t *testing.T) { testCursorModel(t, storage) })
 }
 
 // openLedger opens a ledger and closes it when the test ends.

@@ -1,14 +1,14 @@
 -- One row a call. Unknown values are NULL, unknown tables an empty array.
 --
--- Most reads are one user's newest calls or one user's days, hence the key;
--- months bound what a read of recent days touches and make old ones cheap to
--- drop. Small sets of repeated strings are LowCardinality.
+-- History reads stretches of time, whoever's calls it shows, hence the key;
+-- months make old calls cheap to drop. Small sets of repeated strings are
+-- LowCardinality.
 --
 -- The window makes MergeTree remember the last 100,000 inserted parts, so that
 -- a batch that is sent again under the same insert_deduplication_token within
 -- that many inserts leaves its rows once. With fsync an acknowledged batch
 -- survives a power cut.
-CREATE TABLE IF NOT EXISTS mcp_tool_usage_log
+CREATE TABLE IF NOT EXISTS {{.Table}}{{.OnCluster}}
 (
     event_id         UUID CODEC(ZSTD(1)),
     ts               DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
@@ -33,10 +33,15 @@ CREATE TABLE IF NOT EXISTS mcp_tool_usage_log
     client_version   LowCardinality(Nullable(String)),
     remote_ip        LowCardinality(String)
 )
-ENGINE = MergeTree
+ENGINE = {{.Engine "mcp_tool_usage_log"}}
 PARTITION BY toYYYYMM(ts)
-ORDER BY (user_id, ts)
+ORDER BY ts
 SETTINGS
+{{- if .Replicated}}
+    replicated_deduplication_window = 100000,
+    replicated_deduplication_window_seconds = 604800,
+{{- else}}
     non_replicated_deduplication_window = 100000,
+{{- end}}
     fsync_after_insert = 1,
     fsync_part_directory = 1

@@ -1,0 +1,87 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/big"
+
+	"github.com/tallygate/tallygate/usage"
+)
+
+// Stats implements usage.Ledger. Sums that no int64 holds end at its limits.
+func (l *Ledger) Stats(ctx context.Context, q usage.StatsQuery) (usage.Stats, error) {
+	if err := l.ready(ctx); err != nil {
+		return usage.Stats{}, err
+	}
+	stats, err := l.stats(ctx, q)
+	if err != nil {
+		return usage.Stats{}, l.failed("sum up usage", err)
+	}
+	return stats, nil
+}
+
+func (l *Ledger) stats(ctx context.Context, q usage.StatsQuery) (usage.Stats, error) {
+	s := usage.Stats{Days: q.Days, TopTools: []usage.ToolUsage{}, TopTables: []usage.TableUsage{}}
+
+	total := new(big.Int)
+	byDate := make(map[string]usage.DailyUsage)
+	err := l.sums(ctx, q, "toDate32(ts)", "toString(key)", math.MaxInt32, func(date string, calls int64, records *big.Int) {
+		byDate[date] = usage.DailyUsage{Calls: calls, Records: clamp(records)}
+		s.TotalCalls += calls
+		total.Add(total, records)
+	})
+	if err != nil {
+		return s, err
+	}
+	s.TotalRecords = clamp(total)
+	s.Daily = q.FillDaily(byDate)
+
+	err = l.sums(ctx, q, "tool_name", "key", usage.TopLimit, func(tool string, calls int64, records *big.Int) {
+		s.TopTools = append(s.TopTools, usage.ToolUsage{Tool: tool, Calls: calls, Records: clamp(records)})
+	})
+	if err != nil {
+		return s, err
+	}
+	err = l.sums(ctx, q, "tables", "arrayJoin(key)", usage.TopLimit, func(table string, calls int64, records *big.Int) {
+		s.TopTables = append(s.TopTables, usage.TableUsage{Table: table, Calls: calls, Records: clamp(records)})
+	})
+	return s, err
+}
+
+// sums yields calls and records for each name, at most limit of them, those
+// with most calls first, then by name. A name is made of a key, by which the
+// events are grouped first: keys as they are in the roll-up, which is read
+// instead of the events then.
+func (l *Ledger) sums(ctx context.Context, q usage.StatsQuery, key, name string, limit int, yield func(name string, calls int64, records *big.Int)) error {
+	q.From, q.To = q.Span()
+	condition, params := where(q.Filter)
+	return l.query(ctx, fmt.Sprintf(`SELECT %s AS name, sum(key_calls) AS calls, sum(key_records) FROM
+			(SELECT %s AS key, count() AS key_calls, sum(toInt128(ifNull(record_count, 0))) AS key_records
+			FROM %s WHERE %s AND %s GROUP BY key)
+		GROUP BY name ORDER BY calls DESC, name LIMIT %d`, name, key, logTable, condition, spanOf(q.Filter).days(), limit), params,
+		func(scan func(...any) error) error {
+			var (
+				name    string
+				calls   uint64
+				records big.Int
+			)
+			if err := scan(&name, &calls, &records); err != nil {
+				return err
+			}
+			yield(name, int64(calls), &records)
+			return nil
+		})
+}
+
+// clamp is the int64 nearest to n.
+func clamp(n *big.Int) int64 {
+	switch {
+	case n.IsInt64():
+		return n.Int64()
+	case n.Sign() < 0:
+		return math.MinInt64
+	default:
+		return math.MaxInt64
+	}
+}

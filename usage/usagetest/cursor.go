@@ -1,0 +1,235 @@
+package usagetest
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"github.com/tallygate/tallygate/usage"
+)
+
+// walk reads all pages from cursor to cursor, and fails the test when one of
+// them is not full before the end, or counts other than total.
+func walk(t *testing.T, l usage.Ledger, f usage.Filter, size int, total int64) (events []usage.Event) {
+	t.Helper()
+	q := usage.HistoryQuery{Filter: f, Page: 1, PageSize: size}
+	for {
+		page := history(t, l, q)
+		if page.Total != total {
+			t.Fatalf("after %d events, the total is %d, want %d", len(events), page.Total, total)
+		}
+		if page.Next != "" && len(page.Events) != size {
+			t.Fatalf("a page of %d events, want %d, for there are more", len(page.Events), size)
+		}
+		events = append(events, page.Events...)
+		if page.Next == "" {
+			return events
+		}
+		q.Cursor, q.Page = page.Next, math.MaxInt // which is not used then
+	}
+}
+
+func testCursor(t *testing.T, open func() usage.Ledger) {
+	l := open()
+	const total = 25
+	events := run(0, total)
+	for i := range events { // some at the same time, some days apart
+		events[i].Time = noon.AddDate(0, 0, i/8).Add(time.Duration(i/2) * time.Microsecond)
+	}
+	write(t, l, batch(events[:7]...), batch(events[7:]...))
+	all := newestFirst(events)
+	for _, size := range []int{1, 2, 5, 24, 25, 26} {
+		wantPage(t, walk(t, l, usage.Filter{}, size, total), all)
+		// A page that was found by its number goes on like one found by cursor.
+		for page := 1; page*size <= total; page++ {
+			got := history(t, l, usage.HistoryQuery{Page: page, PageSize: size})
+			if (got.Next == "") != (page*size == total) {
+				t.Errorf("page %d of %d events: next %q", page, size, got.Next)
+			}
+			if got.Next != "" {
+				next := history(t, l, usage.HistoryQuery{Cursor: got.Next, PageSize: size})
+				wantPage(t, next.Events, all[page*size:min((page+1)*size, total)])
+			}
+		}
+	}
+	if got := history(t, l, usage.HistoryQuery{Page: 100, PageSize: 10}); got.Next != "" {
+		t.Errorf("past the end, next is %q", got.Next)
+	}
+
+	// Places that are no event's: before all, and after all.
+	for _, c := range []struct {
+		ts   time.Time
+		want []usage.Event
+	}{
+		{noon.AddDate(1, 0, 0), all}, {noon.AddDate(-1, 0, 0), nil},
+		{time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), all}, {time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), nil},
+		{time.UnixMicro(math.MaxInt64), all}, {time.UnixMicro(math.MinInt64), nil},
+		{noon.AddDate(0, 0, 1), all[total-8:]},
+	} {
+		got := history(t, l, usage.HistoryQuery{Cursor: usage.Cursor{Time: c.ts, ID: uuid.Nil}.String(), PageSize: total})
+		if got.Total != total || got.Next != "" {
+			t.Errorf("behind %s: total %d, next %q", c.ts, got.Total, got.Next)
+		}
+		wantPage(t, got.Events, c.want)
+	}
+	for _, cursor := range []string{"x", "'", "AAAA", all[0].ID.String(), usage.Cursor{}.String() + "\n", usage.Cursor{}.String() + "A"} {
+		if page, err := l.History(t.Context(), usage.HistoryQuery{Cursor: cursor, PageSize: 10}); err == nil {
+			t.Errorf("cursor %q: %d events", cursor, len(page.Events))
+		}
+	}
+}
+
+// testCursorOfOtherFilter goes on, from a place in everyone's history, in one
+// user's: the place counts, whoever's event it is.
+func testCursorOfOtherFilter(t *testing.T, open func() usage.Ledger) {
+	l := open()
+	events := filterEvents()
+	write(t, l, batch(events...))
+	const size = 5
+	first := history(t, l, usage.HistoryQuery{Page: 1, PageSize: size})
+	ann := usage.Filter{UserID: "ann"}
+	got := history(t, l, usage.HistoryQuery{Filter: ann, Cursor: first.Next, PageSize: len(events)})
+	want := slices.DeleteFunc(newestFirst(events)[size:], func(e usage.Event) bool { return e.UserID != "ann" })
+	wantPage(t, got.Events, want)
+	if got.Total != int64(len(events)/2) {
+		t.Errorf("total %d, want all of ann's %d", got.Total, len(events)/2)
+	}
+}
+
+// testCursorWhileWriting walks while another writes older, newer and equally
+// old events: those that were there come once and in order, and none twice.
+func testCursorWhileWriting(t *testing.T, open func() usage.Ledger) {
+	l, writer := open(), open()
+	const there, size = 300, 20
+	events := run(0, there)
+	for i := range events {
+		events[i].Time = noon.Add(time.Duration(i) * 10 * time.Minute)
+	}
+	write(t, l, batch(events...))
+
+	pace, stopped := make(chan struct{}, 1), make(chan struct{}) // a few events a page, lest the walk never end
+	go func() {
+		defer close(stopped)
+		for n := there; ; n += 5 {
+			if _, more := <-pace; !more {
+				return
+			}
+			more := run(n, 5)
+			for i := range more {
+				more[i].Time = noon.Add(time.Duration(more[i].ID[0])*time.Hour/4 - 5*time.Hour)
+			}
+			if err := writer.Write(t.Context(), batch(more...)); err != nil {
+				t.Errorf("Write: %v", err)
+				return
+			}
+		}
+	}()
+	defer func() { <-stopped }()
+	defer close(pace)
+
+	for range 3 {
+		var walked []usage.Event
+		q := usage.HistoryQuery{Page: 1, PageSize: size}
+		for total := int64(0); ; {
+			select {
+			case pace <- struct{}{}:
+			default: // still at the one before
+			}
+			page := history(t, l, q)
+			if page.Total < max(total, there) {
+				t.Fatalf("the total is %d, and was %d", page.Total, total)
+			}
+			total = page.Total
+			walked = append(walked, page.Events...)
+			if q.Cursor = page.Next; q.Cursor == "" {
+				break
+			}
+		}
+		wantPage(t, walked, newestFirst(walked)) // in order
+		seen := make(map[uuid.UUID]bool)
+		for _, e := range walked {
+			if seen[e.ID] {
+				t.Fatalf("event %s comes twice", e.ID)
+			}
+			seen[e.ID] = true
+		}
+		for _, e := range events {
+			if !seen[e.ID] {
+				t.Fatalf("event %s of %s is missing", e.ID, e.Time)
+			}
+		}
+	}
+}
+
+// testCursorModel walks a ledger and Memory while random events come in
+// between the pages: the pages are the same, and what was there comes once.
+func testCursorModel(t *testing.T, storage Storage) {
+	rapid.Check(t, func(rt *rapid.T) {
+		open := storage(t)
+		l, err := open()
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer func() {
+			if err := l.Close(); err != nil {
+				rt.Errorf("Close: %v", err)
+			}
+		}()
+		memory := NewMemory()
+		events := rapid.SliceOfNDistinct(someEvents, 1, 60, func(e usage.Event) uuid.UUID { return e.ID }).Draw(rt, "events")
+		there := events[:rapid.IntRange(1, len(events)).Draw(rt, "there")]
+		store := func(events []usage.Event) {
+			b := usage.Batch{Token: fmt.Sprint("batch-", len(events), events[0].ID), Events: events}
+			for _, ledger := range []usage.Ledger{l, memory} {
+				if err := ledger.Write(t.Context(), b); err != nil {
+					rt.Fatalf("Write: %v", err)
+				}
+			}
+		}
+		store(there)
+
+		f := someFilters.Draw(rt, "filter")
+		matching := memory.matching(f)
+		times := make(map[uuid.UUID]int)
+		q := usage.HistoryQuery{Filter: f, Page: 1, PageSize: rapid.IntRange(1, 10).Draw(rt, "page_size")}
+		for rest := events[len(there):]; ; {
+			got, err := l.History(t.Context(), q)
+			if err != nil {
+				rt.Fatalf("History(%+v): %v", q, err)
+			}
+			want, err := memory.History(t.Context(), q)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				rt.Fatalf("History(%+v) (-want +got):\n%s", q, diff)
+			}
+			for _, e := range got.Events {
+				times[e.ID]++
+			}
+			if q.Cursor = got.Next; q.Cursor == "" {
+				break
+			}
+			if n := rapid.IntRange(0, len(rest)).Draw(rt, "more"); n > 0 {
+				store(rest[:n])
+				rest = rest[n:]
+			}
+		}
+		for _, e := range matching {
+			if times[e.ID] != 1 {
+				rt.Fatalf("event %s came %d times", e.ID, times[e.ID])
+			}
+		}
+		for id, n := range times {
+			if n != 1 {
+				rt.Fatalf("event %s came %d times", id, n)
+			}
+		}
+	})
+}
