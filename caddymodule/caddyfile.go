@@ -72,7 +72,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //		allow_origin <origin>...
 //		tool <glob> {
 //			table   <path>...
-//			records <path>
+//			records <path>...
 //		}
 //	}
 func parseGate(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
@@ -130,16 +130,16 @@ func parseToolRule(d *caddyfile.Dispenser) (ToolRule, error) {
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		switch d.Val() {
-		case "table":
+		case "table", "records":
+			into := &rule.Table
+			if d.Val() == "records" {
+				into = &rule.Records
+			}
 			paths := d.RemainingArgs()
 			if len(paths) == 0 {
 				return rule, d.ArgErr()
 			}
-			rule.Table = append(rule.Table, paths...)
-		case "records":
-			if err := once(d, &rule.Records); err != nil {
-				return rule, err
-			}
+			*into = append(*into, paths...)
 		default:
 			return rule, d.Errf("unknown option %q of a tool; there are table and records", d.Val())
 		}

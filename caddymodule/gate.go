@@ -31,8 +31,9 @@ type Gate struct {
 	MaxBody int64 `json:"max_body,omitempty"`
 
 	// Where the table names and the record count of a call stand, by tool. The
-	// first rule whose glob matches the tool's name is used. A tool that no rule
-	// matches is recorded with tables and record count unknown.
+	// first rule whose glob matches the tool's name is used. For a tool that no
+	// rule matches there is a default rule, which knows the shapes that database
+	// servers commonly use.
 	Tools []ToolRule `json:"tools,omitempty"`
 
 	// The web origins whose pages may use the server, as in
@@ -46,17 +47,25 @@ type Gate struct {
 }
 
 // ToolRule says where the table names and the record count stand in a call's
-// arguments or result. Paths are gjson's, of which keys, indexes, `#` and
-// `|@fromstr` are understood, and begin with `arguments` or `result`.
+// arguments or result. A path is gjson's, of which keys, indexes and `#` are
+// understood, begins with `arguments` or `result`, and may have one of
+// Tallygate's modifiers behind a `|`, as in `result.content.0.text|@csv|#`;
+// docs/metering.md has them all. A rule with neither tables nor records leaves
+// both unknown.
 type ToolRule struct {
 	// A glob of tool names: `*` stands for any characters, `?` for one.
 	Tool string `json:"tool"`
 
-	// Paths of table names: a string, or an array of strings.
+	// Where table names stand, all of which count: paths of a string, of an array
+	// of strings or, by `|@sql`, of a query; `=name`, a constant; or
+	// `first(…, …)`, of whose paths the first that is known counts.
 	Table []string `json:"table,omitempty"`
 
-	// The path of the record count: a number, or `#` for an array's length.
-	Records string `json:"records,omitempty"`
+	// Where the record count may stand, of which the first that is known counts:
+	// paths of a number or, by `#` at the end, of an array's length; `=1`, a
+	// constant; or `sum(…, …)`, whose paths are added up and may go through each
+	// element of an array.
+	Records []string `json:"records,omitempty"`
 }
 
 const (

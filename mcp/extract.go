@@ -14,12 +14,16 @@ type Rule struct {
 	// Tool is a glob that a tool's whole name has to match: * stands for any
 	// characters, ? for any one, everything else for itself.
 	Tool string
-	// Tables are the paths of table names: of a string, of an array of
-	// strings, or of one string in each element of an array.
+	// Tables are where table names stand, all of which count: paths of a
+	// string, of an array of strings, of one string in each element of an array,
+	// or of a query (@sql); constants (=name); or first(…) of several of these,
+	// of which the first that is known counts.
 	Tables []string
-	// Records is the path of the number of records: the length of an array
-	// (a path that ends in #), or a number.
-	Records string
+	// Records are where the number of records may stand, of which the first that
+	// is known counts: paths of the length of an array (they end in #) or of a
+	// number; constants (=1); or sum(…) of several paths, which may go through
+	// each element of an array.
+	Records []string
 }
 
 // Extractors are the rules of a gate. They are safe for concurrent use.
@@ -32,10 +36,11 @@ type Extractors struct {
 	lengths  []int
 }
 
-// NewExtractors reads rules. Its errors name the rule and the path.
+// NewExtractors reads rules. Where none of them matches a tool, DefaultRule is
+// used. Its errors name the rule and the path.
 func NewExtractors(rules []Rule) (*Extractors, error) {
 	x := &Extractors{byPrefix: map[string][]int{}}
-	for i, r := range rules {
+	for i, r := range append(slices.Clip(rules), DefaultRule) {
 		e, err := newExtractor(r)
 		if err != nil {
 			return nil, fmt.Errorf("tool %q: %w", r.Tool, err)
@@ -53,8 +58,7 @@ func NewExtractors(rules []Rule) (*Extractors, error) {
 	return x, nil
 }
 
-// For returns the extractor of the first rule that the tool's name matches, or
-// nil when there is none.
+// For returns the extractor of the first rule that the tool's name matches.
 func (x *Extractors) For(tool string) *Extractor {
 	first := len(x.rules)
 	for _, n := range x.lengths {
@@ -70,10 +74,7 @@ func (x *Extractors) For(tool string) *Extractor {
 			}
 		}
 	}
-	if first == len(x.rules) {
-		return nil
-	}
-	return x.rules[first]
+	return x.rules[first] // DefaultRule matches all
 }
 
 // All returns the extractors of all rules, for a Scanner of a stream that may
@@ -117,49 +118,68 @@ func runeLen(s string) int {
 
 // Extractor is a rule made ready. The nil Extractor looks for nothing.
 type Extractor struct {
-	tool       string
-	params     []wanted // what to look for in the request's params
-	result     []wanted // what to look for in the reply
+	tool      string
+	rule      Rule
+	tables    []term
+	records   []term
+	constants []constant
+	params    []wanted // what to look for in the request's params
+	result    []wanted // what to look for in the reply
+
 	paramsPlan *plan
 	replyPlans [2]*plan // by Scope
 }
+
+// constant is an answer that a rule gives itself.
+type constant struct {
+	want       want
+	term, rank int
+	name       string
+	number     int64
+}
+
+// Rule is the rule that the extractor was made of.
+func (e *Extractor) Rule() Rule { return e.rule }
+
+// Caps on facts. What is over a cap is unknown: never cut, never guessed.
+const (
+	maxTables     = 64  // of one call
+	maxTableBytes = 256 // of one name
+)
 
 func newExtractor(r Rule) (*Extractor, error) {
 	if r.Tool == "" {
 		return nil, errors.New("the tool's name or glob is empty")
 	}
-	e := &Extractor{tool: r.Tool}
-	add := func(what want, text string) error {
-		p, err := ParsePath(text)
+	e := &Extractor{tool: r.Tool, rule: r}
+	for i, text := range r.Tables {
+		t, err := parseTerm(text, "first")
 		if err != nil {
-			return err
-		}
-		if what == wantTable && p.counts() {
-			return fmt.Errorf("path %q: it gives a number, no table name; write #.name for a name in each element", text)
-		}
-		if what == wantRecords && p.several() {
-			return fmt.Errorf("path %q: it gives a value for each element, no one number; end it in # for the number of elements", text)
-		}
-		w := wanted{want: what, path: p}
-		if p.root == rootArguments {
-			e.params = append(e.params, w)
-		} else {
-			e.result = append(e.result, w)
-		}
-		return nil
-	}
-	if len(r.Tables) > maxTablePaths {
-		return nil, fmt.Errorf("more than %d table paths", maxTablePaths)
-	}
-	for _, text := range r.Tables {
-		if err := add(wantTable, text); err != nil {
 			return nil, fmt.Errorf("table: %w", err)
 		}
+		for rank, p := range t.parts {
+			if err := p.checkTable(); err != nil {
+				return nil, fmt.Errorf("table: %w", err)
+			}
+			e.add(p, wanted{want: wantTable, path: p.path, term: i, rank: rank})
+		}
+		e.tables = append(e.tables, t)
 	}
-	if r.Records != "" {
-		if err := add(wantRecords, r.Records); err != nil {
+	for rank, text := range r.Records {
+		t, err := parseTerm(text, "sum")
+		if err != nil {
 			return nil, fmt.Errorf("records: %w", err)
 		}
+		for _, p := range t.parts {
+			if err := p.checkRecords(t.function == "sum"); err != nil {
+				return nil, fmt.Errorf("records: %w", err)
+			}
+			e.add(p, wanted{want: wantRecords, path: p.path, rank: rank})
+		}
+		e.records = append(e.records, t)
+	}
+	if len(e.params)+len(e.result)+len(e.constants) > maxParts {
+		return nil, fmt.Errorf("more than %d paths", maxParts)
 	}
 	if len(e.params) > 0 {
 		e.paramsPlan = newParamsPlan(e)
@@ -170,76 +190,48 @@ func newExtractor(r Rule) (*Extractor, error) {
 	return e, nil
 }
 
+func (e *Extractor) add(p part, w wanted) {
+	switch {
+	case p.isConstant():
+		c := constant{want: w.want, term: w.term, rank: w.rank, name: p.constant}
+		c.number, _ = wholeNumber([]byte(p.constant))
+		e.constants = append(e.constants, c)
+	case p.path.root == rootArguments:
+		e.params = append(e.params, w)
+	default:
+		e.result = append(e.result, w)
+	}
+}
+
 // FromParams returns what the request says: params is the JSON text of its
 // params, an object.
 func (e *Extractor) FromParams(params []byte) Facts {
-	if e == nil || e.paramsPlan == nil {
-		return Facts{}
+	if e == nil {
+		return noRule
 	}
-	s := paramsScanners.Get().(*Scanner)
-	defer paramsScanners.Put(s)
-	s.caught.reset(e.paramsPlan)
-	s.doc.begin(&s.caught, e.paramsPlan.root)
-	s.doc.feedLast(params)
-	if !s.doc.end() {
-		return Facts{}
-	}
-	return s.caught.facts(e.params, 0)
-}
-
-var paramsScanners = sync.Pool{New: func() any { return new(Scanner) }}
-
-// Caps on facts. What is over a cap is unknown: never cut, never guessed.
-const (
-	maxTables     = 64  // of one call
-	maxTableBytes = 256 // of one name
-	maxTablePaths = 16  // of one rule
-)
-
-// Facts are what is known of a call: from its request, from its reply, or from
-// both.
-type Facts struct {
-	// Tables are the names of the tables, without repeats: in the order of the
-	// rule's paths, and of one path in the order found. Nil when unknown.
-	Tables []string
-	// Records is the number of records, when RecordsKnown.
-	Records      int64
-	RecordsKnown bool
-	// TablesUnknown and RecordsUnknown say why there is no answer; Known, when
-	// there is one.
-	TablesUnknown, RecordsUnknown Reason
-
-	over bool // there are tables, but more or longer ones than the caps allow
-}
-
-// Merge returns what f and then later tell together.
-func (f Facts) Merge(later Facts) Facts {
-	if !f.RecordsKnown {
-		f.Records, f.RecordsKnown = later.Records, later.RecordsKnown
-	}
-	f.over = f.over || later.over
-	f.Tables = slices.Clip(f.Tables) // what is added does not show in the f of the caller
-	for _, t := range later.Tables {
-		if !slices.Contains(f.Tables, t) {
-			f.Tables = append(f.Tables, t)
+	var f Facts
+	if e.paramsPlan == nil {
+		f = e.unknown()
+	} else {
+		s := paramsScanners.Get().(*Scanner)
+		defer paramsScanners.Put(s)
+		s.caught.reset(e.paramsPlan)
+		s.doc.begin(&s.caught, e.paramsPlan.root)
+		s.doc.feedLast(params)
+		if s.doc.end() {
+			f = s.caught.facts(e, e.params, 0)
+		} else {
+			f = e.unknown()
 		}
 	}
-	f.settle()
+	for _, c := range e.constants {
+		if c.want == wantTable {
+			f = f.Merge(Facts{terms: []foundTerm{{term: c.term, rank: c.rank, names: []string{c.name}}}})
+		} else {
+			f = f.Merge(Facts{Records: c.number, RecordsKnown: true, rank: c.rank})
+		}
+	}
 	return f
 }
 
-func (f *Facts) addTable(name []byte) {
-	for _, t := range f.Tables {
-		if t == string(name) {
-			return
-		}
-	}
-	f.Tables = append(f.Tables, string(name))
-}
-
-// settle gives up the tables when they are over a cap.
-func (f *Facts) settle() {
-	if f.over || len(f.Tables) > maxTables {
-		f.Tables, f.over = nil, true
-	}
-}
+var paramsScanners = sync.Pool{New: func() any { return new(Scanner) }}

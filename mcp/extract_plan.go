@@ -29,6 +29,11 @@ type wanted struct {
 	want want
 	at   uint8 // which of several places in a message it stands at
 	path Path
+	// The answer that it belongs to: of tables, which term of the rule, and of
+	// the alternatives for it (for records, for the question) which one, from
+	// the best on. What has the same of both is added up.
+	term, rank int
+	asker      int // in plan.askers, at that place
 }
 
 // Where in a message a result or an error stands.
@@ -125,8 +130,8 @@ type place struct {
 	each    *place // of an array: every element that index has not
 	eachOf  []int  // wanted that go on through each
 
-	text   *place // of the JSON inside a string
-	textOf []int  // wanted that go on through text
+	text   *textPlace // inside a string
+	textOf []int      // wanted that go on through text
 
 	all []int // wanted here and below
 }
@@ -160,7 +165,8 @@ func (n *place) element(index int) *place {
 // newParamsPlan looks for what e wants of a request's params.
 func newParamsPlan(e *Extractor) *plan {
 	p := &plan{}
-	p.root = p.compile(p.add(nil, e.params, []string{rootArguments}), nil)
+	p.askers = []asker{{extractor: e}}
+	p.root = p.compile(p.add(nil, e.params, []string{rootArguments}, 0, 0), nil)
 	return p
 }
 
@@ -182,7 +188,7 @@ func newReplyPlan(scope Scope, extractors []*Extractor) *plan {
 		a := asker{extractor: e, first: [outcomes]int{-1, -1, -1}}
 		for at := range places {
 			a.first[at] = len(p.wanted)
-			ways = p.add(ways, e.result, resultOf[at])
+			ways = p.add(ways, e.result, resultOf[at], len(p.askers), at)
 		}
 		p.askers = append(p.askers, a)
 	}
@@ -238,10 +244,11 @@ type way struct {
 	steps  []step
 }
 
-func (p *plan) add(ways []way, ws []wanted, root []string) []way {
+func (p *plan) add(ways []way, ws []wanted, root []string, asker int, at uint8) []way {
 	for _, w := range ws {
 		steps := append(intoEach(root), w.path.steps...)
 		ways = append(ways, way{len(p.wanted), steps})
+		w.asker, w.at = asker, at
 		p.wanted = append(p.wanted, w)
 	}
 	return ways
@@ -268,8 +275,8 @@ func (p *plan) compile(ways []way, take []int) *place {
 		}
 		rest := way{w.wanted, w.steps[1:]}
 		switch st := w.steps[0]; {
-		case st.kind == stepFromStr:
-			text = append(text, rest)
+		case st.kind.isModifier():
+			text = append(text, w)
 			n.textOf = append(n.textOf, w.wanted)
 		case st.kind == stepEach && len(rest.steps) == 0:
 			n.count = append(n.count, w.wanted)
@@ -279,7 +286,7 @@ func (p *plan) compile(ways []way, take []int) *place {
 		}
 	}
 	if len(text) > 0 {
-		n.text = p.compile(text, nil)
+		n.text = p.compileText(text)
 	}
 	// The strings of an array are the tables of a path that ends at the array.
 	// Not so in each element: there a path gives one name an element.

@@ -1,22 +1,35 @@
 package mcp
 
 import (
+	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 )
 
 func TestRulesThatCannotBe(t *testing.T) {
 	for want, rule := range map[string]Rule{
-		"glob is empty":                    {Records: "result.n"},
+		"glob is empty":                    {Records: []string{"result.n"}},
 		`tool "q": table: path "result.#"`: {Tool: "q", Tables: []string{"result.#"}},
-		`records: path "result.rows.#.n"`:  {Tool: "q", Records: "result.rows.#.n"},
+		`records: path "result.rows.#.n"`:  {Tool: "q", Records: []string{"result.rows.#.n"}},
+		`sum(result.rows.#.n)`:             {Tool: "q", Records: []string{"result.rows.#.n"}},
+		`records: path "result.c.#.t|@csv`: {Tool: "q", Records: []string{"result.c.#.t|@csv|#"}},
+		`a modifier behind #`:              {Tool: "q", Tables: []string{"result.c.#.t|@fromstr|a"}},
+		"it gives tables":                  {Tool: "q", Records: []string{"arguments.q|@sql"}},
+		"sum(…) is not for this":           {Tool: "q", Tables: []string{"sum(result.a)"}},
+		"first(…) is not for this":         {Tool: "q", Records: []string{"first(result.a)"}},
+		"bracket is not closed":            {Tool: "q", Records: []string{"sum(result.a"}},
+		`path ""`:                          {Tool: "q", Records: []string{"sum(result.a,)"}},
+		`"x" is no whole number`:           {Tool: "q", Records: []string{"=x"}},
+		`"" is no table name`:              {Tool: "q", Tables: []string{"="}},
 		`table: path "table"`:              {Tool: "q", Tables: []string{"arguments.table", "table"}},
-		"more than 16":                     {Tool: "q", Tables: make([]string, 17)},
+		"more than 64 paths":               {Tool: "q", Tables: slices.Repeat([]string{"arguments.t"}, 65)},
 	} {
 		if _, err := NewExtractors([]Rule{{Tool: "fine"}, rule}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: error %v, want %q", rule, err, want)
@@ -33,7 +46,7 @@ func TestFirstRuleThatMatchesWins(t *testing.T) {
 		rules := make([]Rule, len(globs))
 		want := -1
 		for i := len(globs) - 1; i >= 0; i-- {
-			rules[i] = Rule{Tool: globs[i], Records: fmt.Sprintf("result.n%d", i)}
+			rules[i] = Rule{Tool: globs[i], Records: []string{fmt.Sprintf("result.n%d", i)}}
 			if ok, err := path.Match(globs[i], tool); err != nil {
 				t.Fatal(err)
 			} else if ok {
@@ -45,10 +58,10 @@ func TestFirstRuleThatMatchesWins(t *testing.T) {
 			t.Fatal(err)
 		}
 		switch e := x.For(tool); {
-		case want < 0 && e != nil:
-			t.Fatalf("%q: rule %q, want none", tool, e.result[0].path)
-		case want >= 0 && (e == nil || e.result[0].path.text != rules[want].Records):
-			t.Fatalf("%q: %+v, want rule %d", tool, e, want)
+		case want < 0 && e.Rule().Tool != "*" || want < 0 && e.Rule().Records[0] != DefaultRule.Records[0]:
+			t.Fatalf("%q: rule %+v, want the default", tool, e.Rule())
+		case want >= 0 && e.Rule().Records[0] != rules[want].Records[0]:
+			t.Fatalf("%q: rule %+v, want rule %d", tool, e.Rule(), want)
 		}
 	})
 }
@@ -81,26 +94,46 @@ func TestFactsMerge(t *testing.T) {
 		}
 		return names
 	}
-	over := Facts{over: true}
-	for _, c := range []struct{ first, later, want Facts }{
-		{Facts{}, Facts{}, Facts{}},
-		{Facts{Tables: []string{"a", "b"}}, Facts{Tables: []string{"c", "a"}}, Facts{Tables: []string{"a", "b", "c"}}},
-		{Facts{Records: 1, RecordsKnown: true}, Facts{Records: 2, RecordsKnown: true}, Facts{Records: 1, RecordsKnown: true}},
-		{Facts{}, Facts{Records: 0, RecordsKnown: true}, Facts{RecordsKnown: true}},
-		{Facts{Tables: many(60)}, Facts{Tables: many(64)}, Facts{Tables: many(64)}},
-		{Facts{Tables: []string{"t"}}, Facts{Tables: many(64), Records: 3, RecordsKnown: true}, Facts{over: true, Records: 3, RecordsKnown: true}},
-		{Facts{Tables: []string{"t"}}, over, over},
-		{over, Facts{Tables: []string{"t"}}, over},
-	} {
-		if diff := cmp.Diff(c.want, c.first.Merge(c.later), cmpFacts); diff != "" {
-			t.Errorf("%+v and %+v: %s", c.first, c.later, diff)
+	e := mustExtractor(t, Rule{
+		Tables:  []string{"arguments.t", "result.t", "first(arguments.sql|@sql, result.u)"},
+		Records: []string{"result.n", "arguments.n", "=7"},
+	})
+	list := func(names []string) string {
+		text, err := json.Marshal(names)
+		if err != nil {
+			t.Fatal(err)
 		}
+		return string(text)
 	}
-	shared := append(make([]string, 0, 4), "a")
-	first := Facts{Tables: shared}
-	b, c := first.Merge(Facts{Tables: []string{"b"}}), first.Merge(Facts{Tables: []string{"c"}})
-	if b.Tables[1] != "b" || c.Tables[1] != "c" {
-		t.Errorf("two merges share their tables: %v, %v", b.Tables, c.Tables)
+	for _, c := range []struct {
+		arguments, result string
+		want              Facts
+	}{
+		{`{}`, `{}`, Facts{TablesUnknown: NotFound, Records: 7, RecordsKnown: true}},
+		{`{"t":["a","b"]}`, `{"t":["c","a"]}`, Facts{Tables: []string{"a", "b", "c"}, Records: 7, RecordsKnown: true}},
+		{`{"n":1}`, `{"n":2}`, Facts{TablesUnknown: NotFound, Records: 2, RecordsKnown: true}},
+		{`{"n":1}`, `{"n":"x"}`, Facts{TablesUnknown: NotFound, Records: 1, RecordsKnown: true}},
+		{`{"t":1}`, `{}`, Facts{TablesUnknown: WrongType, Records: 7, RecordsKnown: true}},
+		{`{"t":` + list(many(60)) + `}`, `{"t":` + list(many(64)) + `}`, Facts{Tables: many(64), Records: 7, RecordsKnown: true}},
+		{`{"t":"t"}`, `{"t":` + list(many(64)) + `}`, Facts{TablesUnknown: OverCap, Records: 7, RecordsKnown: true}},
+		{`{"t":` + list(many(65)) + `}`, `{"t":"x"}`, Facts{TablesUnknown: OverCap, Records: 7, RecordsKnown: true}},
+		{`{"t":"t","sql":"SELECT FROM WHERE"}`, `{"n":0}`, Facts{TablesUnknown: SQLUnread, RecordsKnown: true}},
+		{`{"t":"t","sql":"SELECT FROM WHERE"}`, `{"u":"x"}`, Facts{Tables: []string{"t", "x"}, Records: 7, RecordsKnown: true}},
+		{`{"t":"t","sql":"SELECT * FROM b"}`, `{"u":"x"}`, Facts{Tables: []string{"t", "b"}, Records: 7, RecordsKnown: true}},
+		{`{"sql":"SELECT 1"}`, `{"u":"x"}`, Facts{Records: 7, RecordsKnown: true}},
+	} {
+		first := e.FromParams([]byte(`{"arguments":` + c.arguments + `}`))
+		before := slices.Clone(first.Tables)
+		var later Facts
+		var s Scanner
+		s.Reset(JSON, Calls, e)
+		s.Scan([]byte(`{"id":1,"result":`+c.result+`}`), func(r *Reply) { later = r.Facts(e) })
+		if diff := cmp.Diff(c.want, first.Merge(later), cmpopts.IgnoreUnexported(Facts{})); diff != "" {
+			t.Errorf("%.80s and %.80s: %s", c.arguments, c.result, diff)
+		}
+		if !slices.Equal(before, first.Tables) {
+			t.Errorf("%.80s: the merge changed what it began with", c.arguments)
+		}
 	}
 }
 
@@ -117,8 +150,10 @@ func TestNoExtractorFindsNothing(t *testing.T) {
 	if f := e.FromParams([]byte(`{"arguments":{"table":"t"}}`)); f.Tables != nil || f.RecordsKnown {
 		t.Error(f)
 	}
-	x, err := NewExtractors(nil)
-	if err != nil || x.For("query") != nil {
-		t.Error(x, err)
+	want := Facts{TablesUnknown: NoRule, RecordsUnknown: NoRule}
+	for _, e := range []*Extractor{nil, mustExtractor(t, Rule{})} {
+		if diff := cmp.Diff(want, e.FromParams([]byte(`{}`)).Merge(Facts{}), cmpopts.IgnoreUnexported(Facts{})); diff != "" {
+			t.Error(diff)
+		}
 	}
 }

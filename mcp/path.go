@@ -3,27 +3,55 @@ package mcp
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/tallygate/tallygate/mcp/sqltables"
 )
 
 // Path says where a value stands in a call's arguments or its result. It is
 // the part of gjson's path syntax that can be followed while the bytes pass,
-// nothing gathered and nothing read twice:
+// nothing gathered and nothing read twice, and a few modifiers more for what
+// tools put into texts:
 //
 //	arguments.table                               a member of a member
 //	result.content.0.text                         an element of an array, from 0
 //	result.structuredContent.rows.#               the number of an array's elements
 //	result.structuredContent.tables.#.name        each element's name
-//	result.content.0.text|@fromstr|rows.#         inside the JSON that a text holds
 //	result.structuredContent.meta\.data           \ takes the next character as it is
+//	result.content.0.text|@fromstr|rows.#         inside the JSON that a text is
+//	result.content.0.text|@csv|#                  the rows of a text of that format
+//	result.content.0.text|@fenced|@markdown|#     the same inside a part of the text
+//	arguments.query|@sql                          the tables that a query names
 //
 // It begins with arguments (of the request's params) or result (of the reply).
-// At most one # and one @fromstr may stand in it, and no @fromstr after a #.
-// Where a name occurs twice in an object, the first that leads to the path's
-// end counts; but what stands before @fromstr is looked for once.
+// Modifiers are told a string, and find nothing in any other value:
+//
+//	@fromstr     the one JSON value that the text is, from end to end
+//	@fenced      the inside of the text's one fenced code block (```)
+//	@tagged:X    what stands between a line <X> and a line </X>, the one such
+//	             part of the text; a name that begins with X will do
+//	@csv         comma-separated values with a header line (RFC 4180); @csv:N:
+//	             at least N columns, 2 unless said
+//	@tsv         tab-separated values with a header line; @tsv:N likewise
+//	@markdown    the tables of a Markdown text (GFM); @markdown:only: it has
+//	             nothing else
+//	@ndjson      a JSON object or array on each line; @ndjson:N: at least N lines
+//	@python      a Python list as repr prints it
+//	@sql         a query, of whatever dialect; @sql:D: of the dialect D
+//
+// Behind @csv, @tsv, @markdown, @ndjson and @python stands # and the path ends:
+// it gives the number of rows, a header not counted. Behind @sql the path ends,
+// and it is for arguments only. Behind the others it goes on; @fenced and
+// @tagged are followed by another modifier.
+//
+// A # that is not the last component goes through each element of an array;
+// there can be one. Where a name occurs twice in an object, the first that leads
+// to the path's end counts; but what stands before a modifier is looked for
+// once.
 //
 // It differs from gjson where gjson guesses: @fromstr finds nothing in a value
 // that is no string or a text that is not one JSON value from end to end, and
@@ -44,22 +72,47 @@ const (
 const (
 	maxSteps = 32
 	maxName  = 256 // bytes of a member's name
+	maxTexts = 4   // modifiers
 )
 
 // step is one component of a path.
 type step struct {
 	kind  stepKind
-	name  string // of a member, for stepInto
-	index int    // the same as an array's index, or -1
+	name  string // of a member, for stepInto; a modifier's argument
+	index int    // the same as an array's index, or -1; a modifier's number
 }
 
 type stepKind uint8
 
 const (
-	stepInto    stepKind = iota // a member by name or an element by index
-	stepEach                    // #: every element, or their number at the path's end
-	stepFromStr                 // @fromstr: the JSON inside a string
+	stepInto stepKind = iota // a member by name or an element by index
+	stepEach                 // #: every element, or their number at the path's end
+
+	stepFromStr // what goes on inside the text
+	stepFenced
+	stepTagged
+
+	stepCSV // what counts rows
+	stepTSV
+	stepMarkdown
+	stepNDJSON
+	stepPython
+
+	stepSQL
 )
+
+// modifiers are the words behind @.
+var modifiers = map[string]stepKind{
+	"fromstr": stepFromStr, "fenced": stepFenced, "tagged": stepTagged,
+	"csv": stepCSV, "tsv": stepTSV, "markdown": stepMarkdown, "ndjson": stepNDJSON, "python": stepPython,
+	"sql": stepSQL,
+}
+
+func (k stepKind) isModifier() bool { return k >= stepFromStr }
+func (k stepKind) countsRows() bool { return k >= stepCSV && k <= stepPython }
+
+// within tells whether the step narrows a text down and leaves it a text.
+func (k stepKind) within() bool { return k == stepFenced || k == stepTagged }
 
 // ParsePath reads a path. Its errors say what in s cannot be followed.
 func ParsePath(s string) (Path, error) {
@@ -68,6 +121,9 @@ func ParsePath(s string) (Path, error) {
 		return Path{}, fmt.Errorf("path %q: "+format, append([]any{s}, args...)...)
 	}
 	root, rest, more := strings.Cut(s, ".")
+	if pipe := strings.IndexByte(s, '|'); pipe >= 0 && pipe < len(root) {
+		root, rest, more = s[:pipe], s[pipe+1:], true
+	}
 	if root != rootArguments && root != rootResult {
 		return fail("it has to begin with arguments. or result.")
 	}
@@ -75,40 +131,58 @@ func ParsePath(s string) (Path, error) {
 		return fail("it ends where it should say what of the %s is meant", root)
 	}
 	p.root = root
-	each, fromStr := false, false
-	for sep := byte('.'); ; {
+	var last step // before the one that is read
+	each, texts := false, 0
+	for sep := s[len(root)]; ; {
 		st, n, err := parseStep(rest)
 		if err != nil {
 			return fail("%w", err)
 		}
-		switch st.kind {
-		case stepFromStr:
-			if fromStr {
-				return fail("@fromstr can be used once")
+		end := n == len(rest)
+		switch {
+		case len(p.steps) == 0 && (st.kind.isModifier() || sep == '|'):
+			return fail("it has to begin with arguments. or result. and a name")
+		case last.kind.countsRows() && (st.kind != stepEach || !end):
+			return fail("behind @%s stands # and the path ends", last.kind)
+		case last.kind == stepSQL:
+			return fail("behind @sql the path ends")
+		case last.kind.within() && !st.kind.isModifier():
+			return fail("behind @%s stands what is in that text: @fromstr, @csv or the like", last.kind)
+		case sep == '|' && !st.kind.isModifier() && !last.kind.isModifier():
+			return fail("| stands before and after a modifier only; use . instead")
+		case st.kind.countsRows() && end:
+			return fail("@%s gives rows; their number is @%[1]s|#", st.kind)
+		case st.kind == stepSQL && root != rootArguments:
+			return fail("@sql is for arguments")
+		}
+		if st.kind.isModifier() {
+			if texts++; texts > maxTexts {
+				return fail("more than %d modifiers", maxTexts)
 			}
+		}
+		if st.kind == stepEach && !end {
 			if each {
-				return fail("@fromstr cannot follow #")
-			}
-			fromStr = true
-		case stepEach:
-			if each {
-				return fail("# can be used once")
+				return fail("there can be one # that goes through elements")
 			}
 			each = true
-			fallthrough
-		default:
-			if sep == '|' && (len(p.steps) == 0 || p.steps[len(p.steps)-1].kind != stepFromStr) {
-				return fail("| stands before and after @fromstr only; use . instead")
-			}
 		}
 		if p.steps = append(p.steps, st); len(p.steps) > maxSteps {
 			return fail("more than %d components", maxSteps)
 		}
-		if n == len(rest) {
+		if end {
 			return p, nil
 		}
-		sep, rest = rest[n], rest[n+1:]
+		last, sep, rest = st, rest[n], rest[n+1:]
 	}
+}
+
+func (k stepKind) String() string {
+	for word, kind := range modifiers {
+		if kind == k {
+			return word
+		}
+	}
+	return "#"
 }
 
 // parseStep reads the component that s begins with, up to a . or |, and tells
@@ -125,14 +199,13 @@ func parseStep(s string) (st step, n int, err error) {
 		if i := strings.IndexAny(s, ".|"); i >= 0 {
 			word = s[:i]
 		}
-		modifier, _, arg := strings.Cut(word[1:], ":")
-		switch {
-		case word == "@fromstr":
-			return step{kind: stepFromStr, index: -1}, len(word), nil
-		case modifier == "fromstr" && arg:
-			return step{}, 0, fmt.Errorf("@fromstr takes no argument")
-		case gjson.ModifierExists(modifier, nil):
-			return step{}, 0, fmt.Errorf(`the modifier @%s cannot be followed in a stream, only @fromstr can; for a name, write \@%[1]s`, modifier)
+		name, arg, given := strings.Cut(word[1:], ":")
+		if kind, ok := modifiers[name]; ok {
+			st, err := parseModifier(kind, arg, given)
+			return st, len(word), err
+		}
+		if gjson.ModifierExists(name, nil) {
+			return step{}, 0, fmt.Errorf(`the modifier @%s cannot be followed in a stream; for a name, write \@%[1]s`, name)
 		}
 	case '#':
 		if len(s) > 1 && (s[1] == '(' || s[1] == '[') {
@@ -167,6 +240,48 @@ scan:
 	return st, n, nil
 }
 
+// parseModifier reads the argument of a modifier.
+func parseModifier(kind stepKind, arg string, given bool) (step, error) {
+	st := step{kind: kind, index: -1}
+	switch kind {
+	case stepTagged:
+		if !isTag(arg) || len(arg) > maxTag {
+			return st, fmt.Errorf("@tagged takes a tag's name of letters, digits, - and _, at most %d, as in @tagged:data", maxTag)
+		}
+		st.name = arg
+		return st, nil
+	case stepMarkdown:
+		if given && arg != "only" {
+			return st, fmt.Errorf("@markdown takes no argument but only")
+		}
+		st.name = arg
+		return st, nil
+	case stepSQL:
+		if given && !slices.Contains(sqltables.Dialects(), arg) {
+			return st, fmt.Errorf("@sql knows no dialect %q; it knows %s", arg, strings.Join(sqltables.Dialects(), ", "))
+		}
+		st.name = arg
+		return st, nil
+	case stepCSV, stepTSV:
+		st.index = 2
+	case stepNDJSON:
+		st.index = 0
+	default:
+		if given {
+			return st, fmt.Errorf("@%s takes no argument", kind)
+		}
+		return st, nil
+	}
+	if given {
+		n, err := strconv.ParseUint(arg, 10, 16)
+		if err != nil || n == 0 {
+			return st, fmt.Errorf("@%s takes a number from 1 to %d, not %q", kind, math.MaxUint16, arg)
+		}
+		st.index = int(n)
+	}
+	return st, nil
+}
+
 // String is the path as it was written.
 func (p Path) String() string { return p.text }
 
@@ -175,12 +290,28 @@ func (p Path) counts() bool {
 	return len(p.steps) > 0 && p.steps[len(p.steps)-1].kind == stepEach
 }
 
-// gives several values: it goes through every element of an array.
-func (p Path) several() bool {
+// several tells whether the path gives several values: it goes through every
+// element of an array.
+func (p Path) several() bool { return p.each() >= 0 }
+
+// each is the index of the step through every element, or -1.
+func (p Path) each() int {
 	for i, st := range p.steps {
-		if st.kind == stepEach {
-			return i < len(p.steps)-1
+		if st.kind == stepEach && i < len(p.steps)-1 {
+			return i
 		}
 	}
-	return false
+	return -1
+}
+
+// modifiesEach tells whether a modifier stands behind the step through every
+// element.
+func (p Path) modifiesEach() bool {
+	i := p.each()
+	return i >= 0 && slices.ContainsFunc(p.steps[i:], func(st step) bool { return st.kind.isModifier() })
+}
+
+// isSQL tells whether the path gives the tables of a query.
+func (p Path) isSQL() bool {
+	return len(p.steps) > 0 && p.steps[len(p.steps)-1].kind == stepSQL
 }

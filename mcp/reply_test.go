@@ -30,7 +30,7 @@ type told struct {
 // tellTasks scans a body for what carries a task's state.
 func tellTasks(t testing.TB, body string) (all []told) {
 	t.Helper()
-	e := mustExtractor(t, Rule{Records: "result.structuredContent.rows.#"})
+	e := mustExtractor(t, Rule{Records: []string{"result.structuredContent.rows.#"}})
 	number := func(f Facts) int64 {
 		if f.RecordsKnown {
 			return f.Records
@@ -117,7 +117,7 @@ func TestTasks(t *testing.T) {
 }
 
 func TestCallsScopeKnowsNoTasks(t *testing.T) {
-	e := mustExtractor(t, Rule{Records: "result.n"})
+	e := mustExtractor(t, Rule{Records: []string{"result.n"}})
 	var s Scanner
 	s.Reset(JSON, Calls, e)
 	s.Scan([]byte(`[{"method":"notifications/tasks","params":{"taskId":"T"}},{"id":1,"result":{"result":{"n":1},"n":2}}]`), func(r *Reply) {

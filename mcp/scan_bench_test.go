@@ -40,12 +40,12 @@ func BenchmarkScan(b *testing.B) {
 		name, shape string
 		rule        Rule
 	}{
-		{"count", "rows", Rule{Tool: "*", Tables: []string{"arguments.table"}, Records: "result.structuredContent.rows.#"}},
+		{"count", "rows", Rule{Tool: "*", Tables: []string{"arguments.table"}, Records: []string{"result.structuredContent.rows.#"}}},
 		{"skip", "rows", Rule{Tool: "*", Tables: []string{"arguments.table"}}},
 		{"each", "rows", Rule{Tool: "*", Tables: []string{"result.structuredContent.rows.#.name"}}},
-		{"count", "both", Rule{Tool: "*", Records: "result.structuredContent.rows.#"}},
+		{"count", "both", Rule{Tool: "*", Records: []string{"result.structuredContent.rows.#"}}},
 		{"skip", "text", Rule{Tool: "*"}},
-		{"fromstr", "text", Rule{Tool: "*", Records: "result.content.0.text|@fromstr|rows.#"}},
+		{"fromstr", "text", Rule{Tool: "*", Records: []string{"result.content.0.text|@fromstr|rows.#"}}},
 	}
 	for _, size := range []int{2 << 10, 64 << 10, 1 << 20} {
 		shapes := benchResults(size)

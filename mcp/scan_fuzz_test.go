@@ -12,10 +12,10 @@ import (
 // fuzzExtractors go every kind of way.
 var fuzzExtractors = func() (es []*Extractor) {
 	for _, r := range []Rule{
-		{Tables: []string{"result.a", "result.tables.#.name"}, Records: "result.structuredContent.rows.#"},
-		{Tables: []string{"result.content.0.text|@fromstr|tables", "result.content.0.text"}, Records: "result.content.0.text|@fromstr"},
-		{Tables: []string{"result.a.1", "result.a.0.name"}, Records: "result.content.0.text.@fromstr.rows.#"},
-		{Records: "result.n"},
+		{Tables: []string{"result.a", "result.tables.#.name"}, Records: []string{"result.structuredContent.rows.#"}},
+		{Tables: []string{"result.content.0.text|@fromstr|tables", "result.content.0.text"}, Records: []string{"result.content.0.text|@fromstr"}},
+		{Tables: []string{"result.a.1", "result.a.0.name"}, Records: []string{"result.content.0.text.@fromstr.rows.#"}},
+		{Records: []string{"result.n"}},
 	} {
 		r.Tool = "*"
 		e, err := newExtractor(r)
@@ -60,8 +60,21 @@ func checkPieces(t *testing.T, format Format, body []byte, cut uint8) []answered
 // kept is how much memory a scanner holds on to, about.
 func kept(s *Scanner) int {
 	n := cap(s.caught.text) + 24*cap(s.caught.names) + 16*cap(s.caught.answers) + cap(s.caught.id) + cap(s.caught.tasks[0].id) + cap(s.caught.tasks[1].id) + cap(s.caught.tasks[2].id)
-	for d := &s.doc; d != nil; d = d.text {
-		n += cap(d.kept) + cap(d.piece) + 24*cap(d.open)
+	return n + keptBy(&s.doc)
+}
+
+func keptBy(d *document) int {
+	n := cap(d.kept) + cap(d.piece) + 24*cap(d.open)
+	if d.text != nil {
+		n += keptByText(d.text)
+	}
+	return n
+}
+
+func keptByText(r *textReader) int {
+	n := keptBy(&r.json) + cap(r.query)
+	for _, part := range r.memory {
+		n += cap(part.line) + cap(part.edge) + keptByText(part.text)
 	}
 	return n
 }

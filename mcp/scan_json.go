@@ -19,12 +19,12 @@ type document struct {
 	open     []frame // around it
 	skip     skipper
 	unescape unescaper
-	escape   bool      // in a string that is skipped: the next byte is escaped
-	kept     []byte    // of a name, string or scalar that is read
-	over     bool      // it is longer than any that counts
-	text     *document // of the JSON inside a string
-	piece    []byte    // of that string, unescaped
-	hash     hash.Hash // of that string
+	escape   bool        // in a string that is skipped: the next byte is escaped
+	kept     []byte      // of a name, string or scalar that is read
+	over     bool        // it is longer than any that counts
+	text     *textReader // of a string
+	piece    []byte      // of that string, unescaped
+	hash     hash.Hash   // of that string
 	sum      [sha256.Size]byte
 }
 
@@ -199,8 +199,8 @@ func (d *document) value(c byte) int {
 	if n != nil && !d.caught.open(n) {
 		n, d.place = nil, nil
 	}
-	if n != nil && c != '"' {
-		d.caught.seal(n.textOf)
+	if n != nil {
+		d.mismatch(n, c)
 	}
 	switch c {
 	case '{':
@@ -229,7 +229,7 @@ func (d *document) value(c byte) int {
 	case '"':
 		d.kept, d.over, d.escape, d.unescape = d.kept[:0], false, false, unescaper{}
 		switch {
-		case n != nil && (n.hash || n.text != nil && d.caught.open(n.text)):
+		case n != nil && (n.hash || n.text != nil && d.caught.openAny(n.text.all)):
 			d.state = docText
 			d.beginText()
 		case n == nil || !n.keep:
@@ -248,6 +248,21 @@ func (d *document) value(c byte) int {
 	}
 	d.state, d.kept, d.over = docScalar, d.kept[:0], false
 	return 0
+}
+
+// mismatch notes what a value that begins with c cannot give.
+func (d *document) mismatch(n *place, c byte) {
+	if c != '"' {
+		for _, w := range n.textOf {
+			if !d.caught.closed(w) {
+				d.caught.fail(w, WrongType)
+			}
+		}
+	}
+	if c != '[' {
+		d.caught.note(n.count, WrongType)
+		d.caught.note(n.eachOf, WrongType)
+	}
 }
 
 // found hands the value at the place on.
@@ -274,14 +289,14 @@ func (d *document) close() {
 func (d *document) endArray(elements int) {
 	n := d.open[len(d.open)-1].place
 	d.caught.counted(n, int64(elements))
-	d.caught.endArray(n)
+	d.caught.endArray(n, elements)
 	d.close()
 }
 
 func (d *document) nextElement(index int) {
 	top := &d.open[len(d.open)-1]
 	top.index = index
-	d.caught.nextElement(top.place)
+	d.caught.nextElement(top.place, index)
 	d.place = top.place.element(index)
 }
 
@@ -356,8 +371,9 @@ func (d *document) beginText() {
 	}
 	if d.place.text != nil {
 		if d.text == nil {
-			d.text = &document{}
+			d.text = new(textReader)
 		}
+		d.caught.texts++
 		d.text.begin(d.caught, d.place.text)
 	}
 	switch {
@@ -369,8 +385,16 @@ func (d *document) beginText() {
 	}
 }
 
-// readText unescapes a piece of a text and hands it to whom it concerns. What a
-// text says that is not one JSON value from end to end is not believed.
+// endText is called behind a text, or where nothing of it can be known any
+// more.
+func (d *document) endText() {
+	if n := d.place; n.text != nil {
+		d.caught.texts--
+		d.text.end()
+	}
+}
+
+// readText unescapes a piece of a text and hands it to whom it concerns.
 func (d *document) readText(p []byte) int {
 	n := d.place
 	piece, length, closed, ok := d.unescape.read(d.piece[:0], p, textPiece)
@@ -378,9 +402,7 @@ func (d *document) readText(p []byte) int {
 		d.state = docBroken
 		return length
 	}
-	if n.text != nil {
-		d.text.feedLast(piece)
-	}
+	alive := n.text != nil && d.text.feed(piece)
 	if n.hash {
 		d.hash.Write(piece)
 	}
@@ -391,18 +413,15 @@ func (d *document) readText(p []byte) int {
 	}
 	switch {
 	case closed:
-		if n.text != nil && !d.text.end() {
-			d.caught.forget(n.text)
-		}
-		d.caught.seal(n.textOf)
+		d.endText()
 		v := value{kind: isString, text: d.kept, over: d.over}
 		if n.hash {
 			v.sum = d.hash.Sum(d.sum[:0])
 		}
 		d.found(v)
 		d.endValue()
-	case n.text != nil && d.text.state == docBroken && !n.hash && (!n.keep || d.over):
-		d.caught.forget(n.text)
+	case !alive && !n.hash && (!n.keep || d.over):
+		d.endText()
 		d.escape = d.unescape.at == 1
 		d.state = docSkipString
 	}

@@ -3,12 +3,10 @@ package mcp
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -25,7 +23,7 @@ type answered struct {
 }
 
 var (
-	cmpFacts = cmp.AllowUnexported(Facts{})
+	cmpFacts = cmp.Options{cmpopts.IgnoreUnexported(Facts{}), cmpopts.IgnoreFields(Facts{}, "TablesUnknown", "RecordsUnknown")}
 	cmpEmpty = cmpopts.EquateEmpty()
 )
 
@@ -37,7 +35,11 @@ func scanAll(s *Scanner, format Format, pieces [][]byte, want ...*Extractor) []a
 		s.Scan(p, func(r *Reply) {
 			a := answered{string(r.ID), r.ResultType, string(r.TaskID), r.RPCError, r.HasCode, r.ToolError, r.RPCCode, r.Size, nil}
 			for _, e := range want {
-				a.Facts = append(a.Facts, r.Facts(e))
+				f := r.Facts(e)
+				if f.RecordsKnown != (f.RecordsUnknown == Known) || f.Tables != nil && f.TablesUnknown != Known {
+					panic(fmt.Sprintf("%+v contradicts itself", f))
+				}
+				a.Facts = append(a.Facts, f)
 			}
 			got = append(got, a)
 		})
@@ -74,62 +76,9 @@ func expect(message string, want ...*Extractor) []answered {
 		a.TaskID = short("result.taskId", 512)
 	}
 	for _, e := range want {
-		a.Facts = append(a.Facts, expectFacts(message, e.result))
+		a.Facts = append(a.Facts, expectFacts(message, e, rootResult))
 	}
 	return []answered{a}
-}
-
-var integer = regexp.MustCompile(`^[0-9]+(\.0+)?$`)
-
-func expectFacts(document string, ws []wanted) (f Facts) {
-	for _, w := range ws {
-		v := expectValue(document, w.path.text)
-		if w.want == wantRecords {
-			if v.Type == gjson.Number && integer.MatchString(v.Raw) {
-				n, err := strconv.ParseInt(strings.Split(v.Raw, ".")[0], 10, 64)
-				if f.RecordsKnown = err == nil; f.RecordsKnown {
-					f.Records = n
-				}
-			}
-			continue
-		}
-		vs := []gjson.Result{v}
-		if v.IsArray() {
-			vs = v.Array()
-		}
-		for _, v := range vs {
-			switch {
-			case v.Type != gjson.String || v.Str == "":
-			case len(v.Str) > 256:
-				f.over = true
-			case utf8.ValidString(v.Str) && !slices.Contains(f.Tables, v.Str):
-				f.Tables = append(f.Tables, v.Str)
-			}
-		}
-	}
-	if f.over || len(f.Tables) > 64 {
-		f.Tables, f.over = nil, true
-	}
-	return f
-}
-
-// expectValue is gjson.Get, but for what Path says of @fromstr.
-func expectValue(document, path string) gjson.Result {
-	outer, inner, found := strings.Cut(path, "@fromstr")
-	if !found {
-		return gjson.Get(document, path)
-	}
-	v := gjson.Get(document, strings.TrimRight(outer, ".|"))
-	if v.Type != gjson.String || !gjson.Valid(v.Str) {
-		return gjson.Result{}
-	}
-	if inner == "" {
-		return gjson.Parse(v.Str)
-	}
-	if root := gjson.Parse(v.Str); !root.IsObject() && !root.IsArray() {
-		return gjson.Result{}
-	}
-	return gjson.Get(v.Str, inner[1:])
 }
 
 // The names that random documents and random paths share.
@@ -263,7 +212,7 @@ func genMessage(t *rapid.T) string {
 	return "{" + genSpace(t) + strings.Join(members, genSpace(t)+","+genSpace(t)) + genSpace(t) + "}"
 }
 
-func genPath(t *rapid.T, root string, records bool) string {
+func genPath(t *rapid.T, root string, records, sum bool) string {
 	p := root
 	each, text := false, false
 	for n := rapid.IntRange(0, 3).Draw(t, "steps"); n >= 0; n-- {
@@ -272,9 +221,9 @@ func genPath(t *rapid.T, root string, records bool) string {
 			sep = "|"
 		}
 		switch {
-		case kind == 0 && !text && !each && p != root:
+		case kind == 0 && !text && (!each || sum) && p != root && !strings.HasSuffix(p, "#"):
 			p, text = p+rapid.SampledFrom([]string{".", "|"}).Draw(t, "sep")+"@fromstr", true
-		case kind == 1 && !each && n > 0 && !records:
+		case kind == 1 && !each && n > 0 && (!records || sum):
 			p, each = p+sep+"#", true
 		case kind == 2:
 			p += sep + rapid.SampledFrom([]string{"0", "1", "2"}).Draw(t, "index")
@@ -284,17 +233,36 @@ func genPath(t *rapid.T, root string, records bool) string {
 			p += sep + strings.ReplaceAll(rapid.SampledFrom(sharedNames).Draw(t, "name"), ".", `\.`)
 		}
 	}
+	if records && !strings.HasSuffix(p, "#") && !text && rapid.IntRange(0, 4).Draw(t, "format") == 0 {
+		p += "|@" + rapid.SampledFrom([]string{"csv", "ndjson:2", "python"}).Draw(t, "modifier") + "|#"
+	}
 	return p
 }
 
-func genExtractor(t *rapid.T, root string) *Extractor {
+func genRule(t *rapid.T, root string) Rule {
 	r := Rule{Tool: "*"}
-	for range rapid.IntRange(0, 3).Draw(t, "table paths") {
-		r.Tables = append(r.Tables, genPath(t, root, false))
+	for range rapid.IntRange(0, 3).Draw(t, "table terms") {
+		term := genPath(t, root, false, false)
+		if rapid.IntRange(0, 4).Draw(t, "first") == 0 {
+			term = "first(" + term + ", " + genPath(t, root, false, false) + ")"
+		}
+		r.Tables = append(r.Tables, term)
 	}
-	if rapid.Bool().Draw(t, "records") {
-		r.Records = genPath(t, root, true)
+	for range rapid.IntRange(0, 2).Draw(t, "records") {
+		term := genPath(t, root, true, false)
+		switch rapid.IntRange(0, 4).Draw(t, "sum") {
+		case 0:
+			term = "sum(" + genPath(t, root, true, true) + ", " + genPath(t, root, true, true) + ")"
+		case 1:
+			term = "sum(" + genPath(t, root, true, true) + ")"
+		}
+		r.Records = append(r.Records, term)
 	}
+	return r
+}
+
+func genExtractor(t *rapid.T, root string) *Extractor {
+	r := genRule(t, root)
 	e, err := newExtractor(r)
 	if err != nil {
 		t.Fatalf("%+v: %v", r, err)
@@ -420,7 +388,7 @@ func TestParamsAgreeWithGJSON(t *testing.T) {
 	checkOften(t, func(t *rapid.T) {
 		e := genExtractor(t, "arguments")
 		params := genObject(t, 0, `"arguments":`+genValue(t, 5, true), `"name":"query"`)
-		if diff := cmp.Diff(expectFacts(params, e.params), e.FromParams([]byte(params)), cmpFacts, cmpEmpty); diff != "" {
+		if diff := cmp.Diff(expectFacts(params, e, rootArguments), e.FromParams([]byte(params)), cmpFacts, cmpEmpty); diff != "" {
 			t.Fatalf("%s\n%+v\n%s", diff, e.params, params)
 		}
 	})

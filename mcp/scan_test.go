@@ -100,7 +100,7 @@ func TestFoundDuringTheScanOfTheClosingBrace(t *testing.T) {
 }
 
 func TestTablesOverACap(t *testing.T) {
-	e := mustExtractor(t, Rule{Tables: []string{"result.tables", "result.rows.#.t"}, Records: "result.rows.#"})
+	e := mustExtractor(t, Rule{Tables: []string{"result.tables", "result.rows.#.t"}, Records: []string{"result.rows.#"}})
 	rows := func(n int) string {
 		var b strings.Builder
 		for i := range n {
@@ -132,7 +132,7 @@ func TestTablesOverACap(t *testing.T) {
 }
 
 func TestWantFromTheNextMessageOn(t *testing.T) {
-	first, second := mustExtractor(t, Rule{Records: "result.a"}), mustExtractor(t, Rule{Records: "result.b"})
+	first, second := mustExtractor(t, Rule{Records: []string{"result.a"}}), mustExtractor(t, Rule{Records: []string{"result.b"}})
 	var s Scanner
 	s.Reset(SSE, Calls, first, nil, first)
 	var got []Facts
@@ -147,25 +147,25 @@ func TestWantFromTheNextMessageOn(t *testing.T) {
 }
 
 func TestFacts(t *testing.T) {
-	fromText := Rule{Tables: []string{"result.text", "result.text|@fromstr|t"}, Records: "result.text|@fromstr"}
-	rows := Rule{Records: "result.text|@fromstr|rows.#"}
+	fromText := Rule{Tables: []string{"result.text", "result.text|@fromstr|t"}, Records: []string{"result.text|@fromstr"}}
+	rows := Rule{Records: []string{"result.text|@fromstr|rows.#"}}
 	for _, c := range []struct {
 		rule   Rule
 		result string
 		want   Facts
 	}{
-		{Rule{Records: "result.n"}, `{"n":0}`, Facts{RecordsKnown: true}},
-		{Rule{Records: "result.n"}, `{"n":41.00}`, Facts{Records: 41, RecordsKnown: true}},
-		{Rule{Records: "result.n"}, `{"n":9223372036854775808}`, Facts{}},
-		{Rule{Records: "result.n"}, `{"n":-1}`, Facts{}},
-		{Rule{Records: "result.n"}, `{"n":1.5}`, Facts{}},
-		{Rule{Records: "result.n"}, `{"n":1e3}`, Facts{}},
-		{Rule{Records: "result.n"}, `{"n":"3"}`, Facts{}},
-		{Rule{Records: "result.n"}, `{"n":null,"n":3}`, Facts{}}, // null is what the path leads to
-		{Rule{Records: "result.n.m"}, `{"n":null,"n":{"m":3},"n":{"m":4}}`, Facts{Records: 3, RecordsKnown: true}},
-		{Rule{Records: "result.rows.#"}, `{"rows":[ ]}`, Facts{RecordsKnown: true}},
-		{Rule{Records: "result.rows.#"}, `{"rows":[","]}`, Facts{Records: 1, RecordsKnown: true}},
-		{Rule{Records: "result.rows.#"}, `{"rows":{"#":5}}`, Facts{}},
+		{Rule{Records: []string{"result.n"}}, `{"n":0}`, Facts{RecordsKnown: true}},
+		{Rule{Records: []string{"result.n"}}, `{"n":41.00}`, Facts{Records: 41, RecordsKnown: true}},
+		{Rule{Records: []string{"result.n"}}, `{"n":9223372036854775808}`, Facts{}},
+		{Rule{Records: []string{"result.n"}}, `{"n":-1}`, Facts{}},
+		{Rule{Records: []string{"result.n"}}, `{"n":1.5}`, Facts{}},
+		{Rule{Records: []string{"result.n"}}, `{"n":1e3}`, Facts{}},
+		{Rule{Records: []string{"result.n"}}, `{"n":"3"}`, Facts{}},
+		{Rule{Records: []string{"result.n"}}, `{"n":null,"n":3}`, Facts{}}, // null is what the path leads to
+		{Rule{Records: []string{"result.n.m"}}, `{"n":null,"n":{"m":3},"n":{"m":4}}`, Facts{Records: 3, RecordsKnown: true}},
+		{Rule{Records: []string{"result.rows.#"}}, `{"rows":[ ]}`, Facts{RecordsKnown: true}},
+		{Rule{Records: []string{"result.rows.#"}}, `{"rows":[","]}`, Facts{Records: 1, RecordsKnown: true}},
+		{Rule{Records: []string{"result.rows.#"}}, `{"rows":{"#":5}}`, Facts{}},
 		{Rule{Tables: []string{"result.b", "result.a"}}, `{"a":"1","b":["2","1","3"]}`, Facts{Tables: []string{"2", "1", "3"}}},
 		{fromText, `{"text":" 12 "}`, Facts{Tables: []string{" 12 "}, Records: 12, RecordsKnown: true}},
 		{fromText, `{"text":"12"}`, Facts{Tables: []string{"12"}, Records: 12, RecordsKnown: true}},
@@ -182,7 +182,7 @@ func TestFacts(t *testing.T) {
 		{rows, `{"text":1,"text":"{\"rows\":[1,2]}"}`, Facts{}}, // looked for once
 		{rows, `{"text":"oops","text":"{\"rows\":[1,2]}"}`, Facts{}},
 		{rows, `{"text":"oops` + strings.Repeat("!", 2*textPiece) + `","text":"{\"rows\":[1,2]}"}`, Facts{}},
-		{Rule{Tables: []string{"result.a.0.b", "result.a.#.c"}, Records: "result.a.#"}, `{"a":[{"c":"x"},{"b":"n","c":"y"}]}`, Facts{Tables: []string{"x", "y"}, Records: 2, RecordsKnown: true}},
+		{Rule{Tables: []string{"result.a.0.b", "result.a.#.c"}, Records: []string{"result.a.#"}}, `{"a":[{"c":"x"},{"b":"n","c":"y"}]}`, Facts{Tables: []string{"x", "y"}, Records: 2, RecordsKnown: true}},
 	} {
 		var s Scanner
 		e := mustExtractor(t, c.rule)
@@ -247,9 +247,9 @@ func stream(t *testing.T, format Format, e *Extractor, head, unit string, n int,
 
 func TestLongStreamsInLittleMemory(t *testing.T) {
 	const row = `,{"ts_code":"000001.SZ","name":"a\"]},","n":1}`
-	count := mustExtractor(t, Rule{Records: "result.structuredContent.rows.#"})
-	each := mustExtractor(t, Rule{Tables: []string{"result.rows.#.name"}, Records: "result.rows.#"})
-	text := mustExtractor(t, Rule{Tables: []string{"result.content.0.text"}, Records: "result.content.0.text|@fromstr|rows.#"})
+	count := mustExtractor(t, Rule{Records: []string{"result.structuredContent.rows.#"}})
+	each := mustExtractor(t, Rule{Tables: []string{"result.rows.#.name"}, Records: []string{"result.rows.#"}})
+	text := mustExtractor(t, Rule{Tables: []string{"result.content.0.text"}, Records: []string{"result.content.0.text|@fromstr|rows.#"}})
 	quoted := func(s string) string { s = fmt.Sprintf("%q", s); return s[1 : len(s)-1] }
 	for name, c := range map[string]struct {
 		format           Format
@@ -267,7 +267,7 @@ func TestLongStreamsInLittleMemory(t *testing.T) {
 		"endless field":        {SSE, count, "", `data`, "\n\ndata: {\"id\":1,\"result\":{}}\n\n", 1_000_000, 1, -1},
 		"endless name":         {JSON, each, `{"id":1,"result":{"`, `ro\u0077s`, `":{}}}`, 1_000_000, 1, -1},
 		"endless id":           {JSON, count, `{"id":"`, `\\1`, `","result":{}}`, 1_000_000, 1, -1},
-		"endless number":       {JSON, mustExtractor(t, Rule{Records: "result.n"}), `{"id":1,"result":{"n":1`, `0000`, `}}`, 1_000_000, 1, -1},
+		"endless number":       {JSON, mustExtractor(t, Rule{Records: []string{"result.n"}}), `{"id":1,"result":{"n":1`, `0000`, `}}`, 1_000_000, 1, -1},
 		"endless table":        {JSON, text, `{"id":1,"result":{"content":[{"text":"`, `\ud83d`, `"}]}}`, 1_000_000, 1, -1},
 		"endless space":        {JSON, count, `{"id":1,"result":{`, " \n", `}}`, 1_000_000, 1, -1},
 		"endless escapes":      {JSON, count, `{"id":1,"result":"`, `\"`, `"}`, 1_000_000, 1, -1},
@@ -303,14 +303,14 @@ func TestBalancedDepthIsSkipped(t *testing.T) {
 	const depth = 1_000_000
 	body.WriteString(`{"id":1,"result":{"deep":` + strings.Repeat("[", depth) + strings.Repeat("]", depth) + `,"n":3}}`)
 	var s Scanner
-	got := scanAll(&s, JSON, [][]byte{body.Bytes()}, mustExtractor(t, Rule{Records: "result.n"}))
+	got := scanAll(&s, JSON, [][]byte{body.Bytes()}, mustExtractor(t, Rule{Records: []string{"result.n"}}))
 	if len(got) != 1 || got[0].Facts[0].Records != 3 || got[0].Size != int64(body.Len()) {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestTextThatIsNoString(t *testing.T) {
-	e := mustExtractor(t, Rule{Records: "result.text|@fromstr|rows.#"})
+	e := mustExtractor(t, Rule{Records: []string{"result.text|@fromstr|rows.#"}})
 	var s Scanner
 	if got := scanAll(&s, JSON, [][]byte{[]byte(`{"id":1,"result":{"text":"{\"rows\":[]}\x"}}`)}, e); len(got) > 0 {
 		t.Errorf("%+v", got)
@@ -319,7 +319,7 @@ func TestTextThatIsNoString(t *testing.T) {
 
 // The usual: one call, one rule, one message in a few pieces.
 func TestScanAllocatesNothing(t *testing.T) {
-	e := mustExtractor(t, Rule{Tables: []string{"arguments.table"}, Records: "result.structuredContent.rows.#"})
+	e := mustExtractor(t, Rule{Tables: []string{"arguments.table"}, Records: []string{"result.structuredContent.rows.#"}})
 	message := `{"jsonrpc":"2.0","id":"abc","result":{"content":[{"type":"text","text":"\"rows\""}],"structuredContent":{"rows":` + rowsOf(2000) + `},"resultType":"complete"}}`
 	for format, body := range map[Format]string{JSON: message, SSE: "event: message\ndata: " + message + "\n\n"} {
 		var s Scanner

@@ -1,0 +1,455 @@
+package mcp
+
+import (
+	"bytes"
+	"math"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+)
+
+// Caps on what of a reply is kept while it passes.
+const (
+	maxID   = 512
+	maxWord = 64 // a resultType or a status
+)
+
+// caught is what has been found in the document that passes.
+type caught struct {
+	plan    *plan
+	answers []answer // by wanted
+	names   []tableName
+	text    []byte // of the names
+	reply   Reply
+	id      []byte // memory of reply.ID
+
+	hasID, hasMethod, taskMethod bool
+
+	texts int // around what passes
+
+	outcomes [outcomes]outcome
+	tasks    [descriptions]task
+}
+
+// outcome is what is said at one of the places where a result or an error may
+// stand.
+type outcome struct {
+	Outcome
+	result bool // there is a result
+}
+
+// task is what is said at one of the places where a task may be described.
+type task struct {
+	id     []byte // empty: none
+	status string
+	ttl    int64
+	hasTTL bool
+}
+
+// answer is what has been found of one wanted.
+type answer struct {
+	done      bool // it has its answer; what comes later does not count
+	inElement bool // the same for this element, of a path through each
+	taking    bool // the strings of the array that passes are its tables
+	known     bool
+	why       Reason // the most telling of what was in the way
+	number    int64
+}
+
+// tableName is a table name that answers one wanted.
+type tableName struct {
+	wanted     int
+	start, end int // in caught.text
+}
+
+func (c *caught) reset(p *plan) {
+	c.plan = p
+	c.answers = slices.Grow(c.answers[:0], len(p.wanted))[:len(p.wanted)]
+	clear(c.answers)
+	c.names, c.text = c.names[:0], c.text[:0]
+	c.reply = Reply{caught: c}
+	c.hasID, c.hasMethod, c.taskMethod, c.texts = false, false, false, 0
+	c.outcomes = [outcomes]outcome{}
+	for i := range c.tasks {
+		c.tasks[i] = task{id: c.tasks[i].id[:0]}
+	}
+}
+
+// message is what the whole document is: a reply or a notification, or nil.
+func (c *caught) message() *Reply {
+	r, t := &c.reply, &c.tasks[atOwn]
+	own := &c.outcomes[atReply]
+	switch {
+	case c.hasID && !c.hasMethod && (own.result || own.RPCError):
+		if len(c.tasks[atTask].id) > 0 {
+			t = &c.tasks[atTask]
+		}
+		r.Outcome = own.Outcome
+	case c.taskMethod && !c.hasID:
+		t = &c.tasks[atParams]
+		r.Notification = true
+		r.ResultType, r.HasState = "", false
+	default:
+		return nil
+	}
+	if len(t.id) > 0 {
+		r.TaskID = t.id
+	}
+	r.TaskStatus, r.TaskTTL, r.HasTTL = t.status, t.ttl, t.hasTTL
+	return r
+}
+
+// open tells whether anything is still to be found at the place or below.
+func (c *caught) open(n *place) bool { return c.openAny(n.all) }
+
+func (c *caught) openAny(wanted []int) bool {
+	for _, w := range wanted {
+		if s := &c.answers[w]; !s.done && !s.inElement || s.taking {
+			return true
+		}
+	}
+	return false
+}
+
+// closed tells whether w has its answer, for now.
+func (c *caught) closed(w int) bool {
+	s := &c.answers[w]
+	return s.done || s.inElement
+}
+
+// note remembers what was in the way of those that have no answer.
+func (c *caught) note(wanted []int, why Reason) {
+	for _, w := range wanted {
+		if s := &c.answers[w]; !s.done && !s.inElement {
+			s.why = max(s.why, why)
+		}
+	}
+}
+
+// fail is the answer that there is none. Of an element, it is the answer for
+// all of them.
+func (c *caught) fail(w int, why Reason) {
+	s := &c.answers[w]
+	s.why = max(s.why, why)
+	if c.plan.wanted[w].path.several() && !s.done {
+		s.inElement = true
+		return
+	}
+	s.done, s.taking = true, false
+	if c.plan.wanted[w].want == wantRecords {
+		s.known = false
+	}
+}
+
+// number is the answer n; of an element, it is added to those of the others.
+func (c *caught) number(w int, n int64) {
+	s := &c.answers[w]
+	if c.plan.wanted[w].path.several() {
+		s.inElement, s.known = true, true
+		if s.number > math.MaxInt64-n {
+			s.why, n = max(s.why, OverCap), 0
+		}
+		s.number += n
+		return
+	}
+	s.done, s.known, s.number = true, true, n
+	c.settle(w)
+}
+
+// settle stops looking for what comes after the answer of w, once that is
+// certain.
+func (c *caught) settle(w int) {
+	if c.texts > 0 {
+		return // the text may turn out to be none of that format
+	}
+	this := &c.plan.wanted[w]
+	better := func(i int) bool {
+		o := &c.plan.wanted[i]
+		return o.asker == this.asker && o.at == this.at && o.want == this.want && o.term == this.term
+	}
+	first, end := w, w+1
+	for first > 0 && better(first-1) {
+		first--
+	}
+	for end < len(c.plan.wanted) && better(end) {
+		end++
+	}
+	for i := first; i < end; i++ {
+		if s := &c.answers[i]; c.plan.wanted[i].rank == this.rank && !(s.done && s.known) {
+			return
+		}
+	}
+	for i := first; i < end; i++ {
+		if c.plan.wanted[i].rank > this.rank {
+			c.answers[i].done, c.answers[i].taking = true, false
+		}
+	}
+}
+
+// settleText is called behind a text, for what is wanted in it: where it gave
+// no answer, there is none.
+func (c *caught) settleText(wanted []int, why Reason) {
+	for _, w := range wanted {
+		s := &c.answers[w]
+		switch {
+		case s.done && s.known:
+			c.settle(w)
+		case !s.done && !s.inElement:
+			c.fail(w, why)
+		}
+	}
+}
+
+// forget drops what was found of a text that turned out to be broken.
+func (c *caught) forget(wanted []int) {
+	for _, w := range wanted {
+		s := &c.answers[w]
+		if c.plan.wanted[w].path.modifiesEach() {
+			s.inElement = false // the answer for the element, and so for all, is what comes now
+			continue
+		}
+		*s = answer{why: s.why}
+	}
+	c.names = slices.DeleteFunc(c.names, func(found tableName) bool { return slices.Contains(wanted, found.wanted) })
+}
+
+// value is a value at a place where something was looked for.
+type value struct {
+	kind valueKind
+	text []byte // of a string, unescaped, or of a number; of an id, as it is written
+	over bool   // the text is longer than any that counts
+	sum  []byte // SHA-256 of a string, where it is wanted
+}
+
+type valueKind uint8
+
+const (
+	isObject valueKind = iota
+	isArray
+	isString
+	isNumber
+	isTrue
+	isFalse
+	isNull
+)
+
+// found takes in the value at a place.
+func (c *caught) found(n *place, v value) {
+	for _, w := range n.leaf {
+		if c.closed(w) {
+			continue
+		}
+		s, wanted := &c.answers[w], &c.plan.wanted[w]
+		if wanted.path.several() {
+			s.inElement = true
+		} else {
+			s.done = true
+			s.taking = v.kind == isArray && wanted.want == wantTable
+		}
+		c.keep(w, v)
+	}
+	for _, w := range n.take {
+		if c.answers[w].taking && v.kind == isString {
+			c.table(w, v)
+		}
+	}
+}
+
+func (c *caught) keep(w int, v value) {
+	s, r, wanted := &c.answers[w], &c.reply, &c.plan.wanted[w]
+	switch wanted.want {
+	case wantTable:
+		switch v.kind {
+		case isString:
+			c.table(w, v)
+		case isArray:
+		default:
+			s.why = max(s.why, WrongType)
+		}
+	case wantRecords:
+		if n, ok := wholeNumber(v.text); ok && v.kind == isNumber && !v.over {
+			c.number(w, n)
+		} else {
+			c.fail(w, WrongType)
+		}
+	case wantID:
+		c.hasID = true
+		if (v.kind == isString || v.kind == isNumber || v.kind == isNull) && !v.over && len(v.text) <= maxID {
+			c.id = append(c.id[:0], v.text...)
+			r.ID = c.id
+		}
+	case wantMethod:
+		c.hasMethod = true
+	case wantTaskMethod:
+		switch string(v.text) {
+		case "notifications/tasks", "notifications/tasks/status":
+			c.taskMethod = v.kind == isString
+		}
+	case wantResult:
+		// A result that is null is the result of a request that has none to give.
+		c.outcomes[wanted.at].result = wanted.at == atReply || v.kind != isNull
+	case wantError:
+		c.outcomes[wanted.at].RPCError = v.kind != isNull
+	case wantCode:
+		if v.kind == isNumber && !v.over {
+			if code, err := strconv.ParseInt(string(v.text), 10, 64); err == nil {
+				c.outcomes[wanted.at].RPCCode, c.outcomes[wanted.at].HasCode = code, true
+			}
+		}
+	case wantIsError:
+		c.outcomes[wanted.at].ToolError = v.kind == isTrue
+	case wantResultType:
+		r.ResultType = word(v)
+	case wantState:
+		if v.kind == isString {
+			r.HasState = true
+			copy(r.State[:], v.sum)
+		}
+	case wantTaskID:
+		if v.kind == isString && !v.over && len(v.text) <= maxID {
+			c.tasks[wanted.at].id = append(c.tasks[wanted.at].id[:0], v.text...)
+		}
+	case wantTaskStatus:
+		c.tasks[wanted.at].status = word(v)
+	case wantTaskTTL:
+		if t := &c.tasks[wanted.at]; v.kind == isNumber && !v.over && !t.hasTTL {
+			t.ttl, t.hasTTL = wholeNumber(v.text)
+		}
+	}
+}
+
+// word is a string of few bytes, without an allocation for the usual ones.
+func word(v value) string {
+	if v.kind != isString || v.over || len(v.text) > maxWord {
+		return ""
+	}
+	switch string(v.text) {
+	case "complete":
+		return "complete"
+	case "input_required":
+		return "input_required"
+	case "task":
+		return "task"
+	case "working":
+		return "working"
+	case "completed":
+		return "completed"
+	case "failed":
+		return "failed"
+	case "cancelled":
+		return "cancelled"
+	}
+	return string(v.text)
+}
+
+// table takes in one table name. What no table can be called is passed over.
+func (c *caught) table(w int, v value) {
+	s := &c.answers[w]
+	switch {
+	case s.why == OverCap || len(v.text) == 0 && !v.over:
+		return
+	case v.over || len(v.text) > maxTableBytes:
+		s.giveUp()
+		return
+	case !utf8.Valid(v.text):
+		return
+	}
+	n := 0
+	for _, found := range c.names {
+		if found.wanted == w {
+			if bytes.Equal(c.text[found.start:found.end], v.text) {
+				return
+			}
+			n++
+		}
+	}
+	if n == maxTables {
+		s.giveUp()
+		return
+	}
+	start := len(c.text)
+	c.text = append(c.text, v.text...)
+	c.names = append(c.names, tableName{w, start, len(c.text)})
+	s.known = true
+	if s.done && !s.taking {
+		c.settle(w)
+	}
+}
+
+// giveUp is for what is over a cap: it is looked for no more.
+func (a *answer) giveUp() {
+	a.why, a.known, a.done, a.taking = OverCap, false, true, false
+}
+
+// counted takes in the number of elements of the array at a place.
+func (c *caught) counted(n *place, elements int64) {
+	for _, w := range n.count {
+		if !c.closed(w) {
+			c.number(w, elements)
+		}
+	}
+}
+
+// nextElement is called before each element of the array at a place.
+func (c *caught) nextElement(n *place, index int) {
+	for _, w := range n.eachOf {
+		if index > 0 {
+			c.endElement(w)
+		}
+		c.answers[w].inElement = false
+	}
+}
+
+// endElement is called behind each element. One that gives no number makes the
+// sum unknown, unless there is nothing that a modifier could be told.
+func (c *caught) endElement(w int) {
+	s, wanted := &c.answers[w], &c.plan.wanted[w]
+	if wanted.want == wantRecords && !s.inElement && !wanted.path.modifiesEach() {
+		s.why = max(s.why, NotFound)
+	}
+}
+
+// endArray is called after the last.
+func (c *caught) endArray(n *place, elements int) {
+	for _, w := range n.eachOf {
+		s, wanted := &c.answers[w], &c.plan.wanted[w]
+		if s.done {
+			continue
+		}
+		switch {
+		case elements > 0:
+			c.endElement(w)
+		case wanted.want == wantRecords && !wanted.path.modifiesEach():
+			s.known = true
+		}
+		s.inElement, s.done = false, true
+		if wanted.want == wantRecords {
+			s.known = s.known && s.why == Known
+		}
+		if s.known {
+			c.settle(w)
+		}
+	}
+	for _, w := range n.leaf {
+		if s := &c.answers[w]; s.taking {
+			s.taking = false
+			if s.known {
+				c.settle(w)
+			}
+		}
+	}
+}
+
+// wholeNumber reads a JSON number that is an integer, not negative, and fits:
+// digits, and zeros alone behind a point.
+func wholeNumber(text []byte) (n int64, ok bool) {
+	whole, fraction, point := bytes.Cut(text, []byte("."))
+	if point && (len(fraction) == 0 || len(bytes.Trim(fraction, "0")) > 0) {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(whole), 10, 64)
+	if err != nil || whole[0] == '-' {
+		return 0, false
+	}
+	return n, true
+}
