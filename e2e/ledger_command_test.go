@@ -40,9 +40,9 @@ func (s *site) ledger(tb testing.TB, args ...string) (stdout, stderr string, cod
 }
 
 // status is what `ledger status --json` prints.
-func (s *site) status(tb testing.TB, flags ...string) map[string]any {
+func (s *site) status(tb testing.TB) map[string]any {
 	tb.Helper()
-	stdout, stderr, code := s.ledger(tb, append([]string{"status", "--json"}, flags...)...)
+	stdout, stderr, code := s.ledger(tb, "status", "--json")
 	if code != 0 {
 		tb.Fatalf("ledger status: %d %s", code, stderr)
 	}
