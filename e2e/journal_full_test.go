@@ -1,11 +1,16 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -119,6 +124,85 @@ func TestFullJournalDrops(t *testing.T) {
 		t.Errorf("%v events wait, want %d", got, calls-lost)
 	}
 	s.stop(t)
+	s.useLedger("sqlite:data/usage.db")
+	s.run(t)
+	s.awaitTotal(t, s.login(t), int64(calls-lost), int64(calls-lost))
+}
+
+// TestReloadJournal holds that a reload changes what a full journal costs, and
+// how large it may be, of a journal that stays open.
+func TestReloadJournal(t *testing.T) {
+	u := startUpstream(t)
+	s, _ := fullSite(t, u.address(), "on_full drop")
+	control := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	s.rewrite(t, "admin off", "admin "+control)
+	key, _ := s.key(t, s.login(t), `{"key_name":"k"}`)
+	call := func() int { return do(t, "POST", s.gate, callBody("rows"), "Authorization: Bearer "+key).status }
+	for !strings.Contains(s.output(), "usage events are being lost") {
+		if status := call(); status != http.StatusOK {
+			t.Fatalf("under drop a call answers %d", status)
+		}
+	}
+	name := filepath.Join(s.dir, "Caddyfile")
+	for _, change := range []struct {
+		old, changed string
+		want         int
+	}{
+		{"on_full drop", "on_full refuse", http.StatusServiceUnavailable},
+		{"max_size 64KiB", "max_size 1MiB", http.StatusOK},
+		{"max_size 1MiB", "max_size 64KiB", http.StatusServiceUnavailable},
+		{"on_full refuse", "on_full drop", http.StatusOK},
+	} {
+		text := strings.Replace(readFile(t, name), change.old, change.changed, 1)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		reload := exec.Command(binary, "reload", "--address", control)
+		reload.Dir = s.dir
+		reload.Env = append(cleanEnv(), append([]string{"HOME=" + t.TempDir()}, s.env...)...)
+		if out, err := reload.CombinedOutput(); err != nil {
+			t.Fatalf("reload: %v\n%s", err, out)
+		}
+		// Caddy may still answer under the old config for a moment.
+		s.await(t, change.changed+" is in force", func() bool { return call() == change.want })
+	}
+}
+
+// TestDiskFullUnderTheGate holds that calls go on when the journal's disk is
+// full, and that each of them is a row or counted as lost.
+func TestDiskFullUnderTheGate(t *testing.T) {
+	disk := t.TempDir()
+	err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=128k")
+	if errors.Is(err, syscall.EPERM) {
+		t.Log("mounting is not allowed here; TestDiskFull in ./usage has a disk that is full by quota")
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(disk, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	u := startUpstream(t)
+	s, metrics := fullSite(t, u.address(), "max_held 10")
+	s.rewrite(t, "max_size 64KiB", "max_size 1GiB")
+	s.stop(t)
+	s.env = append(s.env, "TALLYGATE_JOURNAL="+filepath.Join(disk, "journal"))
+	s.run(t)
+	key, _ := s.key(t, s.login(t), `{"key_name":"k"}`)
+	const calls = 400
+	for range calls {
+		if a := do(t, "POST", s.gate, callBody("rows"), "Authorization: Bearer "+key); a.status != http.StatusOK {
+			t.Fatalf("on a full disk the call answers %d %s", a.status, a.body)
+		}
+	}
+	lost := metric(t, metrics, "tallygate_events_lost_failed_total")
+	if lost == 0 || lost == calls {
+		t.Errorf("%d events lost of %d", lost, calls)
+	}
+	s.kill() // on a full disk
 	s.useLedger("sqlite:data/usage.db")
 	s.run(t)
 	s.awaitTotal(t, s.login(t), int64(calls-lost), int64(calls-lost))

@@ -21,6 +21,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/tallygate/tallygate/usage"
+	"github.com/tallygate/tallygate/usage/clickhouse/clickhousetest"
 )
 
 // ledger runs `tallygate ledger` beside the site, with its config, to its end.
@@ -40,9 +41,9 @@ func (s *site) ledger(tb testing.TB, args ...string) (stdout, stderr string, cod
 }
 
 // status is what `ledger status --json` prints.
-func (s *site) status(tb testing.TB, flags ...string) map[string]any {
+func (s *site) status(tb testing.TB) map[string]any {
 	tb.Helper()
-	stdout, stderr, code := s.ledger(tb, append([]string{"status", "--json"}, flags...)...)
+	stdout, stderr, code := s.ledger(tb, "status", "--json")
 	if code != 0 {
 		tb.Fatalf("ledger status: %d %s", code, stderr)
 	}
@@ -159,9 +160,21 @@ type rejecting struct{ usage.Ledger }
 func (rejecting) Write(context.Context, usage.Batch) error { return usage.ErrRejected }
 
 // TestLedgerReplay holds that events that were set aside reach the ledger by
-// `ledger replay`, beside a gate that runs, and once.
+// `ledger replay`, beside a gate that runs, and once; and that what the ledger
+// rejects again stays.
 func TestLedgerReplay(t *testing.T) {
-	s := startSite(t)
+	server := clickhousetest.Start(t)
+	native, _ := server.NewDatabase(t)
+	_, overHTTP := server.NewDatabase(t)
+	t.Run("SQLite", func(t *testing.T) { testLedgerReplay(t, "sqlite:data/usage.db", 0) })
+	t.Run("ClickHouse", func(t *testing.T) { testLedgerReplay(t, native, 1) })
+	t.Run("ClickHouse over HTTP", func(t *testing.T) { testLedgerReplay(t, overHTTP, 1) })
+}
+
+// testLedgerReplay runs it on a ledger that rejects, for good, the event of a
+// far year or does not.
+func testLedgerReplay(t *testing.T, dsn string, rejected int) {
+	s := startSite(t, "TALLYGATE_LEDGER="+dsn)
 	jwt := s.login(t)
 	key, _ := s.key(t, jwt, `{"key_name":"k"}`)
 	if a := do(t, "POST", s.gate, stockCall("first", "stock_basic", 1), "Authorization: Bearer "+key); a.status != http.StatusOK {
@@ -181,6 +194,9 @@ func TestLedgerReplay(t *testing.T) {
 	for i := range n {
 		e := like
 		e.ID, e.RequestID = uuid.Must(uuid.NewV7()), fmt.Sprintf(`"rejected %d"`, i)
+		if i == n/2 {
+			e.Time = time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC)
+		}
 		if err := j.Append(&e); err != nil {
 			t.Fatal(err)
 		}
@@ -208,27 +224,32 @@ func TestLedgerReplay(t *testing.T) {
 		t.Errorf("without a ledger: %d %s", code, stderr)
 	}
 	s.env = env
-	if stdout, _, code := s.ledger(t, "replay"); code != 3 || !strings.HasSuffix(stdout, "7 events sent, 1 stay set aside\n") {
-		t.Errorf("replay: %d %s", code, stdout)
+	want := fmt.Sprintf("%d events sent, %d stay set aside\n", n-rejected, 1+rejected)
+	if stdout, stderr, code := s.ledger(t, "replay"); code != 3 || !strings.HasSuffix(stdout, want) {
+		t.Errorf("replay: %d %s %s", code, stdout, stderr)
 	}
 	if err := os.Remove(damaged); err != nil {
 		t.Fatal(err)
 	}
-	if stdout, _, code := s.ledger(t, "replay"); code != 0 || stdout != "0 events sent, 0 stay set aside\n" {
+	stdout, _, code := s.ledger(t, "replay")
+	want = fmt.Sprintf("0 events sent, %d stay set aside\n", rejected)
+	if !strings.HasSuffix(stdout, want) || (code == 0) != (rejected == 0) {
 		t.Errorf("replay again: %d %s", code, stdout)
 	}
-	if status := s.status(t); status["set_aside_events"] != 0.0 {
+	if status := s.status(t); status["set_aside_events"] != float64(rejected) {
 		t.Errorf("status %v", status)
 	}
 	seen := map[string]int{}
 	for _, e := range s.exported(t) {
 		seen[e.RequestID]++
 	}
-	want := map[string]int{`"first"`: 1}
+	rows := map[string]int{`"first"`: 1}
 	for i := range n {
-		want[fmt.Sprintf(`"rejected %d"`, i)] = 1
+		if i != n/2 || rejected == 0 {
+			rows[fmt.Sprintf(`"rejected %d"`, i)] = 1
+		}
 	}
-	if diff := cmp.Diff(want, seen); diff != "" {
+	if diff := cmp.Diff(rows, seen); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 }

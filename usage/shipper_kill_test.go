@@ -107,7 +107,7 @@ func runUntilKilled(dir string) {
 		}
 	}
 	say := func(words ...any) {
-		_, err := os.Stdout.WriteString(fmt.Sprintln(words...))
+		_, err := fmt.Fprintln(os.Stdout, words...) // in one write
 		die(err)
 	}
 	var j *Journal
@@ -195,8 +195,9 @@ var killSteps = []string{
 	"hold: write", "hold: rename", "hold: done", "settle: remove", "settle: done",
 }
 
-// kills is how often a test kills, n times unless the environment says else.
-func kills(t *testing.T, n int) int {
+// killMany kills n times, or as often as the environment says, a hundred times
+// each journal, and checks each.
+func killMany(t *testing.T, n int, kill func(k *killing, i int)) {
 	t.Helper()
 	if v := os.Getenv(killsEnv); v != "" {
 		var err error
@@ -204,24 +205,28 @@ func kills(t *testing.T, n int) int {
 			t.Fatal(err)
 		}
 	}
-	return n
+	const each = 100
+	for first := 0; first < n; first += each {
+		t.Run(fmt.Sprint(first), func(t *testing.T) {
+			k := newKilling(t)
+			for i := first; i < min(n, first+each); i++ {
+				kill(k, i)
+			}
+			k.check()
+		})
+	}
 }
 
 // A process that is killed with -9 again and again, at random moments under
 // load, loses no event whose Append returned and no call that was held, and
 // repeats none.
 func TestKill(t *testing.T) {
-	k := newKilling(t)
-	for range kills(t, 15) {
-		k.once("", 0)
-	}
-	k.check()
+	killMany(t, 15, func(k *killing, _ int) { k.once("", 0) })
 }
 
 // The same at each step that an event takes, in turn.
 func TestKillAtEachStep(t *testing.T) {
-	k := newKilling(t)
-	for i := range kills(t, 2*len(killSteps)) {
+	killMany(t, 2*len(killSteps), func(k *killing, i int) {
 		step, often := killSteps[i%len(killSteps)], 20
 		if strings.HasPrefix(step, "append") || strings.HasPrefix(step, "hold") || strings.HasPrefix(step, "settle") {
 			often = 1000
@@ -230,8 +235,7 @@ func TestKillAtEachStep(t *testing.T) {
 			often = 3
 		}
 		k.once(step, 1+rand.IntN(often))
-	}
-	k.check()
+	})
 }
 
 // killing is a journal and a ledger whose process is killed again and again,
