@@ -22,12 +22,13 @@ import (
 func batch(n, size int) usage.Batch { return usagetest.Batch(n, size, 10*time.Second) }
 
 // wantRows fails the test unless the table of the DSN's database holds this
-// many rows, and no event twice.
+// many rows, no event twice, and the roll-up counts as many.
 func wantRows(t *testing.T, server *clickhousetest.Server, dsn string, want int) {
 	t.Helper()
-	got := server.Query(t, "SELECT count(), uniqExact(event_id) FROM "+database(dsn)+".mcp_tool_usage_log")
-	if want := fmt.Sprintf("%d\t%d", want, want); got != want {
-		t.Fatalf("rows and distinct events: %s, want %s", got, want)
+	table := database(dsn) + ".mcp_tool_usage_log"
+	got := server.Query(t, "SELECT count(), uniqExact(event_id), (SELECT sum(calls) FROM (SELECT count() AS calls FROM "+table+" GROUP BY toDate32(ts))) FROM "+table)
+	if want := fmt.Sprintf("%d\t%d\t%d", want, want, want); got != want {
+		t.Fatalf("rows, distinct events, and calls in the roll-up: %s, want %s", got, want)
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 
 // database is the name of the DSN's database.
 func database(dsn string) string {
-	return dsn[strings.LastIndex(dsn, "/")+1:]
+	path, _, _ := strings.Cut(dsn, "?")
+	return path[strings.LastIndex(path, "/")+1:]
 }
 
 // TestMigrateTogether starts several gates at once on an empty database.
