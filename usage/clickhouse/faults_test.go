@@ -32,6 +32,20 @@ func wantRows(t *testing.T, server *clickhousetest.Server, dsn string, want int)
 	}
 }
 
+// awaitRows waits until the table holds this many rows.
+func awaitRows(t *testing.T, server *clickhousetest.Server, dsn string, want int) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; <-time.After(5 * time.Millisecond) {
+		got := server.Query(t, "SELECT count() FROM "+database(dsn)+".mcp_tool_usage_log")
+		if got == strconv.Itoa(want) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s rows, want %d", got, want)
+		}
+	}
+}
+
 // writeUntilDone writes the batch again after every error, as a shipper does,
 // and returns how many errors there were.
 func writeUntilDone(ctx context.Context, l usage.Ledger, b usage.Batch) (failures int, err error) {
@@ -154,9 +168,7 @@ func TestAnswerLost(t *testing.T) {
 			proxy.limit.Store(20_000) // in the midst of the batch
 			answer := make(chan error, 1)
 			go func() { answer <- l.Write(t.Context(), batch(1, size)) }()
-			for server.Query(t, "SELECT count() FROM "+database(dsn)+".mcp_tool_usage_log") != strconv.Itoa(10+size) {
-				<-time.After(5 * time.Millisecond)
-			}
+			awaitRows(t, server, dsn, 10+size)
 			proxy.limit.Store(0)
 			proxy.cut()
 			wantTransient(t, <-answer)
@@ -226,6 +238,8 @@ const users = `<clickhouse>
 		<limited><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>byte</quota></limited>
 		<inserter><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
 			<grants><query>GRANT SELECT, INSERT ON *.*</query></grants></inserter>
+		<blind><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
+			<grants><query>GRANT INSERT ON *.*</query></grants></blind>
 	</users>
 	<profiles><default/><readonly><readonly>2</readonly></readonly></profiles>
 	<quotas><default/><byte><interval><duration>3600</duration><written_bytes>1</written_bytes></interval></byte></quotas>
