@@ -239,7 +239,7 @@ const users = `<clickhouse>
 		<inserter><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
 			<grants><query>GRANT SELECT, INSERT ON *.*</query></grants></inserter>
 		<blind><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
-			<grants><query>GRANT INSERT ON *.*</query></grants></blind>
+			<grants><query>GRANT INSERT ON *.*</query><query>GRANT SELECT ON test1.mcp_tool_usage_migrations</query></grants></blind>
 	</users>
 	<profiles><default/><readonly><readonly>2</readonly></readonly></profiles>
 	<quotas><default/><byte><interval><duration>3600</duration><written_bytes>1</written_bytes></interval></byte></quotas>
