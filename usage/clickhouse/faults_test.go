@@ -235,13 +235,14 @@ const users = `<clickhouse>
 		<default><password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota></default>
 		<gate><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota></gate>
 		<reader><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>readonly</profile><quota>default</quota></reader>
+		<frozen><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>frozen</profile><quota>default</quota></frozen>
 		<limited><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>byte</quota></limited>
 		<inserter><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
 			<grants><query>GRANT SELECT, INSERT ON *.*</query></grants></inserter>
 		<blind><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
 			<grants><query>GRANT INSERT ON *.*</query><query>GRANT SELECT ON test1.mcp_tool_usage_migrations</query></grants></blind>
 	</users>
-	<profiles><default/><readonly><readonly>2</readonly></readonly></profiles>
+	<profiles><default/><readonly><readonly>2</readonly></readonly><frozen><readonly>1</readonly></frozen></profiles>
 	<quotas><default/><byte><interval><duration>3600</duration><written_bytes>1</written_bytes></interval></byte></quotas>
 </clickhouse>`
 

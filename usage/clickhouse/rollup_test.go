@@ -151,7 +151,7 @@ func TestFarPages(t *testing.T) {
 
 // TestTTL changes how long events are kept.
 func TestTTL(t *testing.T) {
-	server := clickhousetest.Start(t)
+	server := clickhousetest.Start(t, clickhousetest.UsersConfig(t, users))
 	dsn := newDatabase(t, server, "http")
 	table := database(dsn) + ".mcp_tool_usage_log"
 	ttl := func() string {
@@ -180,11 +180,11 @@ func TestTTL(t *testing.T) {
 	wantRows(t, server, dsn, 100)
 
 	use(dsn+"?ttl=400d", "toDate32(ts) + toIntervalDay(400)")
-	changed := server.Query(t, "SELECT metadata_modification_time FROM system.tables WHERE database = '"+database(dsn)+"' AND name = 'mcp_tool_usage_log'")
-	use(dsn+"?ttl=400d", "toDate32(ts) + toIntervalDay(400)")
+	use(as(dsn, "inserter", password)+"?ttl=400d", "toDate32(ts) + toIntervalDay(400)") // who may not ALTER, and need not
 	use(dsn, "toDate32(ts) + toIntervalDay(400)")
-	if got := server.Query(t, "SELECT metadata_modification_time FROM system.tables WHERE database = '"+database(dsn)+"' AND name = 'mcp_tool_usage_log'"); got != changed {
-		t.Errorf("the table was altered again, to the same TTL")
+	err := open(t, as(dsn, "inserter", password)+"?ttl=300d").Write(t.Context(), batch(1, 1))
+	if wantTransient(t, err); !strings.Contains(err.Error(), "privileges") {
+		t.Errorf("error %q, want one about privileges", err)
 	}
 	// Months of which every event is too old go whole.
 	limit := time.Now().UTC().AddDate(0, 0, -400)
