@@ -377,7 +377,7 @@ func expectMarkdown(text string, only bool) (rows int64, ok bool) {
 		}
 		other = true
 	}
-	return rows, tables > 0 && !(only && other)
+	return rows, tables > 0 && !(only && (other || strings.TrimLeft(text, " \t\r\n")[0] != '|'))
 }
 
 // expectValue is gjson.Get, but for what Path says of @fromstr.

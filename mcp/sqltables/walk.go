@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // walker goes through a query's tree and gathers tables.
@@ -80,11 +81,8 @@ func (w *walker) value(v reflect.Value) {
 			w.fields(v.Elem())
 		}
 	case reflect.Slice, reflect.Array:
-		switch v.Type().Elem().Kind() {
-		case reflect.Interface, reflect.Pointer, reflect.Slice, reflect.Struct:
-			for i := range v.Len() {
-				w.value(v.Index(i))
-			}
+		for i := range v.Len() {
+			w.value(v.Index(i))
 		}
 	case reflect.Struct:
 		w.fields(v)
@@ -93,17 +91,48 @@ func (w *walker) value(v reflect.Value) {
 
 // fields goes through a struct's fields but those named.
 func (w *walker) fields(v reflect.Value, but ...string) {
-	t := v.Type()
-	for i := range v.NumField() {
-		f := t.Field(i)
-		if !f.IsExported() || slices.Contains(but, f.Name) {
-			continue
-		}
-		switch f.Type.Kind() {
-		case reflect.Interface, reflect.Pointer, reflect.Slice, reflect.Array, reflect.Struct:
-			w.value(v.Field(i))
+	for _, f := range fieldsOf(v.Type()) {
+		if !slices.Contains(but, f.name) {
+			w.value(v.Field(f.index))
 		}
 	}
+}
+
+// field is a field of a struct that there can be nodes in.
+type field struct {
+	index int
+	name  string
+}
+
+// fieldsByType remembers what reflection takes long to tell.
+var fieldsByType sync.Map
+
+func fieldsOf(t reflect.Type) []field {
+	if known, ok := fieldsByType.Load(t); ok {
+		return known.([]field)
+	}
+	var fields []field
+	for i := range t.NumField() {
+		if f := t.Field(i); f.IsExported() && holdsNodes(f.Type) {
+			fields = append(fields, field{i, f.Name})
+		}
+	}
+	fieldsByType.Store(t, fields)
+	return fields
+}
+
+func holdsNodes(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Slice, reflect.Array:
+		return holdsNodes(t.Elem())
+	case reflect.Pointer:
+		return t.Elem().Kind() == reflect.Struct
+	case reflect.Interface:
+		return true
+	case reflect.Struct:
+		return len(fieldsOf(t)) > 0
+	}
+	return false
 }
 
 // children goes through what is below a node, but for the fields named.
