@@ -165,6 +165,7 @@ func (r *markdownRows) endLine() bool {
 		}
 		return true
 	case !l.begun:
+		r.other = r.other || r.above != 0
 		r.above, r.table = 0, false
 		return true
 	case fence:
@@ -178,7 +179,7 @@ func (r *markdownRows) endLine() bool {
 		r.rows++
 		return true
 	case l.isDelimiter() && l.indent < 4 && r.above == l.cells():
-		r.table = true
+		r.above, r.table = 0, true
 		r.tables++
 		return true
 	}
