@@ -126,15 +126,25 @@ func (c *caught) note(wanted []int, why Reason) {
 	}
 }
 
+// noArray is for a value that is none where a path goes through each element.
+// The array of a sum is looked for once.
+func (c *caught) noArray(n *place) {
+	for _, w := range n.eachOf {
+		switch {
+		case c.closed(w):
+		case c.plan.wanted[w].want == wantRecords:
+			c.fail(w, WrongType)
+		default:
+			c.answers[w].why = max(c.answers[w].why, WrongType)
+		}
+	}
+}
+
 // fail is the answer that there is none. Of an element, it is the answer for
-// all of them.
+// the sum of all.
 func (c *caught) fail(w int, why Reason) {
 	s := &c.answers[w]
 	s.why = max(s.why, why)
-	if c.plan.wanted[w].path.several() && !s.done {
-		s.inElement = true
-		return
-	}
 	s.done, s.taking = true, false
 	if c.plan.wanted[w].want == wantRecords {
 		s.known = false
@@ -147,7 +157,8 @@ func (c *caught) number(w int, n int64) {
 	if c.plan.wanted[w].path.several() {
 		s.inElement, s.known = true, true
 		if s.number > math.MaxInt64-n {
-			s.why, n = max(s.why, OverCap), 0
+			c.fail(w, OverCap)
+			return
 		}
 		s.number += n
 		return
@@ -204,10 +215,6 @@ func (c *caught) settleText(wanted []int, why Reason) {
 func (c *caught) forget(wanted []int) {
 	for _, w := range wanted {
 		s := &c.answers[w]
-		if c.plan.wanted[w].path.modifiesEach() {
-			s.inElement = false // the answer for the element, and so for all, is what comes now
-			continue
-		}
 		*s = answer{why: s.why}
 	}
 	c.names = slices.DeleteFunc(c.names, func(found tableName) bool { return slices.Contains(wanted, found.wanted) })
@@ -404,8 +411,8 @@ func (c *caught) nextElement(n *place, index int) {
 // sum unknown, unless there is nothing that a modifier could be told.
 func (c *caught) endElement(w int) {
 	s, wanted := &c.answers[w], &c.plan.wanted[w]
-	if wanted.want == wantRecords && !s.inElement && !wanted.path.modifiesEach() {
-		s.why = max(s.why, NotFound)
+	if wanted.want == wantRecords && !s.inElement && !s.done && !wanted.path.modifiesEach() {
+		c.fail(w, NotFound)
 	}
 }
 
@@ -418,14 +425,13 @@ func (c *caught) endArray(n *place, elements int) {
 		}
 		switch {
 		case elements > 0:
-			c.endElement(w)
+			if c.endElement(w); s.done {
+				continue
+			}
 		case wanted.want == wantRecords && !wanted.path.modifiesEach():
 			s.known = true
 		}
 		s.inElement, s.done = false, true
-		if wanted.want == wantRecords {
-			s.known = s.known && s.why == Known
-		}
 		if s.known {
 			c.settle(w)
 		}

@@ -129,6 +129,7 @@ type place struct {
 	index   []edge // of an array, by index
 	each    *place // of an array: every element that index has not
 	eachOf  []int  // wanted that go on through each
+	eachAll []int  // wanted in it
 
 	text   *textPlace // inside a string
 	textOf []int      // wanted that go on through text
@@ -307,6 +308,7 @@ func (p *plan) compile(ways []way, take []int) *place {
 	}
 	if len(each) > 0 || len(elements) > 0 {
 		n.each = p.compile(each, elements)
+		n.eachAll = n.each.all
 	}
 	return n
 }

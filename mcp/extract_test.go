@@ -26,6 +26,8 @@ func TestRulesThatCannotBe(t *testing.T) {
 		"first(…) is not for this":         {Tool: "q", Records: []string{"first(result.a)"}},
 		"bracket is not closed":            {Tool: "q", Records: []string{"sum(result.a"}},
 		`path ""`:                          {Tool: "q", Records: []string{"sum(result.a,)"}},
+		"no constants like":                {Tool: "q", Records: []string{"sum(result.a, =1)"}},
+		"sum(…) adds paths of the result":  {Tool: "q", Records: []string{"sum(arguments.a)"}},
 		`"x" is no whole number`:           {Tool: "q", Records: []string{"=x"}},
 		`"" is no table name`:              {Tool: "q", Tables: []string{"="}},
 		`table: path "table"`:              {Tool: "q", Tables: []string{"arguments.table", "table"}},

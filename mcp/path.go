@@ -37,8 +37,8 @@ import (
 //	@csv         comma-separated values with a header line (RFC 4180); @csv:N:
 //	             at least N columns, 2 unless said
 //	@tsv         tab-separated values with a header line; @tsv:N likewise
-//	@markdown    the tables of a Markdown text (GFM); @markdown:only: it has
-//	             nothing else
+//	@markdown    the tables of a Markdown text (GFM); @markdown:only: it begins
+//	             with | and has nothing else
 //	@ndjson      a JSON object or array on each line; @ndjson:N: at least N lines
 //	@python      a Python list as repr prints it
 //	@sql         a query, of whatever dialect; @sql:D: of the dialect D
@@ -50,8 +50,8 @@ import (
 //
 // A # that is not the last component goes through each element of an array;
 // there can be one. Where a name occurs twice in an object, the first that leads
-// to the path's end counts; but what stands before a modifier is looked for
-// once.
+// to the path's end counts; but what stands before a modifier, or before the #
+// of a sum, is looked for once.
 //
 // It differs from gjson where gjson guesses: @fromstr finds nothing in a value
 // that is no string or a text that is not one JSON value from end to end, and

@@ -1,9 +1,12 @@
 package mcp
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/tidwall/gjson"
 )
 
 // rowsOf is JSON of rows as a stock tool returns them, of about size bytes.
@@ -28,10 +31,18 @@ func benchResults(size int) map[string]string {
 	text := func(n int) string {
 		return `"content":[{"type":"text","text":"` + strings.ReplaceAll(`{"rows":`+rowsOf(n)+`}`, `"`, `\"`) + `"}]`
 	}
+	textOf := func(line string) string {
+		line, _ = strings.CutPrefix(strings.TrimSuffix(fmt.Sprintf("%q", line), `"`), `"`)
+		return `"content":[{"type":"text","text":"` + strings.Repeat(line, size/len(line)) + `"}]`
+	}
 	return map[string]string{
-		"rows": `"content":[],` + structured(size),
-		"text": text(size),
-		"both": text(size/2) + "," + structured(size/2),
+		"prose":    textOf("The company's shares rose by 3 % that day, as they had done before.\n"),
+		"csv":      textOf("000001.SZ,2024-01-02,9.75,10.20,\"Ping, An\",120000\n"),
+		"markdown": `"content":[{"type":"text","text":"| code | day | close |\n|---|---|---:|\n` + textOf("| 000001.SZ | 2024-01-02 | 10.20 |\n")[len(`"content":[{"type":"text","text":"`):],
+		"ndjson":   textOf(`{"ts_code":"000001.SZ","trade_date":"2024-01-02","close":10.20}` + "\n"),
+		"rows":     `"content":[],` + structured(size),
+		"text":     text(size),
+		"both":     text(size/2) + "," + structured(size/2),
 	}
 }
 
@@ -46,8 +57,16 @@ func BenchmarkScan(b *testing.B) {
 		{"count", "both", Rule{Tool: "*", Records: []string{"result.structuredContent.rows.#"}}},
 		{"skip", "text", Rule{Tool: "*"}},
 		{"fromstr", "text", Rule{Tool: "*", Records: []string{"result.content.0.text|@fromstr|rows.#"}}},
+		{"default", "rows", DefaultRule},
+		{"default", "text", DefaultRule},
+		{"default", "both", DefaultRule},
+		{"default", "prose", DefaultRule},
+		{"csv", "csv", Rule{Tool: "*", Records: []string{"result.content.0.text|@csv|#"}}},
+		{"markdown", "markdown", Rule{Tool: "*", Records: []string{"result.content.0.text|@markdown|#"}}},
+		{"default", "markdown", DefaultRule},
+		{"ndjson", "ndjson", Rule{Tool: "*", Records: []string{"result.content.0.text|@ndjson|#"}}},
 	}
-	for _, size := range []int{2 << 10, 64 << 10, 1 << 20} {
+	for _, size := range []int{200, 2 << 10, 64 << 10, 1 << 20} {
 		shapes := benchResults(size)
 		for _, r := range rules {
 			e, err := newExtractor(r.rule)
@@ -56,7 +75,7 @@ func BenchmarkScan(b *testing.B) {
 			}
 			message := `{"jsonrpc":"2.0","id":1,"result":{` + shapes[r.shape] + `,"isError":false}}`
 			for format, body := range map[Format]string{JSON: message, SSE: "event: message\ndata: " + message + "\n\n"} {
-				b.Run(fmt.Sprintf("%s/%s/%dKB/%s", r.name, r.shape, size>>10, [...]string{"JSON", "SSE"}[format]), func(b *testing.B) {
+				b.Run(fmt.Sprintf("%s/%s/%dB/%s", r.name, r.shape, size, [...]string{"JSON", "SSE"}[format]), func(b *testing.B) {
 					b.ReportAllocs()
 					b.SetBytes(int64(len(body)))
 					var s Scanner
@@ -75,6 +94,46 @@ func BenchmarkScan(b *testing.B) {
 						b.Fatalf("%d replies in %d bodies", replies, b.N)
 					}
 				})
+			}
+		}
+	}
+}
+
+// BenchmarkGathered is what BenchmarkScan does, by gathering the body and asking
+// gjson.
+func BenchmarkGathered(b *testing.B) {
+	for _, size := range []int{200, 2 << 10, 64 << 10} {
+		shapes := benchResults(size)
+		for shape, path := range map[string]string{"rows": "result.structuredContent.rows.#", "text": "result.content.0.text|@fromstr|rows.#"} {
+			message := []byte(`{"jsonrpc":"2.0","id":1,"result":{` + shapes[shape] + `,"isError":false}}`)
+			e := mustExtractor(b, Rule{Records: []string{path}})
+			found := int64(0)
+			scanned := int64(0)
+			b.Run(fmt.Sprintf("%s/%dB/gjson", shape, size), func(b *testing.B) {
+				b.ReportAllocs()
+				b.SetBytes(int64(len(message)))
+				var body bytes.Buffer
+				for b.Loop() {
+					body.Reset()
+					body.Write(message)
+					// What a reply is read for, each looked up once.
+					rs := gjson.GetManyBytes(body.Bytes(), "id", "method", "error", "result.isError", "result.resultType",
+						"result.task", "result.taskId", "result.requestState", path)
+					found = rs[8].Int()
+				}
+			})
+			b.Run(fmt.Sprintf("%s/%dB/scanner", shape, size), func(b *testing.B) {
+				b.ReportAllocs()
+				b.SetBytes(int64(len(message)))
+				var s Scanner
+				take := func(r *Reply) { scanned = r.Facts(e).Records }
+				for b.Loop() {
+					s.Reset(JSON, Calls, e)
+					s.Scan(message, take)
+				}
+			})
+			if found != scanned || found == 0 {
+				b.Fatalf("%d records and %d", found, scanned)
 			}
 		}
 	}

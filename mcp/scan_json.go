@@ -30,9 +30,10 @@ type document struct {
 
 // frame is an object or array that is being followed.
 type frame struct {
-	place *place
-	array bool
-	index int // of the array's element
+	place   *place
+	array   bool
+	counted bool // of the array's elements nothing but the number is wanted any more
+	index   int  // of the array's element
 }
 
 type docState uint8
@@ -110,10 +111,14 @@ func (d *document) feed(p []byte) int {
 		case docSkip, docCount:
 			n, closed := d.skip.skip(p[i:])
 			i += n
-			if closed {
-				if d.state == docCount {
-					d.caught.counted(d.place, d.skip.commas+1)
-				}
+			switch {
+			case !closed:
+			case d.state == docSkip:
+				d.endValue()
+			case len(d.open) > 0 && d.open[len(d.open)-1].counted:
+				d.endArray(d.open[len(d.open)-1].index + int(d.skip.commas) + 1)
+			default:
+				d.caught.counted(d.place, d.skip.commas+1)
 				d.endValue()
 			}
 		case docDone, docBroken:
@@ -177,6 +182,12 @@ func (d *document) token(c byte) int {
 		case c == ',' && top.array:
 			d.nextElement(top.index + 1)
 			d.state = docValue
+			// Often the first element settles all but the number.
+			if top.index == 1 && top.place.index == nil && !d.caught.openAny(top.place.eachAll) {
+				top.counted = true
+				d.state = docCount
+				d.skip.begin(true)
+			}
 			return 1
 		case c == ',':
 			d.state = docName
@@ -261,7 +272,7 @@ func (d *document) mismatch(n *place, c byte) {
 	}
 	if c != '[' {
 		d.caught.note(n.count, WrongType)
-		d.caught.note(n.eachOf, WrongType)
+		d.caught.noArray(n)
 	}
 }
 

@@ -110,6 +110,10 @@ func (p part) checkTable() error {
 // checkRecords tells why a part cannot give a number; summed is inside sum(…).
 func (p part) checkRecords(summed bool) error {
 	switch {
+	case p.isConstant() && summed:
+		return fmt.Errorf("sum(…) adds paths, no constants like %q", p.constant)
+	case summed && p.path.root != rootResult:
+		return fmt.Errorf("path %q: sum(…) adds paths of the result", p.path)
 	case p.isConstant():
 		if _, ok := wholeNumber([]byte(p.constant)); !ok {
 			return fmt.Errorf("%q is no whole number", p.constant)

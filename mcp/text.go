@@ -16,6 +16,7 @@ type textPlace struct {
 
 type textRows struct {
 	kind   stepKind
+	only   bool // of Markdown: all want a text that has nothing else
 	wanted []int
 }
 
@@ -39,7 +40,7 @@ func (p *plan) compileText(ways []way) *textPlace {
 		case st.kind == stepSQL:
 			t.query = append(t.query, w.wanted)
 		case st.kind.countsRows():
-			t.addRows(st.kind, w.wanted)
+			t.addRows(st, w.wanted)
 		case !t.hasPart(st):
 			var same []way
 			for _, other := range ways {
@@ -56,14 +57,16 @@ func (p *plan) compileText(ways []way) *textPlace {
 	return t
 }
 
-func (t *textPlace) addRows(kind stepKind, wanted int) {
+func (t *textPlace) addRows(st step, wanted int) {
+	only := st.name == "only"
 	for i := range t.rows {
-		if t.rows[i].kind == kind {
-			t.rows[i].wanted = append(t.rows[i].wanted, wanted)
+		if r := &t.rows[i]; r.kind == st.kind {
+			r.wanted = append(r.wanted, wanted)
+			r.only = r.only && only
 			return
 		}
 	}
-	t.rows = append(t.rows, textRows{kind, []int{wanted}})
+	t.rows = append(t.rows, textRows{st.kind, only, []int{wanted}})
 }
 
 func (t *textPlace) hasPart(st step) bool {
@@ -107,7 +110,7 @@ func (r *textReader) begin(c *caught, place *textPlace) {
 		if r.counters[kind] == nil {
 			r.counters[kind] = newRowCounter(kind)
 		}
-		r.counters[kind].reset()
+		r.counters[kind].reset(place, &place.rows[i])
 		r.rows = append(r.rows, r.counters[kind])
 	}
 	r.parts = r.parts[:0]
@@ -124,13 +127,20 @@ func (r *textReader) begin(c *caught, place *textPlace) {
 // feed takes in a piece and tells whether anything can still be known of the
 // text.
 func (r *textReader) feed(p []byte) (alive bool) {
+	var behind []byte // the JSON that the text begins with
 	if r.place.json != nil && r.json.state != docBroken {
-		r.json.feedLast(p)
+		behind = r.feedJSON(p)
 		alive = r.json.state != docBroken
 	}
 	for i, counter := range r.rows {
-		switch {
+		switch lines, ok := counter.(*jsonLines); {
 		case counter == nil:
+		case ok && lines.riding:
+			if lines.ride(p, behind, r.json.state) {
+				alive = true
+			} else {
+				r.rows[i] = nil
+			}
 		case counter.feed(p):
 			alive = true
 		default:
@@ -149,6 +159,18 @@ func (r *textReader) feed(p []byte) (alive bool) {
 		}
 	}
 	return alive
+}
+
+// feedJSON takes in a piece as JSON and returns what is behind the value.
+func (r *textReader) feedJSON(p []byte) (behind []byte) {
+	behind = p[r.json.feed(p):]
+	for _, c := range behind {
+		if !isSpace(c) {
+			r.json.state = docBroken
+			break
+		}
+	}
+	return behind
 }
 
 // end is called behind the text, or where nothing of it can be known any more.
@@ -208,7 +230,7 @@ func (r *textReader) endQuery(w int) {
 
 // rowCounter counts the rows of a text of one format.
 type rowCounter interface {
-	reset()
+	reset(*textPlace, *textRows)
 	// feed tells whether the text can still be of the format.
 	feed(p []byte) bool
 	// end is not ok when the text is not of the format.

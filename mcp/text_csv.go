@@ -26,7 +26,7 @@ const (
 	csvCR                       // behind a CR, where an LF has to come
 )
 
-func (r *csvRows) reset() { *r = csvRows{comma: r.comma} }
+func (r *csvRows) reset(*textPlace, *textRows) { *r = csvRows{comma: r.comma} }
 
 func (r *csvRows) feed(p []byte) bool {
 	for _, c := range p {

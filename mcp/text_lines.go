@@ -6,9 +6,10 @@ import "bytes"
 // nothing. What stands in these is not looked at but for its quotes and
 // brackets.
 type jsonLines struct {
-	skip  skipper
-	state linesState
-	lines int64
+	skip   skipper
+	state  linesState
+	lines  int64
+	riding bool // another reads the first line, as JSON
 }
 
 type linesState uint8
@@ -19,7 +20,33 @@ const (
 	linesBehind                   // behind it
 )
 
-func (r *jsonLines) reset() { *r = jsonLines{} }
+func (r *jsonLines) reset(place *textPlace, _ *textRows) { *r = jsonLines{riding: place.json != nil} }
+
+// ride is feed while the text is read as JSON, which the first line is too.
+// behind is what of p stands behind that JSON.
+func (r *jsonLines) ride(p, behind []byte, json docState) bool {
+	value := p[:len(p)-len(behind)]
+	if r.lines == 0 && r.state == linesBefore {
+		begin := 0
+		for begin < len(value) && isSpace(value[begin]) {
+			begin++
+		}
+		if value = value[begin:]; len(value) > 0 {
+			if value[0] != '{' && value[0] != '[' {
+				return false
+			}
+			r.state = linesIn
+		}
+	}
+	switch {
+	case bytes.IndexByte(value, '\n') >= 0 && r.state == linesIn:
+		return false
+	case json == docDone || len(behind) > 0 && r.state == linesIn:
+		r.riding, r.state, r.lines = false, linesBehind, 1
+		return r.feed(behind)
+	}
+	return json != docBroken
+}
 
 func (r *jsonLines) feed(p []byte) bool {
 	for len(p) > 0 {
@@ -67,7 +94,7 @@ type pythonList struct {
 	commas  int64
 }
 
-func (r *pythonList) reset() { *r = pythonList{} }
+func (r *pythonList) reset(*textPlace, *textRows) { *r = pythonList{} }
 
 func (r *pythonList) feed(p []byte) bool {
 	for i := 0; i < len(p); i++ {

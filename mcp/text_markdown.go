@@ -13,6 +13,8 @@ type markdownRows struct {
 	tables int64
 	rows   int64
 	other  bool // there is a line outside tables
+	only   bool // with which the text is not what is wanted
+	begun  bool // something but spaces has come
 	fence  byte // the character of the fence of the code block that passes, or 0
 	ticks  int64
 }
@@ -43,17 +45,22 @@ const (
 	cellGap // behind spaces behind the cell
 )
 
-func (r *markdownRows) reset() { *r = markdownRows{} }
+func (r *markdownRows) reset(_ *textPlace, rows *textRows) { *r = markdownRows{only: rows.only} }
 
 func (r *markdownRows) feed(p []byte) bool {
 	for _, c := range p {
+		if !r.begun && !isSpace(c) {
+			if r.begun = true; r.only && c != '|' {
+				return false
+			}
+		}
 		if c != '\n' {
 			r.line.add(c)
 		} else if !r.endLine() {
 			return false
 		}
 	}
-	return true
+	return !r.only || !r.other
 }
 
 func (l *markdownLine) add(c byte) {
@@ -158,6 +165,7 @@ func (r *markdownRows) endLine() bool {
 		}
 		return true
 	case !l.begun:
+		r.other = r.other || r.above != 0
 		r.above, r.table = 0, false
 		return true
 	case fence:
@@ -171,7 +179,7 @@ func (r *markdownRows) endLine() bool {
 		r.rows++
 		return true
 	case l.isDelimiter() && l.indent < 4 && r.above == l.cells():
-		r.table = true
+		r.above, r.table = 0, true
 		r.tables++
 		return true
 	}

@@ -306,10 +306,10 @@ func expectPython(text string) (int64, bool) {
 	if strings.ContainsAny(text, "()[]{}") {
 		return 0, false
 	}
-	parts := strings.Split(text, ",")
-	if last := len(parts) - 1; strings.Trim(parts[last], " \t\r\n") == "" {
-		parts = parts[:last]
+	if strings.Trim(text, " \t\r\n") == "" {
+		return 0, true
 	}
+	parts := strings.Split(text, ",")
 	for _, part := range parts {
 		if strings.Trim(part, " \t\r\n") == "" {
 			return 0, false
@@ -377,7 +377,7 @@ func expectMarkdown(text string, only bool) (rows int64, ok bool) {
 		}
 		other = true
 	}
-	return rows, tables > 0 && !(only && other)
+	return rows, tables > 0 && !(only && (other || strings.TrimLeft(text, " \t\r\n")[0] != '|'))
 }
 
 // expectValue is gjson.Get, but for what Path says of @fromstr.
