@@ -127,7 +127,7 @@ type JournalStats struct {
 
 // lockTimeout is how long OpenJournal waits for InspectJournal, which has the
 // lock for a moment.
-const lockTimeout = 200 * time.Millisecond
+const lockTimeout = time.Second
 
 // OpenJournal opens the journal in dir, and makes it where there is none. It
 // fails when another process, or this one, has the journal open already.
@@ -141,7 +141,7 @@ func OpenJournal(dir string, o JournalOptions) (*Journal, error) {
 	lock := flock.New(filepath.Join(dir, "lock"))
 	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
 	defer cancel()
-	locked, err := lock.TryLockContext(ctx, lockTimeout/10)
+	locked, err := lock.TryLockContext(ctx, lockTimeout/50)
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return nil, fmt.Errorf("journal %s: lock: %w", dir, err)
 	}

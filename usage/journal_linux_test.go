@@ -219,6 +219,40 @@ func TestRefuseOnFullDisk(t *testing.T) {
 	l.check(t, kept)
 }
 
+// A call that cannot be held on a full disk leaves nothing behind; one that is
+// held already and ends then is lost like any other, and counted.
+func TestHoldOnFullDisk(t *testing.T) {
+	d, ok := smallDisk(t)
+	if !ok {
+		d = quotaDisk(t)
+	}
+	j := openJournal(t, d.dir, JournalOptions{})
+	kept := appendEvents(t, j, 20)
+	held := hold(t, j, 2)
+	d.full()
+	large := newHeld(3)
+	large.Key = strings.Repeat("x", 512<<10)
+	if err := j.Hold(&large); !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EFBIG) {
+		t.Errorf("error %v", err)
+	}
+	finished := held[0].Event
+	finished.ClientName = large.Key
+	if err := j.Settle(&finished); !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EFBIG) {
+		t.Errorf("error %v", err)
+	}
+	d.free()
+	if s := j.Stats(); s.DroppedFailed != 1 || s.Held != 1 {
+		t.Errorf("stats %+v", s)
+	}
+	closeJournal(t, j)
+	j = openJournal(t, d.dir, JournalOptions{})
+	defer closeJournal(t, j)
+	checkHeld(t, j, held[1:])
+	l := newFakeLedger()
+	ship(t, j, l)
+	l.check(t, kept)
+}
+
 // retryNow has the next Admit try the disk, however long ago it did last.
 func retryNow(j *Journal) {
 	j.mu.Lock()

@@ -70,13 +70,11 @@ func (j *Journal) syncLoop() {
 // written notes, under mu, that a record was written. What it returns, if
 // anything, its writer has to wait for.
 func (j *Journal) written() *syncRound {
-	if !j.dirty {
-		j.dirty = true
-		if j.o.Load().Sync != SyncNone {
-			select {
-			case j.due <- struct{}{}:
-			default:
-			}
+	j.dirty = true
+	if j.o.Load().Sync != SyncNone {
+		select {
+		case j.due <- struct{}{}:
+		default:
 		}
 	}
 	if j.o.Load().Sync != SyncAlways {
