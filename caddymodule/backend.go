@@ -157,6 +157,8 @@ type pipeline struct {
 	shipper *usage.Shipper
 	calls   [5]atomic.Int64 // by their outcome's place in usage.Outcomes
 
+	unknowns unknowns
+
 	mu       sync.Mutex
 	attached []usage.Ledger
 }

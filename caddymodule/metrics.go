@@ -1,8 +1,12 @@
 package caddymodule
 
 import (
+	"slices"
+	"sync/atomic"
+
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -42,6 +46,51 @@ var metrics = []metric{
 
 var callsDesc = prometheus.NewDesc("tallygate_calls_total", "Calls by outcome.", []string{"outcome"}, nil)
 
+var unknownDesc = prometheus.NewDesc("tallygate_unknown_total",
+	"Calls whose tables or records are unknown, by why.", []string{"question", "reason"}, nil)
+
+// question is what a call can leave unknown.
+type question uint8
+
+const (
+	questionTables question = iota
+	questionRecords
+)
+
+var questions = [...]string{questionTables: "tables", questionRecords: "records"}
+
+// Reasons of the gate's own, beside those of mcp.Reasons.
+const (
+	reasonNoResult   = "no_result"  // the call ended without a result
+	reasonUnreadable = "unreadable" // its result came in a coding or of a type that is not read
+)
+
+var reasons = func() (all []string) {
+	for _, r := range mcp.Reasons() {
+		all = append(all, r.String())
+	}
+	return append(all, reasonNoResult, reasonUnreadable)
+}()
+
+// unknowns counts what calls leave unknown. The zero value is ready.
+type unknowns [len(questions)][16]atomic.Int64 // by the reason's place in reasons
+
+// add counts one call. The reason is one of mcp.Reasons or of the gate's own; a
+// known answer, which has none, is not counted.
+func (u *unknowns) add(q question, reason string) {
+	if i := slices.Index(reasons, reason); i >= 0 {
+		u[q][i].Add(1)
+	}
+}
+
+func (u *unknowns) collect(ch chan<- prometheus.Metric) {
+	for q, name := range questions {
+		for i, reason := range reasons {
+			ch <- prometheus.MustNewConstMetric(unknownDesc, prometheus.CounterValue, float64(u[q][i].Load()), name, reason)
+		}
+	}
+}
+
 // collector reads the metrics of an app. Every config has a registry of its
 // own; the figures are the journal's and outlive it.
 type collector struct{ app *App }
@@ -49,6 +98,7 @@ type collector struct{ app *App }
 // Describe is prometheus.Collector's.
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- callsDesc
+	ch <- unknownDesc
 	for _, m := range metrics {
 		ch <- m.desc
 	}
@@ -64,6 +114,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for i, outcome := range usage.Outcomes {
 		ch <- prometheus.MustNewConstMetric(callsDesc, prometheus.CounterValue, float64(b.pipeline.calls[i].Load()), string(outcome))
 	}
+	b.pipeline.unknowns.collect(ch)
 	journal, shipper := b.pipeline.journal.Stats(), b.pipeline.shipper.Stats()
 	for _, m := range metrics {
 		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, float64(m.read(journal, shipper)))
