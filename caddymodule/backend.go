@@ -164,6 +164,8 @@ type pipeline struct {
 	log     *slog.Logger
 	calls   [5]atomic.Int64 // by their outcome's place in usage.Outcomes
 
+	unknowns unknowns
+
 	mu    sync.Mutex
 	users []*pipelineUser // the newest last
 }

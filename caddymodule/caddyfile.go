@@ -6,6 +6,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dustin/go-humanize"
+
+	"github.com/tallygate/tallygate/mcp"
 )
 
 func init() {
@@ -140,6 +142,9 @@ func parseToolRule(d *caddyfile.Dispenser) (ToolRule, error) {
 				return rule, d.ArgErr()
 			}
 			*into = append(*into, paths...)
+			if _, err := mcp.NewExtractors([]mcp.Rule{rule.rule()}); err != nil {
+				return rule, d.WrapErr(err)
+			}
 		default:
 			return rule, d.Errf("unknown option %q of a tool; there are table and records", d.Val())
 		}

@@ -31,6 +31,7 @@ type call struct {
 	key       callKey     // under which it waits while it is held
 	session   callKey     // whose open streams put off the end of waiting; zero: none
 	cancelled bool        // by its client: nobody will resume its stream
+	unread    bool        // its result came in a form that is not read
 	expiry    *time.Timer // nil while its waiting has no end
 
 	known []callKey // under which openCalls knows it; guarded by its mu
@@ -300,6 +301,16 @@ func (o *openCalls) record(c *call, how func(*usage.Event)) {
 	c.unexpire()
 	o.forgetAll(c)
 	how(&c.event)
+	if c.event.Outcome != usage.OK {
+		why := reasonNoResult
+		if c.unread {
+			why = reasonUnreadable
+		}
+		if c.event.Tables == nil {
+			o.p.unknowns.add(aspectTables, why)
+		}
+		o.p.unknowns.add(aspectRecords, why)
+	}
 	o.p.record(&c.event, c.held)
 }
 

@@ -68,6 +68,10 @@ type ToolRule struct {
 	Records []string `json:"records,omitempty"`
 }
 
+func (t ToolRule) rule() mcp.Rule {
+	return mcp.Rule{Tool: t.Tool, Tables: t.Table, Records: t.Records}
+}
+
 const (
 	defaultMaxBody = 4 << 20
 	maxMaxBody     = 1 << 30
@@ -104,7 +108,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	}
 	rules := make([]mcp.Rule, len(g.Tools))
 	for i, t := range g.Tools {
-		rules[i] = mcp.Rule{Tool: t.Tool, Tables: t.Table, Records: t.Records}
+		rules[i] = t.rule()
 	}
 	if g.extractors, err = mcp.NewExtractors(rules); err != nil {
 		return err

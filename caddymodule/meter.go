@@ -41,6 +41,7 @@ type meter struct {
 	atEnd     []func()     // to be called when the response has ended
 	scanner   *mcp.Scanner // nil when there is nothing to scan
 	decoder   *decoder     // in front of the scanner where the body is encoded; else nil
+	unread    bool         // the body is of a type or in a coding that is not read
 	status    int          // of the response; 0 before
 	written   int64        // bytes of the body so far
 
@@ -204,6 +205,7 @@ func (m *meter) begin() {
 	case stream:
 		format = mcp.SSE
 	case !strings.EqualFold(media, "application/json"):
+		m.unread = true
 		return
 	}
 	m.scan(format, h.Get("Content-Encoding"))
@@ -228,6 +230,7 @@ func (m *meter) scan(format mcp.Format, encoding string) {
 	s.Reset(format, scope, want...)
 	if encoding != "" {
 		if m.decoder = newDecoder(encoding, func(p []byte) { s.Scan(p, m.found) }); m.decoder == nil {
+			m.unread = true
 			scanners.Put(s)
 			return
 		}
@@ -372,8 +375,13 @@ func (m *meter) settle(c *call, reply *mcp.Reply, outcome mcp.Outcome, found mcp
 		}
 		facts := c.facts.Merge(found)
 		e.Tables = facts.Tables
-		if facts.RecordsKnown && e.Outcome == usage.OK {
-			e.RecordCount = usage.Int64(facts.Records)
+		if e.Outcome == usage.OK {
+			if facts.RecordsKnown {
+				e.RecordCount = usage.Int64(facts.Records)
+			}
+			unknowns := &m.backend.pipeline.unknowns
+			unknowns.add(aspectTables, facts.TablesUnknown.String())
+			unknowns.add(aspectRecords, facts.RecordsUnknown.String())
 		}
 		e.ResponseBytes = reply.Size
 		e.HTTPStatus = usage.Int64(int64(m.status))
@@ -429,7 +437,10 @@ func (m *meter) leave(q *question, resumable bool) {
 	case q.resumed:
 		open.keep(q.call) // what the upstream asked for may be brought again
 	case q.role == callReply:
-		open.settle(q.call, m.aborted)
+		open.settle(q.call, func(e *usage.Event) {
+			q.call.unread = m.unread && m.written > 0
+			m.aborted(e)
+		})
 	}
 	if m.sessionID != "" {
 		open.forget(key, q.call)

@@ -1,8 +1,12 @@
 package caddymodule
 
 import (
+	"slices"
+	"sync/atomic"
+
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -50,6 +54,51 @@ var metrics = []metric{
 
 var callsDesc = prometheus.NewDesc("tallygate_calls_total", "Calls by outcome.", []string{"outcome"}, nil)
 
+var unknownDesc = prometheus.NewDesc("tallygate_unknown_total",
+	"Calls whose tables or records are unknown, by why.", []string{"question", "reason"}, nil)
+
+// aspect is what a call can leave unknown.
+type aspect uint8
+
+const (
+	aspectTables aspect = iota
+	aspectRecords
+)
+
+var aspects = [...]string{aspectTables: "tables", aspectRecords: "records"}
+
+// Reasons of the gate's own, beside those of mcp.Reasons.
+const (
+	reasonNoResult   = "no_result"  // the call ended without a result
+	reasonUnreadable = "unreadable" // its result came in a coding or of a type that is not read
+)
+
+var reasons = func() (all []string) {
+	for _, r := range mcp.Reasons() {
+		all = append(all, r.String())
+	}
+	return append(all, reasonNoResult, reasonUnreadable)
+}()
+
+// unknowns counts what calls leave unknown. The zero value is ready.
+type unknowns [len(aspects)][16]atomic.Int64 // by the reason's place in reasons
+
+// add counts one call. The reason is one of mcp.Reasons or of the gate's own; a
+// known answer, which has none, is not counted.
+func (u *unknowns) add(a aspect, reason string) {
+	if i := slices.Index(reasons, reason); i >= 0 {
+		u[a][i].Add(1)
+	}
+}
+
+func (u *unknowns) collect(ch chan<- prometheus.Metric) {
+	for a, name := range aspects {
+		for i, reason := range reasons {
+			ch <- prometheus.MustNewConstMetric(unknownDesc, prometheus.CounterValue, float64(u[a][i].Load()), name, reason)
+		}
+	}
+}
+
 // collector reads the metrics of an app. Every config has a registry of its
 // own; the figures are the journal's and outlive it.
 type collector struct{ app *App }
@@ -57,6 +106,7 @@ type collector struct{ app *App }
 // Describe is prometheus.Collector's.
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- callsDesc
+	ch <- unknownDesc
 	for _, m := range metrics {
 		ch <- m.desc
 	}
@@ -72,6 +122,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for i, outcome := range usage.Outcomes {
 		ch <- prometheus.MustNewConstMetric(callsDesc, prometheus.CounterValue, float64(b.pipeline.calls[i].Load()), string(outcome))
 	}
+	b.pipeline.unknowns.collect(ch)
 	journal, shipper := b.pipeline.journal.Stats(), b.pipeline.shipper.Stats()
 	for _, m := range metrics {
 		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, float64(m.read(journal, shipper)))

@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestStockRules holds that the rules of the repo's Caddyfile find the tables
-// and the record counts of each of the stock server's tools, and leave null
+// TestStockRules holds that the rules of the repo's Caddyfile, and the default
+// where none is for a tool, find the tables and the record counts of each of the stock server's tools, and leave null
 // what the tool does not tell.
 func TestStockRules(t *testing.T) {
 	s := startSite(t)
@@ -24,9 +24,9 @@ func TestStockRules(t *testing.T) {
 		{"describe_table", `{"table":"trade_calendar"}`, []any{"trade_calendar"}, nil},
 		{"list_tables", `{}`, nil, nil},
 		{"get_daily", `{"ts_code":"600001.NX","limit":7}`, []any{"stock_daily"}, 7.0},
-		{"run_sql", `{"sql":"SELECT b.name, d.close FROM stock_daily d JOIN stock_basic b USING (ts_code) LIMIT 9"}`, []any{"stock_basic", "stock_daily"}, 9.0},
+		{"run_sql", `{"sql":"SELECT b.name, d.close FROM stock_daily d JOIN stock_basic b USING (ts_code) LIMIT 9"}`, []any{"stock_daily", "stock_basic"}, 9.0},
 		{"run_sql", `{"sql":"SELECT 1"}`, nil, 1.0},
-		{"run_sql", `{"sql":"DELETE FROM stock_basic"}`, nil, nil},
+		{"run_sql", `{"sql":"DELETE FROM stock_basic"}`, []any{"stock_basic"}, nil},
 		{"backtest", `{"ts_code":"600001.NX","steps":2,"step_ms":1}`, []any{"stock_daily"}, "days"},
 	} {
 		a := do(t, "POST", s.gate, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+c.tool+`","arguments":`+c.args+`}}`, "Authorization: Bearer "+key)

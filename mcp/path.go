@@ -151,7 +151,7 @@ func ParsePath(s string) (Path, error) {
 		case sep == '|' && !st.kind.isModifier() && !last.kind.isModifier():
 			return fail("| stands before and after a modifier only; use . instead")
 		case st.kind.countsRows() && end:
-			return fail("@%s gives rows; their number is @%[1]s|#", st.kind)
+			return fail("@%s gives rows; their number is @%[2]s|#", st.kind)
 		case st.kind == stepSQL && root != rootArguments:
 			return fail("@sql is for arguments")
 		}

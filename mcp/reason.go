@@ -21,3 +21,8 @@ var reasonNames = [...]string{
 }
 
 func (r Reason) String() string { return reasonNames[r] }
+
+// Reasons are all of them, but for Known.
+func Reasons() []Reason {
+	return []Reason{NoRule, NotFound, WrongType, WrongFormat, SQLUnread, OverCap}
+}
