@@ -13,7 +13,7 @@ import (
 // unknownsOf collects unknowns and nothing else.
 type unknownsOf struct{ *unknowns }
 
-func (unknownsOf) Describe(ch chan<- *prometheus.Desc)  { ch <- unknownDesc }
+func (unknownsOf) Describe(ch chan<- *prometheus.Desc)   { ch <- unknownDesc }
 func (u unknownsOf) Collect(ch chan<- prometheus.Metric) { u.collect(ch) }
 
 func TestUnknowns(t *testing.T) {
