@@ -235,3 +235,32 @@ func (e *Extractor) FromParams(params []byte) Facts {
 }
 
 var paramsScanners = sync.Pool{New: func() any { return new(Scanner) }}
+
+// Split returns rules of one path or constant each, in their order: what the
+// rule is made of, to be tried one by one. What stands in sum(…) stays in a sum,
+// since it may go through the elements of an array.
+func (r Rule) Split() (parts []Rule, err error) {
+	for _, text := range r.Tables {
+		t, err := parseTerm(text, "first")
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range t.parts {
+			parts = append(parts, Rule{Tool: r.Tool, Tables: []string{p.String()}})
+		}
+	}
+	for _, text := range r.Records {
+		t, err := parseTerm(text, "sum")
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range t.parts {
+			one := p.String()
+			if t.function == "sum" {
+				one = "sum(" + one + ")"
+			}
+			parts = append(parts, Rule{Tool: r.Tool, Records: []string{one}})
+		}
+	}
+	return parts, nil
+}

@@ -26,6 +26,14 @@ type part struct {
 	constant string // when path is none
 }
 
+// String is the part as it can stand in a rule.
+func (p part) String() string {
+	if p.isConstant() {
+		return "=" + strings.ReplaceAll(p.constant, `\`, `\\`)
+	}
+	return p.path.text
+}
+
 func (p part) isConstant() bool { return p.path.text == "" }
 
 // maxParts bounds the paths of one question of a rule.

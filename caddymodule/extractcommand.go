@@ -1,0 +1,319 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/tallygate/tallygate/mcp"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "extract",
+		Usage: "[--config <file>] [--adapter <name>] [--gate <number>] [--tool <name>] [--json] < exchange.json",
+		Short: "Shows which tables and records a config's rules find in a recorded call",
+		Long: `
+Reads a recorded call from standard input and shows which rule is for its tool,
+which tables and how many records it finds, and what each of its paths finds. It
+opens nothing and sends nothing.
+
+The input is {"request": ..., "response": ...}, or JSON-RPC messages one after
+another, in an array, or as the events of an event stream. Of several messages,
+those belong together that have the same id. A response without its request
+needs --tool.`,
+		CobraFunc: func(cmd *cobra.Command) {
+			cmd.Args = cobra.NoArgs
+			config := cmd.Flags().StringP("config", "c", "", "Configuration file (default: a Caddyfile in this folder, if there is one)")
+			adapter := cmd.Flags().StringP("adapter", "a", "", "Name of the config adapter to apply")
+			number := cmd.Flags().Int("gate", 0, "Which of the config's gates, counted from 1 (default: the only one that has rules)")
+			tool := cmd.Flags().String("tool", "", "Name of the tool (default: the request's)")
+			asJSON := cmd.Flags().Bool("json", false, "Print a JSON object for each call")
+			cmd.RunE = caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) {
+				cmd.SilenceUsage = true
+				data, _, _, err := caddycmd.LoadConfig(*config, *adapter)
+				if err != nil {
+					return caddy.ExitCodeFailedStartup, err
+				}
+				if err := extract(cmd.OutOrStdout(), cmd.InOrStdin(), data, *number, *tool, *asJSON); err != nil {
+					return caddy.ExitCodeFailedStartup, err
+				}
+				return caddy.ExitCodeSuccess, nil
+			})
+		},
+	})
+}
+
+// extract reads calls and writes what the rules of a config find in them.
+func extract(out io.Writer, in io.Reader, config []byte, number int, tool string, asJSON bool) error {
+	rules, number, err := gateRules(config, number)
+	if err != nil {
+		return err
+	}
+	extractors, err := mcp.NewExtractors(rules)
+	if err != nil {
+		return err
+	}
+	exchanges, err := readExchanges(in, tool)
+	if err != nil {
+		return err
+	}
+	for i := range exchanges {
+		f, err := find(extractors, rules, &exchanges[i])
+		if err != nil {
+			return err
+		}
+		f.Gate = number
+		if asJSON {
+			err = json.NewEncoder(out).Encode(f)
+		} else {
+			if i > 0 {
+				fmt.Fprintln(out)
+			}
+			err = f.print(out)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gateRules returns the rules of one of a config's gates, and which it is. A
+// config with none has one gate without rules.
+func gateRules(config []byte, number int) ([]mcp.Rule, int, error) {
+	var root any
+	if config != nil {
+		if err := json.Unmarshal(config, &root); err != nil {
+			return nil, 0, fmt.Errorf("reading the config: %w", err)
+		}
+	}
+	gates, err := gatesIn(nil, root)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(gates) == 0 {
+		if config != nil {
+			return nil, 0, errors.New("the config has no tallygate handler")
+		}
+		return nil, 0, nil
+	}
+	if number == 0 {
+		var withRules []int
+		for i, g := range gates {
+			if len(g.Tools) > 0 {
+				withRules = append(withRules, i+1)
+			}
+		}
+		if len(withRules) > 1 {
+			return nil, 0, fmt.Errorf("the config has %d gates with rules; pick one by --gate, which counts from 1 in the order of the adapted config: %s",
+				len(withRules), strings.Trim(fmt.Sprint(withRules), "[]"))
+		}
+		number = 1
+		if len(withRules) == 1 {
+			number = withRules[0]
+		}
+	}
+	if number < 1 || number > len(gates) {
+		return nil, 0, fmt.Errorf("there is no gate %d; the config has %d", number, len(gates))
+	}
+	var rules []mcp.Rule
+	for _, t := range gates[number-1].Tools {
+		rules = append(rules, t.rule())
+	}
+	return rules, number, nil
+}
+
+// gatesIn adds the gates in a part of a config, in their order.
+func gatesIn(gates []Gate, part any) ([]Gate, error) {
+	var err error
+	switch part := part.(type) {
+	case []any:
+		for _, p := range part {
+			if gates, err = gatesIn(gates, p); err != nil {
+				return nil, err
+			}
+		}
+	case map[string]any:
+		if part["handler"] == "tallygate" {
+			var g Gate
+			raw, _ := json.Marshal(part) // it has just been read
+			if err := json.Unmarshal(raw, &g); err != nil {
+				return nil, fmt.Errorf("reading the config of a tallygate handler: %w", err)
+			}
+			return append(gates, g), nil
+		}
+		names := make([]string, 0, len(part))
+		for name := range part {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			if gates, err = gatesIn(gates, part[name]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return gates, nil
+}
+
+// findings are what a rule finds in a call.
+type findings struct {
+	Tool    string   `json:"tool"`
+	Gate    int      `json:"gate"` // 0: there is no config
+	Rule    ToolRule `json:"rule"`
+	Number  int      `json:"rule_number"` // 0: the default rule
+	Outcome string   `json:"outcome"`
+	finding
+	Paths []finding `json:"paths"`
+}
+
+// finding is what there is at all of a rule's paths, or at one.
+type finding struct {
+	Table          string   `json:"table,omitempty"` // the path, of tables or of records
+	Records        string   `json:"records,omitempty"`
+	Tables         []string `json:"tables"`
+	RecordCount    *int64   `json:"record_count"`
+	TablesUnknown  string   `json:"tables_unknown,omitempty"`
+	RecordsUnknown string   `json:"records_unknown,omitempty"`
+}
+
+// find looks for what an extractor finds in a call, and each part of its rule.
+func find(x *mcp.Extractors, rules []mcp.Rule, e *exchange) (*findings, error) {
+	extractor := x.For(e.tool)
+	rule := extractor.Rule()
+	f := &findings{Tool: e.tool, Rule: ToolRule{Tool: rule.Tool, Table: rule.Tables, Records: rule.Records}}
+	f.Number = 1 + slices.IndexFunc(rules, func(r mcp.Rule) bool {
+		return r.Tool == rule.Tool && slices.Equal(r.Tables, rule.Tables) && slices.Equal(r.Records, rule.Records)
+	})
+	facts, outcome := e.facts(extractor)
+	f.Outcome, f.finding = outcome, findingOf(facts)
+	parts, err := rule.Split()
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range parts {
+		x, err := mcp.NewExtractors([]mcp.Rule{{Tool: "*", Tables: part.Tables, Records: part.Records}})
+		if err != nil {
+			return nil, err
+		}
+		facts, _ := e.facts(x.For(e.tool))
+		one := findingOf(facts)
+		if len(part.Tables) > 0 {
+			one.Table, one.RecordsUnknown = part.Tables[0], ""
+		} else {
+			one.Records, one.TablesUnknown = part.Records[0], ""
+		}
+		f.Paths = append(f.Paths, one)
+	}
+	return f, nil
+}
+
+func findingOf(facts mcp.Facts) finding {
+	f := finding{Tables: facts.Tables, TablesUnknown: facts.TablesUnknown.String(), RecordsUnknown: facts.RecordsUnknown.String()}
+	if f.Tables == nil && facts.TablesUnknown == mcp.Known {
+		f.Tables = []string{}
+	}
+	if facts.RecordsKnown {
+		f.RecordCount = &facts.Records
+	}
+	return f
+}
+
+// facts are what an extractor finds in a call, and how the call ended.
+func (e *exchange) facts(x *mcp.Extractor) (facts mcp.Facts, outcome string) {
+	outcome = reasonNoResult
+	if e.request != nil {
+		facts = x.FromParams(e.request.Params)
+	} else {
+		facts = x.FromParams([]byte(`{}`))
+	}
+	var s mcp.Scanner
+	s.Reset(mcp.JSON, mcp.Calls, x)
+	s.Scan(e.response, func(r *mcp.Reply) {
+		switch {
+		case r.RPCError:
+			outcome = "rpc_error"
+		case r.ToolError:
+			outcome = "tool_error"
+		case r.ResultType == "input_required" || r.TaskID != nil:
+			outcome = reasonNoResult
+		default:
+			outcome = "ok"
+		}
+		facts = facts.Merge(r.Facts(x))
+	})
+	return facts, outcome
+}
+
+// why says to a person what a reason means.
+var why = map[string]string{
+	"no_rule":      "the rule does not say where to look",
+	"not_found":    "there is nothing",
+	"wrong_type":   "what is there is no name, number or array",
+	"wrong_format": "the text is not of that format",
+	"sql_unread":   "the query cannot be read",
+	"over_cap":     "there is more than is kept",
+}
+
+func (f *findings) print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "tool\t%s\n", f.Tool)
+	switch {
+	case f.Number > 0:
+		fmt.Fprintf(w, "rule\ttool %s, number %d of gate %d\n", f.Rule.Tool, f.Number, f.Gate)
+	default:
+		fmt.Fprintf(w, "rule\tthe default, since no rule is for this tool\n")
+	}
+	fmt.Fprintf(w, "outcome\t%s\n", f.Outcome)
+	fmt.Fprintf(w, "tables\t%s\n", f.tables())
+	fmt.Fprintf(w, "records\t%s\n", f.records())
+	if f.Outcome != "ok" && f.RecordCount != nil {
+		fmt.Fprintf(w, "\tthe event has no record count, since the call did not end well\n")
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	nothing := 0
+	for _, p := range f.Paths {
+		if f.Number == 0 && (p.TablesUnknown == mcp.NotFound.String() || p.RecordsUnknown == mcp.NotFound.String()) {
+			nothing++
+			continue
+		}
+		if p.Table != "" {
+			fmt.Fprintf(w, "  table %s\t%s\n", p.Table, p.tables())
+		} else {
+			fmt.Fprintf(w, "  records %s\t%s\n", p.Records, p.records())
+		}
+	}
+	if nothing > 0 {
+		fmt.Fprintf(w, "  %d other paths\t%s\n", nothing, why["not_found"])
+	}
+	return w.Flush()
+}
+
+func (f *finding) tables() string {
+	switch {
+	case f.TablesUnknown != "":
+		return fmt.Sprintf("unknown: %s (%s)", why[f.TablesUnknown], f.TablesUnknown)
+	case len(f.Tables) == 0:
+		return "none"
+	}
+	return strings.Join(f.Tables, ", ")
+}
+
+func (f *finding) records() string {
+	if f.RecordCount == nil {
+		return fmt.Sprintf("unknown: %s (%s)", why[f.RecordsUnknown], f.RecordsUnknown)
+	}
+	return fmt.Sprint(*f.RecordCount)
+}

@@ -1,0 +1,165 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/google/go-cmp/cmp"
+)
+
+// adapted is a Caddyfile as JSON.
+func adapted(t *testing.T, caddyfile string) []byte {
+	t.Helper()
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+// extracted runs the command in JSON and returns what it finds in each call.
+func extracted(t *testing.T, config []byte, input, tool string) (all []findings) {
+	t.Helper()
+	var out bytes.Buffer
+	if err := extract(&out, strings.NewReader(input), config, 0, tool, true); err != nil {
+		t.Fatal(err)
+	}
+	for d := json.NewDecoder(&out); d.More(); {
+		var f findings
+		if err := d.Decode(&f); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+// TestMeteringExamples runs each rule in the table of docs/metering.md on the
+// exchange that the line names.
+func TestMeteringExamples(t *testing.T) {
+	doc, err := os.ReadFile("../docs/metering.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(doc), "| server, tool |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	tried := map[string]bool{}
+	for _, line := range strings.Split(table, "\n")[2:] {
+		cells := strings.Split(strings.ReplaceAll(strings.Trim(line, "| "), `\|`, "\x00"), "|")
+		if len(cells) != 4 {
+			t.Fatalf("there are %d cells in %s", len(cells), line)
+		}
+		rule, name := strings.ReplaceAll(strings.TrimSpace(cells[2]), "\x00", "|"), strings.TrimSpace(cells[3])
+		tried[name+".json"] = true
+		text, err := os.ReadFile(filepath.Join("testdata", "exchanges", name+".json"))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		var exchange struct {
+			Want struct {
+				Tables  []string
+				Records *int64
+			}
+		}
+		if err := json.Unmarshal(text, &exchange); err != nil {
+			t.Fatal(err)
+		}
+		config := ":8001 {\n\ttallygate {\n"
+		if rule != "*default*" {
+			config += "\t\ttool * {\n"
+			for _, option := range strings.Split(strings.Trim(rule, "`"), "` `") {
+				config += "\t\t\t" + option + "\n"
+			}
+			config += "\t\t}\n"
+		}
+		f := extracted(t, adapted(t, config+"\t}\n}\n"), string(text), "")[0]
+		if diff := cmp.Diff([]any{exchange.Want.Tables, exchange.Want.Records}, []any{f.Tables, f.RecordCount}); diff != "" {
+			t.Errorf("%s, by %s (-want +got):\n%s", name, rule, diff)
+		}
+	}
+	files, err := os.ReadDir(filepath.Join("testdata", "exchanges"))
+	if err != nil || len(files) != len(tried) {
+		t.Errorf("there are %d exchanges and %d in the table, %v", len(files), len(tried), err)
+	}
+}
+
+const (
+	aCall   = `{"jsonrpc":"2.0","id":"1","method":"tools/call","params":{"name":"query","arguments":{"table":"t"}}}`
+	aResult = `{"jsonrpc":"2.0","id":"1","result":{"content":[],"structuredContent":{"rows":[1,2]}}}`
+)
+
+func TestExchanges(t *testing.T) {
+	quoted, err := json.Marshal("event: message\ndata: " + aResult + "\n\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, input := range map[string]string{
+		"a pair":                 `{"request":` + aCall + `,"response":` + aResult + `}`,
+		"one after another":      aCall + "\n" + aResult + "\n",
+		"the result first":       aResult + aCall,
+		"an array":               "\xef\xbb\xbf[" + aCall + "," + aResult + "]",
+		"other messages":         `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}` + `{"jsonrpc":"2.0","id":0,"result":{}}` + aCall + `{"jsonrpc":"2.0","method":"notifications/progress"}` + `{"jsonrpc":"2.0","id":1,"result":{"structuredContent":{"rows":[]}}}` + aResult,
+		"an event stream":        "data: " + aCall + "\n\n: ping\n\nevent: message\r\nid: 4\r\ndata: " + strings.Replace(aResult, ",", ",\r\ndata: ", 1) + "\r\n\r\n",
+		"a request and a stream": aCall + "\nevent: message\ndata: " + aResult,
+		"a body as it was sent":  `{"request":` + aCall + `,"response":` + string(quoted) + `}`,
+	} {
+		f := extracted(t, nil, input, "")
+		if len(f) != 1 || f[0].RecordCount == nil || *f[0].RecordCount != 2 || len(f[0].Tables) != 1 || f[0].Outcome != "ok" || f[0].Number != 0 {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+	if f := extracted(t, nil, aCall, ""); len(f) != 1 || f[0].Outcome != "no_result" || len(f[0].Tables) != 1 || f[0].RecordsUnknown != "not_found" {
+		t.Errorf("a request alone: %+v", f)
+	}
+	if f := extracted(t, nil, aResult, "query"); len(f) != 1 || f[0].Outcome != "ok" || f[0].RecordCount == nil || f[0].TablesUnknown != "not_found" {
+		t.Errorf("a response alone: %+v", f)
+	}
+	for input, want := range map[string]string{
+		"":                "no tools/call",
+		aResult:           "name its tool by --tool",
+		"{":               "no JSON",
+		"hello":           "neither JSON nor an event stream",
+		"data: hello\n\n": "neither JSON nor an event stream",
+		strings.Replace(aCall, `"2.0"`, `"1.0"`, 1): "refused by the gate",
+	} {
+		if err := extract(new(bytes.Buffer), strings.NewReader(input), nil, 0, "", false); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want %q", input, err, want)
+		}
+	}
+}
+
+func TestExtractPicksAGate(t *testing.T) {
+	gate := func(records string) string {
+		return "\ttallygate {\n\t\ttool q* {\n\t\t\trecords " + records + "\n\t\t}\n\t}\n"
+	}
+	one := adapted(t, ":1 {\n\thandle /a {\n"+gate("=5")+"\t}\n\thandle {\n\ttallygate\n\t}\n}\n")
+	two := adapted(t, ":1 {\n"+gate("=5")+"}\n:2 {\n"+gate("=6")+"}\n")
+	run := func(config []byte, number int) (string, error) {
+		var out bytes.Buffer
+		err := extract(&out, strings.NewReader(aCall+aResult), config, number, "", false)
+		return out.String(), err
+	}
+	if out, err := run(one, 0); err != nil || !strings.Contains(out, "number 1 of gate 1") || !strings.Contains(out, "records  5\n") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := run(one, 2); err != nil || !strings.Contains(out, "the default") || !strings.Contains(out, "records  2\n") || !strings.Contains(out, "other paths") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := run(two, 2); err != nil || !strings.Contains(out, "records  6\n") || !strings.Contains(out, "tables   unknown: the rule does not say where to look (no_rule)") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for number, want := range map[int]string{0: "pick one by --gate, which counts from 1 in the order of the adapted config: 1 2", 3: "there is no gate 3"} {
+		if _, err := run(two, number); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("gate %d: %v", number, err)
+		}
+	}
+	if _, err := run([]byte(`{"apps":{}}`), 0); err == nil || !strings.Contains(err.Error(), "no tallygate handler") {
+		t.Error(err)
+	}
+}
