@@ -1,17 +1,19 @@
 package clickhouse_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/tallygate/tallygate/usage/clickhouse/clickhousetest"
 )
 
-// forgetful makes the DSN's table know its last batch only by its token.
-func forgetful(t *testing.T, server *clickhousetest.Server, dsn string) {
+// forgetful makes the DSN's table, with one row in it, which knows no more than
+// the last window parts by their tokens.
+func forgetful(t *testing.T, server *clickhousetest.Server, dsn string, window int) {
 	t.Helper()
 	mustWrite(t, open(t, dsn), batch(1_000, 1))
-	server.Query(t, "ALTER TABLE "+database(dsn)+".mcp_tool_usage_log MODIFY SETTING non_replicated_deduplication_window = 1")
+	server.Query(t, fmt.Sprintf("ALTER TABLE %s.mcp_tool_usage_log MODIFY SETTING non_replicated_deduplication_window = %d", database(dsn), window))
 }
 
 // TestTokenForgotten starts a gate again so late that the server has forgotten
@@ -21,7 +23,7 @@ func TestTokenForgotten(t *testing.T) {
 	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
 			dsn := newDatabase(t, server, protocol)
-			forgetful(t, server, dsn)
+			forgetful(t, server, dsn, 1)
 			b := batch(1, 5_000) // more than one query looks up, and months
 			mustWrite(t, open(t, dsn), b)
 			others := open(t, dsn)
@@ -41,7 +43,7 @@ func TestTokenForgotten(t *testing.T) {
 func TestTokenForgottenInPart(t *testing.T) {
 	server := clickhousetest.Start(t)
 	dsn := newDatabase(t, server, "clickhouse")
-	forgetful(t, server, dsn)
+	forgetful(t, server, dsn, 1)
 	b := batch(1, 1_000) // 361 of them in February
 	mustWrite(t, open(t, dsn), b)
 	server.Query(t, "ALTER TABLE "+database(dsn)+".mcp_tool_usage_log DROP PARTITION 202603")
@@ -58,7 +60,7 @@ func TestTokenForgottenAfterFault(t *testing.T) {
 	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
 			dsn := newDatabase(t, server, protocol)
-			forgetful(t, server, dsn)
+			forgetful(t, server, dsn, 1)
 			proxy, through := newProxy(t, dsn, nil)
 			proxy.spoil = func(l *link) { l.mute.Store(true) }
 			l := open(t, through.String())
