@@ -1,0 +1,175 @@
+package mcp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
+
+// The portable code, which the vector code is checked against. It has a set of
+// the 64 bytes in one of two orders. In text order, bit i is byte i. In word
+// order, bit 8j+k is byte j of word k, that is byte 8k+j: each byte of the
+// uint64 holds what the same byte of the eight words is. This is the order that
+// plain 64-bit arithmetic yields without a multiplication a word, and popcounts
+// and the prefix sum below do not need the other.
+
+// Bytes of a word, all the same.
+const (
+	ones  = 0x0101010101010101
+	lows  = 0x7f * ones
+	highs = 0x80 * ones
+)
+
+// passPortable passes over blocks of p, up to one whose brackets must be gone
+// through one by one: then k is behind that block with inString and escaped,
+// and before it with depth and commas. It stops before less than a block.
+func (k *skipper) passPortable(p []byte) (n int, _ sets) {
+	for len(p)-n >= block {
+		b := (*[block]byte)(p[n:])
+		quote, bracket, open, odd := planes(b)
+		inside := k.inString && quote == 0
+		if odd&highs != 0 || k.escaped {
+			quote &^= k.escapes(b)
+		}
+
+		// In a string is what has an odd number of quotes up to it: the prefix
+		// sum, modulo 2, first within each word, then over the words.
+		str := quote
+		str ^= str << 8
+		str ^= str << 16
+		str ^= str << 32
+		words := str >> 56
+		words ^= words << 1
+		words ^= words << 2
+		words ^= words << 4
+		before := words << 1 & 0xff
+		if k.inString {
+			before ^= 0xff
+			words = ^words
+		}
+		str ^= before * ones
+		k.inString = words&0x80 != 0
+
+		bracket &^= str
+		opens := bits.OnesCount64(open &^ str)
+		closes := bits.OnesCount64(bracket) - opens
+		switch {
+		case closes >= k.depth, k.counting && closes == k.depth-1 && bracket != 0:
+			s := sets{bracket: transpose(bracket), open: transpose(open &^ str)}
+			if k.counting {
+				s.comma = transpose(plane(b, ',') &^ str)
+			}
+			return n, s
+		case k.counting && k.depth == 1:
+			k.commas += int64(bits.OnesCount64(plane(b, ',') &^ str))
+		}
+		k.depth += opens - closes
+		if n += block; inside {
+			// Deep in a long string: its end is all that matters.
+			n += quoteOrEndPortable(p[n:], &k.escaped)
+		}
+	}
+	return n, sets{}
+}
+
+// planes returns, in word order, the quotes of b, the brackets []{} and those
+// of them that open; and a word that has some high bit set if there is a
+// backslash (or one of a few others).
+func planes(b *[block]byte) (quote, bracket, open, odd uint64) {
+	var high uint64
+	for i := 0; i < block; i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		high |= w
+		low := w & lows
+		// 0x80 less a byte below 0x80 has the high bit if the byte is 0.
+		quote = quote>>1 | (highs-(low^'"'*ones))&highs
+		// [ \ ] and { | } are neighbours, 0x20 apart, and the brackets the odd
+		// ones; bit 1 tells which way they face.
+		low |= 0x20 * ones
+		near := (low + 0x05*ones) &^ (low + 0x02*ones)
+		facing := near & (w << 7)
+		bracket = bracket>>1 | facing&highs
+		open = open>>1 | facing&(w<<6)&highs
+		odd |= near &^ (w << 7)
+	}
+	if high&highs != 0 {
+		// Bytes above 0x7f were taken for those 0x80 below.
+		var above uint64
+		for i := 0; i < block; i += 8 {
+			above = above>>1 | binary.LittleEndian.Uint64(b[i:])&highs
+		}
+		quote &^= above
+		bracket &^= above
+		open &^= above
+	}
+	return quote, bracket, open, odd
+}
+
+// plane returns, in word order, where c, which is below 0x80, is in b.
+func plane(b *[block]byte, c byte) (set uint64) {
+	all := uint64(c) * ones
+	for i := 0; i < block; i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		set = set>>1 | (highs-(w&lows^all))&^w&highs
+	}
+	return set
+}
+
+// escapes returns, in word order, the bytes that follow a backslash that
+// counts, and carries to the next block.
+func (k *skipper) escapes(b *[block]byte) uint64 {
+	backslash := transpose(plane(b, '\\'))
+	var carry uint64
+	if k.escaped {
+		carry = 1
+	}
+	// A run of backslashes that begins at an odd byte turns the parity of what
+	// follows it; the addition runs to the end of each such run. As simdjson.
+	const even = 0x5555555555555555
+	backslash &^= carry
+	follows := backslash<<1 | carry
+	runs, over := bits.Add64(backslash&^even&^follows, backslash, 0)
+	k.escaped = over != 0
+	return transpose((even ^ runs<<1) & follows)
+}
+
+// transpose turns word order into text order, and back: the transposition of
+// an 8 by 8 matrix of bits (Hacker's Delight, 7-3).
+func transpose(x uint64) uint64 {
+	t := (x ^ x>>7) & 0x00aa00aa00aa00aa
+	x ^= t ^ t<<7
+	t = (x ^ x>>14) & 0x0000cccc0000cccc
+	x ^= t ^ t<<14
+	t = (x ^ x>>28) & 0x00000000f0f0f0f0
+	return x ^ t ^ t<<28
+}
+
+// quoteOrEndPortable is quoteOrEnd.
+func quoteOrEndPortable(p []byte, escaped *bool) int {
+	if len(p) == 0 {
+		return 0
+	}
+	from := 0
+	if *escaped {
+		from, *escaped = 1, false
+	}
+	for {
+		at := bytes.IndexByte(p[from:], '"')
+		end := from + at
+		if at < 0 {
+			end = len(p)
+		}
+		odd := false
+		for i := end - 1; i >= from && p[i] == '\\'; i-- {
+			odd = !odd
+		}
+		switch {
+		case at < 0:
+			*escaped = odd
+			return end
+		case !odd:
+			return end
+		}
+		from = end + 1
+	}
+}
