@@ -23,6 +23,32 @@ func quoteOrEnd(p []byte, escaped *bool) (n int) {
 	return n + quoteOrEndPortable(p[n:], escaped)
 }
 
+// unescapeBlocks is what copyPlain is, but that it goes over escapes of one
+// letter as well, and that it may stop anywhere before what it cannot go over:
+// a quote that ends the string, any other escape, less than a block. It appends
+// up to a block more than limit, if out has the room.
+func unescapeBlocks(out, p []byte, n, limit int) ([]byte, int) {
+	if !vector || len(p)-n < block || len(out) >= limit {
+		return out, n
+	}
+	written, passed := unescapeVector(out[len(out):min(cap(out), limit+block-1)], p[n:])
+	return out[:len(out)+written], n + passed
+}
+
+// keeping tells, for a set of 8 bytes, the numbers of the others in order.
+var keeping = func() (t [256][8]byte) {
+	for set := range t {
+		kept := 0
+		for i := range byte(8) {
+			if set>>i&1 == 0 {
+				t[set][kept] = i
+				kept++
+			}
+		}
+	}
+	return t
+}()
+
 // passVector passes over blocks of p, up to one whose brackets must be gone
 // through one by one, as passPortable does.
 //
@@ -34,3 +60,9 @@ func passVector(k *skipper, p []byte) (n int, s sets)
 //
 //go:noescape
 func quoteVector(p []byte, before bool) (n int, escaped, found bool)
+
+// unescapeVector writes to out what p says up to a quote that ends the string,
+// an escape of more than one letter or of none, or less than a block in either.
+//
+//go:noescape
+func unescapeVector(out, p []byte) (written, n int)

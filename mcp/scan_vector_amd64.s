@@ -19,25 +19,25 @@
 	SHLQ      $32, tmp  \
 	ORQ       tmp, out
 
-// UNESCAPE takes from quote the bytes that follow a backslash that counts.
-// carry is 1 if the first byte does so; it becomes 1 if the next block's first
-// byte does. backslash and tmp are lost.
+// ESCAPED sets counts to the backslashes that count, and follows to the bytes
+// that follow one. carry is 1 if the block's first byte does, and becomes 1 if
+// the next block's does. R15 is the odd bits.
 //
-// With each backslash that may count, b, at the even bits, a subtraction from
-// the bit behind it borrows up to the end of the run: thus a run leaves bits
-// in the places of every other backslash and of what it ends at. As simdjson.
-#define UNESCAPE(backslash, carry, quote, tmp, tmp2) \
-	ANDNQ backslash, carry, tmp  \ // that may count: not escaped by the block before
-	ORQ   backslash, carry       \
-	LEAQ  (tmp)(tmp*1), tmp2     \
-	ORQ   R15, tmp2              \
-	SUBQ  tmp, tmp2              \
-	XORQ  R15, tmp2              \ // those that count, and what follows them where that is at the end
-	XORQ  tmp2, carry            \ // what follows
-	ANDNQ quote, carry, quote    \
-	ANDQ  backslash, tmp2        \
-	SHRQ  $63, tmp2              \
-	MOVQ  tmp2, carry
+// A run of backslashes begins at an even or at an odd byte. The subtraction
+// borrows along each run, from the byte behind its first, and leaves every
+// other bit of it turned. As simdjson.
+#define ESCAPED(backslash, carry, counts, follows) \
+	ANDNQ backslash, carry, follows  \ // the first byte is none if it is escaped
+	LEAQ  (follows)(follows*1), counts \
+	ORQ   R15, counts                \
+	SUBQ  follows, counts            \
+	XORQ  R15, counts                \ // the backslashes that count, and what the runs' last ones escape
+	MOVQ  backslash, follows         \
+	ORQ   carry, follows             \
+	XORQ  counts, follows            \
+	ANDQ  backslash, counts          \
+	MOVQ  counts, carry              \
+	SHRQ  $63, carry
 
 // func passVector(k *skipper, p []byte) (n int, s sets)
 //
@@ -74,10 +74,11 @@ next:
 
 	SET(Y0, Y1, Y8, AX, DX)
 	SET(Y0, Y1, Y9, BX, DX)
-	MOVQ BX, DX
-	ORQ  R11, DX
-	JZ   unescaped
-	UNESCAPE(BX, R11, AX, CX, DX)
+	MOVQ  BX, DX
+	ORQ   R11, DX
+	JZ    unescaped
+	ESCAPED(BX, R11, CX, DX)
+	ANDNQ AX, DX, AX
 
 unescaped:
 	// In a string (AX) is what has an odd number of quotes up to it: the
@@ -118,13 +119,17 @@ unescaped:
 	TESTQ      DI, DI
 	JLE        uneven // closed
 
-	MOVQ R14, R9
-	SHRQ $63, R9
-	ADDQ DI, R9
-	CMPQ DI, R13 // commas count if the lower depth is 1, and counting is 1
-	JNE  passed
+	MOVQ  R14, R9
+	SHRQ  $63, R9
+	ADDQ  DI, R9
+	TESTQ R13, R13
+	JZ    passed
 	SET(Y0, Y1, Y12, DX, CX)
 	ORQ     R14, AX
+	DECQ    DI
+	NEGQ    DI
+	SBBQ    DI, DI // all ones if the lower depth is not 1
+	ORQ     DI, AX
 	ANDNQ   DX, AX, DX
 	POPCNTQ DX, DX
 	ADDQ    DX, R12
@@ -188,10 +193,11 @@ next:
 	VMOVDQU 32(SI), Y1
 	SET(Y0, Y1, Y8, AX, DX)
 	SET(Y0, Y1, Y9, BX, DX)
-	MOVQ BX, DX
-	ORQ  R11, DX
-	JZ   unescaped
-	UNESCAPE(BX, R11, AX, CX, DX)
+	MOVQ  BX, DX
+	ORQ   R11, DX
+	JZ    unescaped
+	ESCAPED(BX, R11, CX, DX)
+	ANDNQ AX, DX, AX
 
 unescaped:
 	TESTQ AX, AX
@@ -215,5 +221,174 @@ end:
 	MOVQ SI, n+32(FP)
 	MOVB R11, escaped+40(FP)
 	MOVB $0, found+41(FP)
+	VZEROUPPER
+	RET
+
+// Of an escape's letter, bits 1 to 4 tell b, f, n, r and t apart: which of them
+// would have the bits, and what it stands for.
+DATA letters<>+0(SB)/8, $0x6e000000660062ff // b at 1, f at 3, n at 7; and not NUL at 0
+DATA letters<>+8(SB)/8, $0x0000000000747200 // r at 9, t at 10
+GLOBL letters<>(SB), RODATA|NOPTR, $16
+DATA meanings<>+0(SB)/8, $0x0a0000000c000800
+DATA meanings<>+8(SB)/8, $0x0000000000090d00
+GLOBL meanings<>(SB), RODATA|NOPTR, $16
+
+// Where the bit of each of 32 bytes is in 4 bytes, and which bit it is.
+DATA spread<>+0(SB)/8, $0x0000000000000000
+DATA spread<>+8(SB)/8, $0x0101010101010101
+DATA spread<>+16(SB)/8, $0x0202020202020202
+DATA spread<>+24(SB)/8, $0x0303030303030303
+GLOBL spread<>(SB), RODATA|NOPTR, $32
+DATA which<>+0(SB)/8, $0x8040201008040201
+GLOBL which<>(SB), RODATA|NOPTR, $8
+
+// KEEP stores the i-th 8 bytes of the block (BX) but for those whose bits are
+// set in the low byte of R13.
+#define KEEP(i) \
+	MOVBQZX R13, CX            \
+	SHRQ    $8, R13            \
+	VMOVQ   (R10)(CX*8), X3    \
+	VMOVQ   (8*i)(BX), X2      \
+	VPSHUFB X3, X2, X2         \
+	VMOVQ   X2, (8*i)(DI)      \
+	POPCNTQ CX, CX             \
+	SUBQ    CX, DI
+
+// LETTERS replaces those bytes of y that are in the low half of set, and are
+// b, f, n, r or t, by what these stand for; out becomes where y has one of them.
+#define LETTERS(y, set, out) \
+	VPSRLW       $1, y, Y2     \
+	VPAND        Y2, Y10, Y2   \
+	VPSHUFB      Y2, Y11, Y3   \
+	VPCMPEQB     Y3, y, Y3     \
+	VPMOVMSKB    Y3, out       \
+	VPSHUFB      Y2, Y12, Y2   \
+	VMOVD        set, X4       \
+	VPBROADCASTD X4, Y4        \
+	VPSHUFB      Y13, Y4, Y4   \
+	VPAND        Y14, Y4, Y4   \
+	VPCMPEQB     Y14, Y4, Y4   \
+	VPAND        Y3, Y4, Y4    \
+	VPBLENDVB    Y4, Y2, y, y
+
+// func unescapeVector(out, p []byte) (written, n int)
+//
+//	DI where to write, R9 up to where a block can begin, R10 keeping
+//	SI the block, R8 up to where one can begin, R11 the first byte is escaped
+TEXT ·unescapeVector(SB), NOSPLIT, $64-64
+	MOVQ out_base+0(FP), DI
+	MOVQ out_len+8(FP), R9
+	LEAQ -64(DI)(R9*1), R9
+	MOVQ p_base+24(FP), SI
+	MOVQ p_len+32(FP), R8
+	LEAQ -64(SI)(R8*1), R8
+	LEAQ ·keeping(SB), R10
+	XORL R11, R11
+	MOVQ $0xaaaaaaaaaaaaaaaa, R15
+
+	FILL('"', X8, Y8)
+	FILL('\\', X9, Y9)
+	FILL(0x0f, X10, Y10)
+	FILL('/', X15, Y15)
+	VBROADCASTI128 letters<>(SB), Y11
+	VBROADCASTI128 meanings<>(SB), Y12
+	VMOVDQU        spread<>(SB), Y13
+	VPBROADCASTQ   which<>(SB), Y14
+
+next:
+	CMPQ SI, R8
+	JHI  end
+	CMPQ DI, R9
+	JHI  end
+	VMOVDQU (SI), Y0
+	VMOVDQU 32(SI), Y1
+	SET(Y0, Y1, Y8, AX, DX)
+	SET(Y0, Y1, Y9, BX, DX)
+	MOVQ BX, DX
+	ORQ  R11, DX
+	JNZ  escapes
+
+	VMOVDQU Y0, (DI)
+	VMOVDQU Y1, 32(DI)
+	TESTQ   AX, AX
+	JNZ     quote
+	ADDQ    $64, SI
+	ADDQ    $64, DI
+	JMP     next
+
+quote:
+	BSFQ AX, AX
+	ADDQ AX, SI
+	ADDQ AX, DI
+	JMP  done
+
+escapes:
+	ESCAPED(BX, R11, R13, R12)
+	// AX becomes where to stop, DX what is escaped and neither quote nor
+	// backslash.
+	ORQ   AX, BX
+	ANDNQ R12, BX, DX
+	ANDNQ AX, R12, AX
+	MOVQ  SI, BX
+	MOVQ  R13, R12 // the backslashes that count
+	TESTQ DX, DX
+	JZ    keep
+
+	MOVQ    DX, CX
+	LETTERS(Y0, CX, R14)
+	SHRQ    $32, CX
+	LETTERS(Y1, CX, BX)
+	SHLQ    $32, BX
+	ORQ     BX, R14
+	LEAQ    mapped-64(SP), BX
+	VMOVDQU Y0, (BX)
+	VMOVDQU Y1, 32(BX)
+	ANDNQ   DX, R14, DX
+	JZ      keep
+	SET(Y0, Y1, Y15, CX, R14)
+	ANDNQ   DX, CX, DX
+
+keep:
+	MOVQ DI, R14
+	KEEP(0)
+	KEEP(1)
+	KEEP(2)
+	KEEP(3)
+	KEEP(4)
+	KEEP(5)
+	KEEP(6)
+	KEEP(7)
+	ORQ  DX, AX
+	JNZ  stop
+	ADDQ $64, SI
+	ADDQ $64, DI
+	JMP  next
+
+stop:
+	// Of the block, only what is before AX's first bit, and before the
+	// backslash in front of it if that is what it escapes.
+	MOVQ    R14, DI
+	BSFQ    AX, CX
+	BTQ     CX, DX
+	SBBQ    $0, CX
+	ADDQ    CX, SI
+	TESTQ   CX, CX
+	JS      done // the backslash was in the block before
+	MOVL    $1, AX
+	SHLQ    CX, AX
+	DECQ    AX
+	ANDNQ   AX, R12, AX
+	POPCNTQ AX, AX
+	ADDQ    AX, DI
+	JMP     done
+
+end:
+	SUBQ R11, SI // a backslash whose letter has not come
+
+done:
+	SUBQ out_base+0(FP), DI
+	MOVQ DI, written+48(FP)
+	SUBQ p_base+24(FP), SI
+	MOVQ SI, n+56(FP)
 	VZEROUPPER
 	RET
