@@ -28,10 +28,11 @@ func quoteOrEnd(p []byte, escaped *bool) (n int) {
 // a quote that ends the string, any other escape, less than a block. It appends
 // up to a block more than limit, if out has the room.
 func unescapeBlocks(out, p []byte, n, limit int) ([]byte, int) {
-	if !vector || len(p)-n < block || len(out) >= limit {
+	end := min(cap(out), limit+block-1)
+	if !vector || len(p)-n < block || end-len(out) < block {
 		return out, n
 	}
-	written, passed := unescapeVector(out[len(out):min(cap(out), limit+block-1)], p[n:])
+	written, passed := unescapeVector(out[len(out):end], p[n:])
 	return out[:len(out)+written], n + passed
 }
 
@@ -62,7 +63,8 @@ func passVector(k *skipper, p []byte) (n int, s sets)
 func quoteVector(p []byte, before bool) (n int, escaped, found bool)
 
 // unescapeVector writes to out what p says up to a quote that ends the string,
-// an escape of more than one letter or of none, or less than a block in either.
+// an escape of more than one letter or of none, or less than a block in either;
+// there is one in both.
 //
 //go:noescape
 func unescapeVector(out, p []byte) (written, n int)
