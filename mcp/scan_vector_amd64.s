@@ -19,6 +19,21 @@
 	SHLQ      $32, tmp  \
 	ORQ       tmp, out
 
+// BACKSLASHES sets BX to the backslashes, or goes on at none where there is none
+// and the first byte is not escaped (R11). Moves out of vectors are what blocks
+// cost most, so that it makes one first.
+#define BACKSLASHES(none) \
+	VPCMPEQB  Y0, Y9, Y4 \
+	VPCMPEQB  Y1, Y9, Y5 \
+	VPOR      Y4, Y5, Y2 \
+	VPMOVMSKB Y2, DX     \
+	ORQ       R11, DX    \
+	JZ        none       \
+	VPMOVMSKB Y4, BX     \
+	VPMOVMSKB Y5, DX     \
+	SHLQ      $32, DX    \
+	ORQ       DX, BX
+
 // ESCAPED sets counts to the backslashes that count, and follows to the bytes
 // that follow one. carry is 1 if the block's first byte does, and becomes 1 if
 // the next block's does. R15 is the odd bits.
@@ -73,10 +88,7 @@ next:
 	VMOVDQU 32(SI), Y1
 
 	SET(Y0, Y1, Y8, AX, DX)
-	SET(Y0, Y1, Y9, BX, DX)
-	MOVQ  BX, DX
-	ORQ   R11, DX
-	JZ    unescaped
+	BACKSLASHES(unescaped)
 	ESCAPED(BX, R11, CX, DX)
 	ANDNQ AX, DX, AX
 
@@ -119,16 +131,18 @@ unescaped:
 	TESTQ      DI, DI
 	JLE        uneven // closed
 
-	MOVQ  R14, R9
-	SHRQ  $63, R9
-	ADDQ  DI, R9
+	MOVQ R14, R9
+	SHRQ $63, R9
+	ADDQ DI, R9
+
+	// The commas outside strings and brackets, if the lower depth is 1.
 	TESTQ R13, R13
 	JZ    passed
 	SET(Y0, Y1, Y12, DX, CX)
 	ORQ     R14, AX
 	DECQ    DI
 	NEGQ    DI
-	SBBQ    DI, DI // all ones if the lower depth is not 1
+	SBBQ    DI, DI // all ones if it is not
 	ORQ     DI, AX
 	ANDNQ   DX, AX, DX
 	POPCNTQ DX, DX
@@ -148,8 +162,7 @@ uneven:
 	JLE     stop
 	POPCNTQ BX, R9
 	ADDQ    DI, R9
-	ADDQ    $64, SI
-	JMP     next
+	JMP     passed
 
 stop:
 	MOVQ  BX, s_open+48(FP)
@@ -182,6 +195,7 @@ TEXT ·quoteVector(SB), NOSPLIT, $0-42
 	ANDQ    $~63, R8
 	ADDQ    SI, R8
 	MOVBQZX before+24(FP), R11
+	XORL    R10, R10 // found
 	MOVQ    $0xaaaaaaaaaaaaaaaa, R15
 	FILL('"', X8, Y8)
 	FILL('\\', X9, Y9)
@@ -192,10 +206,7 @@ next:
 	VMOVDQU (SI), Y0
 	VMOVDQU 32(SI), Y1
 	SET(Y0, Y1, Y8, AX, DX)
-	SET(Y0, Y1, Y9, BX, DX)
-	MOVQ  BX, DX
-	ORQ   R11, DX
-	JZ    unescaped
+	BACKSLASHES(unescaped)
 	ESCAPED(BX, R11, CX, DX)
 	ANDNQ AX, DX, AX
 
@@ -209,18 +220,13 @@ found:
 	BSFQ AX, AX
 	ADDQ AX, SI
 	XORL R11, R11 // whatever comes behind the quote
-	SUBQ p_base+0(FP), SI
-	MOVQ SI, n+32(FP)
-	MOVB $0, escaped+40(FP)
-	MOVB $1, found+41(FP)
-	VZEROUPPER
-	RET
+	INCQ R10
 
 end:
 	SUBQ p_base+0(FP), SI
 	MOVQ SI, n+32(FP)
 	MOVB R11, escaped+40(FP)
-	MOVB $0, found+41(FP)
+	MOVB R10, found+41(FP)
 	VZEROUPPER
 	RET
 
@@ -303,26 +309,7 @@ next:
 	VMOVDQU (SI), Y0
 	VMOVDQU 32(SI), Y1
 	SET(Y0, Y1, Y8, AX, DX)
-	SET(Y0, Y1, Y9, BX, DX)
-	MOVQ BX, DX
-	ORQ  R11, DX
-	JNZ  escapes
-
-	VMOVDQU Y0, (DI)
-	VMOVDQU Y1, 32(DI)
-	TESTQ   AX, AX
-	JNZ     quote
-	ADDQ    $64, SI
-	ADDQ    $64, DI
-	JMP     next
-
-quote:
-	BSFQ AX, AX
-	ADDQ AX, SI
-	ADDQ AX, DI
-	JMP  done
-
-escapes:
+	BACKSLASHES(plain)
 	ESCAPED(BX, R11, R13, R12)
 	// AX becomes where to stop, DX what is escaped and neither quote nor
 	// backslash.
@@ -363,6 +350,21 @@ keep:
 	ADDQ $64, SI
 	ADDQ $64, DI
 	JMP  next
+
+plain:
+	VMOVDQU Y0, (DI)
+	VMOVDQU Y1, 32(DI)
+	TESTQ   AX, AX
+	JNZ     quote
+	ADDQ    $64, SI
+	ADDQ    $64, DI
+	JMP     next
+
+quote:
+	BSFQ AX, AX
+	ADDQ AX, SI
+	ADDQ AX, DI
+	JMP  done
 
 stop:
 	// Of the block, only what is before AX's first bit, and before the
