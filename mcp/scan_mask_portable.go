@@ -27,10 +27,12 @@ func (k *skipper) passPortable(p []byte) (n int, _ sets) {
 	for len(p)-n >= block {
 		b := (*[block]byte)(p[n:])
 		quote, bracket, open, odd := planes(b)
-		inside := k.inString && quote == 0
 		if odd&highs != 0 || k.escaped {
-			quote &^= k.escapes(b)
+			var escaped uint64
+			escaped, k.escaped = follows(transpose(plane(b, '\\')), k.escaped)
+			quote &^= transpose(escaped)
 		}
+		inside := k.inString && quote == 0
 
 		// In a string is what has an odd number of quotes up to it: the prefix
 		// sum, modulo 2, first within each word, then over the words.
@@ -115,22 +117,21 @@ func plane(b *[block]byte, c byte) (set uint64) {
 	return set
 }
 
-// escapes returns, in word order, the bytes that follow a backslash that
-// counts, and carries to the next block.
-func (k *skipper) escapes(b *[block]byte) uint64 {
-	backslash := transpose(plane(b, '\\'))
+// follows returns, in text order, the bytes that follow a backslash that counts,
+// given all backslashes and whether the first byte does; and whether the next
+// block's first byte does.
+func follows(backslash uint64, escaped bool) (set uint64, next bool) {
 	var carry uint64
-	if k.escaped {
+	if escaped {
 		carry = 1
 	}
 	// A run of backslashes that begins at an odd byte turns the parity of what
 	// follows it; the addition runs to the end of each such run. As simdjson.
 	const even = 0x5555555555555555
 	backslash &^= carry
-	follows := backslash<<1 | carry
-	runs, over := bits.Add64(backslash&^even&^follows, backslash, 0)
-	k.escaped = over != 0
-	return transpose((even ^ runs<<1) & follows)
+	behind := backslash<<1 | carry
+	runs, over := bits.Add64(backslash&^even&^behind, backslash, 0)
+	return (even ^ runs<<1) & behind, over != 0
 }
 
 // transpose turns word order into text order, and back: the transposition of
@@ -144,32 +145,33 @@ func transpose(x uint64) uint64 {
 	return x ^ t ^ t<<28
 }
 
-// quoteOrEndPortable is quoteOrEnd.
-func quoteOrEndPortable(p []byte, escaped *bool) int {
-	if len(p) == 0 {
-		return 0
-	}
-	from := 0
-	if *escaped {
-		from, *escaped = 1, false
-	}
-	for {
-		at := bytes.IndexByte(p[from:], '"')
-		end := from + at
+// quoteOrEndPortable is quoteOrEnd. It looks at blocks where there are escapes,
+// and for the next quote where there are none.
+func quoteOrEndPortable(p []byte, escaped *bool) (n int) {
+	for dense := false; ; {
+		if dense && len(p)-n >= block {
+			b := (*[block]byte)(p[n:])
+			quote, backslash := transpose(plane(b, '"')), transpose(plane(b, '\\'))
+			var set uint64
+			set, *escaped = follows(backslash, *escaped)
+			if ends := quote &^ set; ends != 0 {
+				*escaped = false
+				return n + bits.TrailingZeros64(ends)
+			}
+			dense = quote|backslash != 0
+			n += block
+			continue
+		}
+		at := bytes.IndexByte(p[n:], '"')
+		end := n + at
 		if at < 0 {
 			end = len(p)
 		}
-		odd := false
-		for i := end - 1; i >= from && p[i] == '\\'; i-- {
-			odd = !odd
-		}
-		switch {
-		case at < 0:
-			*escaped = odd
-			return end
-		case !odd:
+		*escaped = escapes(p[n:end], *escaped)
+		if at < 0 || !*escaped {
 			return end
 		}
-		from = end + 1
+		*escaped = false
+		n, dense = end+1, true
 	}
 }
