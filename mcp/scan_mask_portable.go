@@ -34,34 +34,30 @@ func (k *skipper) passPortable(p []byte) (n int, _ sets) {
 		}
 		inside := k.inString && quote == 0
 
-		// In a string is what has an odd number of quotes up to it: the prefix
-		// sum, modulo 2, first within each word, then over the words.
-		str := quote
-		str ^= str << 8
-		str ^= str << 16
-		str ^= str << 32
-		words := str >> 56
-		words ^= words << 1
-		words ^= words << 2
-		words ^= words << 4
-		before := words << 1 & 0xff
+		// In a string is what has an odd number of quotes up to it.
+		str := sums(quote)
 		if k.inString {
-			before ^= 0xff
-			words = ^words
+			str = ^str
 		}
-		str ^= before * ones
-		k.inString = words&0x80 != 0
+		k.inString = str>>63 != 0
 
 		bracket &^= str
-		opens := bits.OnesCount64(open &^ str)
+		open &^= str
+		opens := bits.OnesCount64(open)
 		closes := bits.OnesCount64(bracket) - opens
 		switch {
 		case closes >= k.depth, k.counting && closes == k.depth-1 && bracket != 0:
-			s := sets{bracket: transpose(bracket), open: transpose(open &^ str)}
-			if k.counting {
-				s.comma = transpose(plane(b, ',') &^ str)
+			lower, inner := byTurns(k.depth, bracket, open)
+			if lower < 1 {
+				s := sets{bracket: transpose(bracket), open: transpose(open)}
+				if k.counting {
+					s.comma = transpose(plane(b, ',') &^ str)
+				}
+				return n, s
 			}
-			return n, s
+			if k.counting && lower == 1 {
+				k.commas += int64(bits.OnesCount64(plane(b, ',') &^ str &^ inner))
+			}
 		case k.counting && k.depth == 1:
 			k.commas += int64(bits.OnesCount64(plane(b, ',') &^ str))
 		}
@@ -72,6 +68,33 @@ func (k *skipper) passPortable(p []byte) (n int, _ sets) {
 		}
 	}
 	return n, sets{}
+}
+
+// byTurns looks at brackets that open and close by turns: then there are two
+// depths in the block, the lower and one more, which inner has. If they do not,
+// or one of them closes the whole, lower is below 1.
+func byTurns(depth int, bracket, open uint64) (lower int, inner uint64) {
+	inner = sums(bracket)
+	switch open {
+	case bracket & inner:
+		return depth, inner
+	case bracket &^ inner: // the first one closes
+		return depth - 1, ^inner
+	}
+	return 0, 0
+}
+
+// sums makes each bit of a set in word order the sum, modulo 2, of those up to
+// it: first within each word, then over the words.
+func sums(x uint64) uint64 {
+	x ^= x << 8
+	x ^= x << 16
+	x ^= x << 32
+	words := x >> 56
+	words ^= words << 1
+	words ^= words << 2
+	words ^= words << 4
+	return x ^ words<<1&0xff*ones
 }
 
 // planes returns, in word order, the quotes of b, the brackets []{} and those
