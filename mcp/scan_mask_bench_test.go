@@ -39,43 +39,77 @@ func skipShapes(size int) map[string]string {
 	}
 }
 
+// codes are the two ways to pass over blocks.
+var codes = []struct {
+	name string
+	with func(func())
+}{{"vector", func(f func()) { f() }}, {"portable", portably}}
+
 func BenchmarkSkip(b *testing.B) {
 	for _, size := range []int{1 << 10, 2 << 10, 64 << 10, 1 << 20} {
-		for _, shape := range []string{"rows", "short", "numbers", "nested", "pretty", "strings", "escaped"} {
-			p := []byte(skipShapes(size)[shape])[1:]
-			for _, counting := range []bool{true, false} {
-				b.Run(fmt.Sprintf("%s/%s/%dKB", map[bool]string{true: "count", false: "skip"}[counting], shape, size>>10), func(b *testing.B) {
-					b.ReportAllocs()
-					b.SetBytes(int64(len(p)))
-					for b.Loop() {
-						var k skipper
-						k.begin(counting)
-						if n, closed := k.skip(p); !closed || n != len(p) {
-							b.Fatal(n, closed)
-						}
-					}
-				})
+		for shape, text := range skipShapes(size) {
+			p := []byte(text)[1:]
+			for _, goal := range []string{"count", "skip"} {
+				for _, code := range codes {
+					code.with(func() {
+						b.Run(fmt.Sprintf("%s/%s/%dKB/%s", goal, shape, size>>10, code.name), func(b *testing.B) {
+							b.ReportAllocs()
+							b.SetBytes(int64(len(p)))
+							for b.Loop() {
+								var k skipper
+								k.begin(goal == "count")
+								if n, closed := k.skip(p); !closed || n != len(p) {
+									b.Fatal(n, closed)
+								}
+							}
+						})
+					})
+				}
 			}
 		}
 	}
 }
 
-// BenchmarkQuote passes over a text that holds JSON, as most results do.
-func BenchmarkQuote(b *testing.B) {
+// BenchmarkText passes over the text that a result holds, or unescapes it.
+func BenchmarkText(b *testing.B) {
+	const line = "## Prices\\n\\nThe closing price of every trading day, grouped by month.\\n"
 	for _, size := range []int{64, 1 << 10, 2 << 10, 64 << 10, 1 << 20} {
+		pretty := strings.ReplaceAll(skipShapes(size)["pretty"], "\n", `\n`)
 		for shape, text := range map[string]string{
-			"escaped": strings.ReplaceAll(rowsOf(size), `"`, `\"`),
-			"plain":   strings.Repeat("abcdefgh", size/8),
+			"json":   strings.ReplaceAll(rowsOf(size), `"`, `\"`),
+			"pretty": strings.ReplaceAll(pretty, `"`, `\"`),
+			"prose":  strings.Repeat(line, size/len(line)+1),
+			"plain":  strings.Repeat("abcdefgh", size/8),
 		} {
 			p := []byte(text + `"`)
-			b.Run(fmt.Sprintf("%s/%dKB", shape, size>>10), func(b *testing.B) {
-				b.ReportAllocs()
-				b.SetBytes(int64(len(p)))
-				for b.Loop() {
-					var escaped bool
-					if n := quoteOrEnd(p, &escaped); n != len(p)-1 {
+			run := func(goal string, pass func(b *testing.B)) {
+				for _, code := range codes {
+					code.with(func() {
+						b.Run(fmt.Sprintf("%s/%s/%dB/%s", goal, shape, size, code.name), func(b *testing.B) {
+							b.ReportAllocs()
+							b.SetBytes(int64(len(p)))
+							for b.Loop() {
+								pass(b)
+							}
+						})
+					})
+				}
+			}
+			run("quote", func(b *testing.B) {
+				var escaped bool
+				if n := quoteOrEnd(p, &escaped); n != len(p)-1 {
+					b.Fatal(n)
+				}
+			})
+			out := make([]byte, 0, textPiece+block)
+			run("unescape", func(b *testing.B) {
+				var u unescaper
+				for n, closed := 0, false; !closed; {
+					var passed int
+					if _, passed, closed, _ = u.read(out, p[n:], textPiece); passed == 0 {
 						b.Fatal(n)
 					}
+					n += passed
 				}
 			})
 		}

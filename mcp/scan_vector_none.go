@@ -2,6 +2,8 @@
 
 package mcp
 
+// What scan_vector.go has, where there is no vector code.
+
 func (k *skipper) pass(p []byte) (n int, _ sets) { return k.passPortable(p) }
 
 func quoteOrEnd(p []byte, escaped *bool) int { return quoteOrEndPortable(p, escaped) }
