@@ -1,10 +1,6 @@
 package mcp
 
-import (
-	"bytes"
-	"encoding/binary"
-	"math/bits"
-)
+import "math/bits"
 
 // skipper passes over the rest of an object or array whose bytes come in
 // pieces, and counts the commas at its own depth where they are asked for. It
@@ -12,11 +8,9 @@ import (
 // and commas; so it finds the end of what is valid JSON and takes some of what
 // is not: {] passes as closed.
 //
-// A set of the 64 bytes is a uint64 in one of two orders. In text order, bit i
-// is byte i. In word order, bit 8j+k is byte j of word k, that is byte 8k+j:
-// each byte of the uint64 holds what the same byte of the eight words is. This
-// is the order that plain 64-bit arithmetic yields without a multiplication a
-// word, and popcounts and the prefix sum below do not need the other.
+// Most blocks of 64 bytes are passed over by code that there is twice, in
+// portable Go and in the vector instructions of some processors. What these
+// cannot tell from sets and their sizes, they leave to walk.
 type skipper struct {
 	depth    int  // brackets open; 0 when the end has been found
 	inString bool // in a string
@@ -35,203 +29,69 @@ const block = 64
 // skip passes over p up to the bracket that closes, which it includes, and
 // tells how far it came.
 func (k *skipper) skip(p []byte) (n int, closed bool) {
-	for len(p)-n >= block {
-		end, inside := k.block((*[block]byte)(p[n:]), block)
-		if end >= 0 {
-			return n + end, true
-		}
-		if n += block; inside {
-			// Deep in a long string: its end is all that matters.
-			n += quoteOrEnd(p[n:], &k.escaped)
-		}
+	n, closed = k.blocks(p)
+	if closed || n == len(p) {
+		return n, closed
 	}
-	if n < len(p) {
-		var b [block]byte // zeros count as nothing
-		if end, _ := k.block(&b, copy(b[:], p[n:])); end >= 0 {
-			return n + end, true
-		}
+	var b [block]byte // zeros count as nothing
+	escaped := escapes(p[n:], k.escaped)
+	copy(b[:], p[n:])
+	if end, closed := k.blocks(b[:]); closed {
+		return n + end, true
 	}
+	k.escaped = escaped
 	return len(p), false
 }
 
-// quoteOrEnd returns the index of the quote that ends the string that p begins
-// in, or the length of p. escaped tells whether the byte to come, p's first and
-// then the one behind p, follows a backslash that counts.
-func quoteOrEnd(p []byte, escaped *bool) int {
-	if len(p) == 0 {
-		return 0
-	}
-	from := 0
-	if *escaped {
-		from, *escaped = 1, false
-	}
+// blocks is skip, but for the end of p that makes no block.
+func (k *skipper) blocks(p []byte) (n int, closed bool) {
 	for {
-		at := bytes.IndexByte(p[from:], '"')
-		end := from + at
-		if at < 0 {
-			end = len(p)
+		passed, s := k.pass(p[n:])
+		if n += passed; len(p)-n < block {
+			return n, false
 		}
-		odd := false
-		for i := end - 1; i >= from && p[i] == '\\'; i-- {
-			odd = !odd
+		if end := k.walk(s); end >= 0 {
+			return n + end, true
 		}
-		switch {
-		case at < 0:
-			*escaped = odd
-			return end
-		case !odd:
-			return end
-		}
-		from = end + 1
+		n += block
 	}
 }
 
-// Bytes of a word, all the same.
-const (
-	ones  = 0x0101010101010101
-	lows  = 0x7f * ones
-	highs = 0x80 * ones
-)
-
-// block takes in the first valid bytes of b; behind them are zeros. It returns
-// the end of the bracket that closes the whole, or -1, and whether all of b
-// stood inside one string.
-func (k *skipper) block(b *[block]byte, valid int) (end int, inside bool) {
-	quote, bracket, open, odd := planes(b)
-	inside = k.inString && quote == 0
-	if odd&highs != 0 || k.escaped {
-		quote &^= k.escapes(b, valid)
-	}
-
-	// In a string is what has an odd number of quotes up to it: the prefix sum,
-	// modulo 2, first within each word, then over the words.
-	str := quote
-	str ^= str << 8
-	str ^= str << 16
-	str ^= str << 32
-	words := str >> 56
-	words ^= words << 1
-	words ^= words << 2
-	words ^= words << 4
-	before := words << 1 & 0xff
-	if k.inString {
-		before ^= 0xff
-		words = ^words
-	}
-	str ^= before * ones
-	k.inString = words&0x80 != 0
-
-	bracket &^= str
-	opens := bits.OnesCount64(open &^ str)
-	closes := bits.OnesCount64(bracket) - opens
-	switch {
-	case closes >= k.depth, k.counting && closes == k.depth-1 && bracket != 0:
-		return k.walk(b, transpose(bracket), transpose(open), transpose(str)), inside
-	case k.counting && k.depth == 1:
-		k.commas += int64(bits.OnesCount64(plane(b, ',') &^ str))
-	}
-	k.depth += opens - closes
-	return -1, inside
+// sets are bytes of a block that stand in no string; bit i is byte i.
+type sets struct {
+	bracket uint64
+	open    uint64 // of these
+	comma   uint64 // if they are counted
 }
 
-// walk goes through a block from bracket to bracket, for the sets in text
-// order. It returns the end of the bracket that closes the whole, or -1.
-func (k *skipper) walk(b *[block]byte, bracket, open, str uint64) int {
-	var comma uint64
-	if k.counting {
-		comma = transpose(plane(b, ',')) &^ str
-	}
-	for ; bracket != 0; bracket &= bracket - 1 {
-		bit := bracket & -bracket
+// walk goes through a block from bracket to bracket. It returns the end of the
+// bracket that closes the whole, or -1.
+func (k *skipper) walk(s sets) int {
+	for ; s.bracket != 0; s.bracket &= s.bracket - 1 {
+		bit := s.bracket & -s.bracket
 		if k.depth == 1 {
-			k.commas += int64(bits.OnesCount64(comma & (bit - 1)))
+			k.commas += int64(bits.OnesCount64(s.comma & (bit - 1)))
 		}
-		comma &^= bit - 1
-		if open&bit != 0 {
+		s.comma &^= bit - 1
+		if s.open&bit != 0 {
 			k.depth++
 		} else if k.depth--; k.depth == 0 {
 			return bits.TrailingZeros64(bit) + 1
 		}
 	}
 	if k.depth == 1 {
-		k.commas += int64(bits.OnesCount64(comma))
+		k.commas += int64(bits.OnesCount64(s.comma))
 	}
 	return -1
 }
 
-// planes returns, in word order, the quotes of b, the brackets []{} and those
-// of them that open; and a word that has some high bit set if there is a
-// backslash (or one of a few others).
-func planes(b *[block]byte) (quote, bracket, open, odd uint64) {
-	var high uint64
-	for i := 0; i < block; i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
-		high |= w
-		low := w & lows
-		// 0x80 less a byte below 0x80 has the high bit if the byte is 0.
-		quote = quote>>1 | (highs-(low^'"'*ones))&highs
-		// [ \ ] and { | } are neighbours, 0x20 apart, and the brackets the odd
-		// ones; bit 1 tells which way they face.
-		low |= 0x20 * ones
-		near := (low + 0x05*ones) &^ (low + 0x02*ones)
-		facing := near & (w << 7)
-		bracket = bracket>>1 | facing&highs
-		open = open>>1 | facing&(w<<6)&highs
-		odd |= near &^ (w << 7)
+// escapes tells whether the byte behind p follows a backslash that counts, when
+// it is known of p's first byte.
+func escapes(p []byte, escaped bool) bool {
+	i := len(p)
+	for i > 0 && p[i-1] == '\\' {
+		i--
 	}
-	if high&highs != 0 {
-		// Bytes above 0x7f were taken for those 0x80 below.
-		var above uint64
-		for i := 0; i < block; i += 8 {
-			above = above>>1 | binary.LittleEndian.Uint64(b[i:])&highs
-		}
-		quote &^= above
-		bracket &^= above
-		open &^= above
-	}
-	return quote, bracket, open, odd
-}
-
-// plane returns, in word order, where c, which is below 0x80, is in b.
-func plane(b *[block]byte, c byte) (set uint64) {
-	all := uint64(c) * ones
-	for i := 0; i < block; i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
-		set = set>>1 | (highs-(w&lows^all))&^w&highs
-	}
-	return set
-}
-
-// escapes returns, in word order, the bytes that follow a backslash that
-// counts, and carries to the next block.
-func (k *skipper) escapes(b *[block]byte, valid int) uint64 {
-	backslash := transpose(plane(b, '\\'))
-	var carry uint64
-	if k.escaped {
-		carry = 1
-	}
-	// A run of backslashes that begins at an odd byte turns the parity of what
-	// follows it; the addition runs to the end of each such run. As simdjson.
-	const even = 0x5555555555555555
-	backslash &^= carry
-	follows := backslash<<1 | carry
-	runs, over := bits.Add64(backslash&^even&^follows, backslash, 0)
-	escaped := (even ^ runs<<1) & follows
-	if valid < block {
-		k.escaped = escaped>>valid&1 != 0
-	} else {
-		k.escaped = over != 0
-	}
-	return transpose(escaped)
-}
-
-// transpose turns word order into text order, and back: the transposition of
-// an 8 by 8 matrix of bits (Hacker's Delight, 7-3).
-func transpose(x uint64) uint64 {
-	t := (x ^ x>>7) & 0x00aa00aa00aa00aa
-	x ^= t ^ t<<7
-	t = (x ^ x>>14) & 0x0000cccc0000cccc
-	x ^= t ^ t<<14
-	t = (x ^ x>>28) & 0x00000000f0f0f0f0
-	return x ^ t ^ t<<28
+	// The run's first backslash does not count if it is escaped itself.
+	return (len(p)-i)%2 == 1 != (i == 0 && escaped)
 }

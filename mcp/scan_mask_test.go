@@ -51,29 +51,32 @@ var maskBytes = rapid.Custom(func(t *rapid.T) []byte {
 })
 
 func TestMasksAgreeWithBytes(t *testing.T) {
-	checkOften(t, func(t *rapid.T) {
-		p := maskBytes.Draw(t, "bytes")
-		want := skipper{depth: rapid.IntRange(1, 70).Draw(t, "depth"), counting: rapid.Bool().Draw(t, "counting")}
-		if rapid.Bool().Draw(t, "shallow") {
-			want.depth = 1
+	checkOften(t, masksAgreeWithBytes)
+	portably(func() { checkOften(t, masksAgreeWithBytes) })
+}
+
+func masksAgreeWithBytes(t *rapid.T) {
+	p := maskBytes.Draw(t, "bytes")
+	want := skipper{depth: rapid.IntRange(1, 70).Draw(t, "depth"), counting: rapid.Bool().Draw(t, "counting")}
+	if rapid.Bool().Draw(t, "shallow") {
+		want.depth = 1
+	}
+	got := want
+	for len(p) > 0 {
+		piece := p[:rapid.IntRange(1, len(p)).Draw(t, "piece")]
+		n, closed := got.skip(piece)
+		wantN, wantClosed := skipBytes(&want, piece)
+		if n != wantN || closed != wantClosed || got.commas != want.commas {
+			t.Fatalf("%q: n %d closed %v commas %d, want %d %v %d", piece, n, closed, got.commas, wantN, wantClosed, want.commas)
 		}
-		got := want
-		for len(p) > 0 {
-			piece := p[:rapid.IntRange(1, len(p)).Draw(t, "piece")]
-			n, closed := got.skip(piece)
-			wantN, wantClosed := skipBytes(&want, piece)
-			if n != wantN || closed != wantClosed || got.commas != want.commas {
-				t.Fatalf("%q: n %d closed %v commas %d, want %d %v %d", piece, n, closed, got.commas, wantN, wantClosed, want.commas)
-			}
-			if closed {
-				return
-			}
-			if got != want {
-				t.Fatalf("%q: %+v, want %+v", piece, got, want)
-			}
-			p = p[len(piece):]
+		if closed {
+			return
 		}
-	})
+		if got != want {
+			t.Fatalf("%q: %+v, want %+v", piece, got, want)
+		}
+		p = p[len(piece):]
+	}
 }
 
 func TestTransposeIsItsOwnInverse(t *testing.T) {
@@ -82,5 +85,35 @@ func TestTransposeIsItsOwnInverse(t *testing.T) {
 		if got, want := transpose(x), uint64(1)<<(bit%8*8+bit/8); got != want || transpose(got) != x {
 			t.Errorf("bit %d: %#x, want %#x", bit, got, want)
 		}
+	}
+}
+
+// quoteBytes is quoteOrEnd, a byte at a time.
+func quoteBytes(p []byte, escaped *bool) int {
+	for i, c := range p {
+		if c == '"' && !*escaped {
+			return i
+		}
+		*escaped = c == '\\' && !*escaped
+	}
+	return len(p)
+}
+
+func TestQuoteAgreesWithBytes(t *testing.T) {
+	checkOften(t, quoteAgreesWithBytes)
+	portably(func() { checkOften(t, quoteAgreesWithBytes) })
+}
+
+func quoteAgreesWithBytes(t *rapid.T) {
+	p := maskBytes.Draw(t, "bytes")
+	got := rapid.Bool().Draw(t, "escaped")
+	want := got
+	for len(p) > 0 {
+		piece := p[:rapid.IntRange(1, len(p)).Draw(t, "piece")]
+		n := quoteOrEnd(piece, &got)
+		if wantN := quoteBytes(piece, &want); n != wantN || got != want {
+			t.Fatalf("%q: %d, escaped %v, want %d %v", piece, n, got, wantN, want)
+		}
+		p = p[len(piece):]
 	}
 }
