@@ -127,6 +127,12 @@ func (a *Authority) Close() error {
 	return a.Store.Close()
 }
 
+// Hears tells whether the store tells of changes made elsewhere now.
+func (a *Authority) Hears() bool {
+	h := a.heard.Load()
+	return h != nil && time.Since(h.to) < MaxAge
+}
+
 // span is a time in which all changes were told of.
 type span struct{ from, to time.Time }
 

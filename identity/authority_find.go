@@ -45,7 +45,11 @@ func (a *Authority) find(ctx context.Context, d Digest, client netip.Addr) (*ent
 // findUnknown looks a key up that may be none at all. A client may have so many
 // of those looked up, and no more.
 func (a *Authority) findUnknown(ctx context.Context, d Digest, client netip.Addr) (*entry, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookUpTimeout)
+	timeout := lookUpTimeout
+	if a.away.Load() {
+		timeout = MaxAge
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if wait := a.flood.wait(client, time.Now()); wait > 0 {
 		return nil, &Throttled{wait}

@@ -178,11 +178,37 @@ func (s *Server) Freeze(tb testing.TB) { s.signalAll(tb, syscall.SIGSTOP) }
 // Thaw ends Freeze.
 func (s *Server) Thaw(tb testing.TB) { s.signalAll(tb, syscall.SIGCONT) }
 
-// signalAll signals the server's processes, which are a process group.
+// signalAll signals the server and its children, of which each is a process
+// group of its own.
 func (s *Server) signalAll(tb testing.TB, signal syscall.Signal) {
 	tb.Helper()
-	if err := syscall.Kill(-s.running.cmd.Process.Pid, signal); err != nil {
+	server := s.running.cmd.Process.Pid
+	if err := syscall.Kill(server, signal); err != nil {
 		tb.Fatal(err)
+	}
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		// PID (COMMAND) STATE PARENT …, where the command may hold anything.
+		var state string
+		var parent int
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		if _, err := fmt.Sscan(rest, &state, &parent); err != nil || parent != server {
+			continue
+		}
+		pid, err := strconv.Atoi(strings.Split(path, "/")[2])
+		if err == nil {
+			err = syscall.Kill(pid, signal)
+		}
+		if err != nil && !errors.Is(err, syscall.ESRCH) {
+			tb.Fatal(err)
+		}
 	}
 }
 
@@ -211,7 +237,7 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(s.bin, name), args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, s.log, s.log
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true, Credential: s.owner}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: s.owner}
 	return cmd
 }
 
