@@ -472,7 +472,7 @@ func TestJoinedTooLate(t *testing.T) {
 // TestFaults: while the store cannot be read, nothing is known of keys that
 // were not read before, and what was read is good for StaleOK.
 func TestFaults(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	bubble(t, func(_ *testing.T, w *world) {
 		disabledSoon, disabledKey := w.issue(time.Time{})
 		_, expiring := w.issue(time.Now().Add(time.Minute))
 		began := time.Now()
