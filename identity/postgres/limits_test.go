@@ -74,7 +74,7 @@ func TestMinuteOverReplicas(t *testing.T) {
 	limiters, stores := limiters(t)
 	const perMinute = 10_000
 	p := &identity.Principal{KeyID: "key", Limits: identity.Limits{CallsPerMinute: perMinute}}
-	in, refused, took := flood(t, limiters, p, 10*time.Second)
+	in, refused, took := flood(t, limiters, p, 6*time.Second)
 	allowed := perMinute/60 + perMinute*took.Minutes()
 	var asked int64
 	for _, s := range stores {
