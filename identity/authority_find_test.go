@@ -234,3 +234,135 @@ func TestLastUsed(t *testing.T) {
 		check(time.Second)
 	})
 }
+
+// TestHangingStore: a store that never answers is a fault after a while, and
+// nothing is left waiting.
+func TestHangingStore(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.store.before = func(ctx context.Context) { <-ctx.Done() }
+		began := time.Now()
+		_, ok, err := w.Authenticate(t.Context(), w.key, client)
+		if ok || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Authenticate = %t, %v", ok, err)
+		}
+		if waited := time.Since(began); waited != 5*time.Second {
+			t.Errorf("waited %v", waited)
+		}
+	})
+}
+
+func TestCloseEndsLookUps(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.store.before = func(ctx context.Context) { <-ctx.Done() }
+		answered := make(chan error)
+		go func() {
+			_, _, err := w.Authenticate(t.Context(), w.key, client)
+			answered <- err
+		}()
+		synctest.Wait()
+		if err := w.Close(); err != nil || w.store.closed != 1 {
+			t.Errorf("Close: %v, and of the store %d times", err, w.store.closed)
+		}
+		if err := <-answered; !errors.Is(err, context.Canceled) {
+			t.Errorf("Authenticate while closing: %v", err)
+		}
+	})
+}
+
+// speaker is a store that tells of changes when a test says so.
+type speaker struct {
+	*fakeStore
+	heard   func(from, to time.Time)
+	changed func(userID, keyID string)
+}
+
+func (s *speaker) Listen(ctx context.Context, heard func(from, to time.Time), changed func(userID, keyID string)) {
+	s.heard, s.changed = heard, changed
+	<-ctx.Done()
+}
+
+// TestTold: while the store tells of changes, what was read is trusted for
+// long; what it tells of is read again at once; when it falls silent, what was
+// read is trusted for MaxAge again.
+func TestTold(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		store := &speaker{fakeStore: w.store}
+		told := &world{Authority: identity.NewAuthority(store, identity.Options{}), t: t, store: w.store, key: w.key, record: w.record}
+		defer func() {
+			if err := told.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		told.want(w.key, true)
+		synctest.Wait()
+		from := time.Now()
+		hear := func(lasting time.Duration) {
+			for began := time.Now(); time.Since(began) < lasting; time.Sleep(identity.MaxAge / 4) {
+				store.heard(from, time.Now())
+				told.want(w.key, true)
+			}
+		}
+		stop := told.Watch(told.want(w.key, true), func() { t.Error("a watch ended") })
+		hear(29 * time.Second)
+		told.wantLookUps(1) // and none for the watch
+		hear(29 * time.Second)
+		told.wantLookUps(2)
+		if !told.Hears() {
+			t.Error("it does not hear")
+		}
+		stop()
+
+		// A change that it is told of.
+		_, otherKey := w.issue(time.Time{})
+		other := told.watch(told.want(otherKey, true))
+		got := told.watch(told.want(w.key, true))
+		before := w.store.lookedUp()
+		w.revokeElsewhere()
+		told.want(w.key, true) // it cannot know
+		store.changed("", w.record.ID)
+		told.want(w.key, false)
+		told.wantDead(got, 1)
+		told.wantDead(other, 0)
+		told.wantLookUps(before + 1)
+		if err := w.store.SetDisabled(t.Context(), "user", true); err != nil {
+			t.Fatal(err)
+		}
+		store.changed("someone else", "")
+		told.want(otherKey, true)
+		store.changed("user", "")
+		told.want(otherKey, false)
+		told.wantDead(other, 1)
+		if err := w.store.SetDisabled(t.Context(), "user", false); err != nil {
+			t.Fatal(err)
+		}
+		store.changed("user", "")
+		told.want(otherKey, true)
+
+		// A change while the connection is broken, and a new connection, which
+		// tells nothing of it.
+		third, thirdKey := w.issue(time.Time{})
+		store.heard(from, time.Now())
+		told.want(thirdKey, true)
+		if _, err := w.store.RevokeKey(t.Context(), "", third.ID, time.Now(), ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(identity.MaxAge / 2)
+		store.heard(time.Now(), time.Now())
+		told.want(thirdKey, true)
+		time.Sleep(identity.MaxAge / 2)
+		store.heard(time.Now(), time.Now())
+		told.want(thirdKey, false)
+
+		// And one after which nothing is heard at all.
+		store.heard(time.Now(), time.Now())
+		told.want(otherKey, true)
+		time.Sleep(identity.MaxAge)
+		if told.Hears() {
+			t.Error("it hears")
+		}
+		if err := w.store.SetDisabled(t.Context(), "user", true); err != nil {
+			t.Fatal(err)
+		}
+		told.want(otherKey, false)
+	})
+}

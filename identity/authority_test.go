@@ -468,37 +468,3 @@ func TestJoinedTooLate(t *testing.T) {
 		w.wantLookUps(2)
 	})
 }
-
-// TestHangingStore: a store that never answers is a fault after a while, and
-// nothing is left waiting.
-func TestHangingStore(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		w.store.before = func(ctx context.Context) { <-ctx.Done() }
-		began := time.Now()
-		_, ok, err := w.Authenticate(t.Context(), w.key, client)
-		if ok || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("Authenticate = %t, %v", ok, err)
-		}
-		if waited := time.Since(began); waited != 5*time.Second {
-			t.Errorf("waited %v", waited)
-		}
-	})
-}
-
-func TestCloseEndsLookUps(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		w.store.before = func(ctx context.Context) { <-ctx.Done() }
-		answered := make(chan error)
-		go func() {
-			_, _, err := w.Authenticate(t.Context(), w.key, client)
-			answered <- err
-		}()
-		synctest.Wait()
-		if err := w.Close(); err != nil || w.store.closed != 1 {
-			t.Errorf("Close: %v, and of the store %d times", err, w.store.closed)
-		}
-		if err := <-answered; !errors.Is(err, context.Canceled) {
-			t.Errorf("Authenticate while closing: %v", err)
-		}
-	})
-}
