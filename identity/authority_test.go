@@ -3,6 +3,8 @@ package identity_test
 import (
 	"context"
 	"errors"
+	"maps"
+	"net/netip"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -25,9 +27,13 @@ type fakeStore struct {
 	changes error         // of a change that was made all the same
 	lookUps int
 	closed  int
+	touched map[string]time.Time // when each key was last used
 	// before and after a look-up has read, when set
 	before, after func(context.Context)
 }
+
+// client is whose calls these are, where that does not matter.
+var client = netip.MustParseAddr("192.0.2.1")
 
 var errDown = errors.New("the store is down")
 
@@ -73,7 +79,7 @@ func (s *fakeStore) CreateKey(_ context.Context, k identity.Key) error {
 	return s.changes
 }
 
-func (s *fakeStore) RevokeKey(_ context.Context, userID, keyID string, at time.Time) (identity.Key, error) {
+func (s *fakeStore) RevokeKey(_ context.Context, userID, keyID string, at time.Time, _ string) (identity.Key, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for d, k := range s.keys {
@@ -94,6 +100,19 @@ func (s *fakeStore) SetDisabled(_ context.Context, userID string, disabled bool)
 	}
 	s.user.Disabled = disabled
 	return s.changes
+}
+
+func (s *fakeStore) TouchKeys(_ context.Context, used map[string]time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fault != nil {
+		return s.fault
+	}
+	if s.touched == nil {
+		s.touched = map[string]time.Time{}
+	}
+	maps.Copy(s.touched, used)
+	return nil
 }
 
 func (s *fakeStore) Close() error {
@@ -127,7 +146,7 @@ func newWorld(t *testing.T) *world {
 		keys: map[identity.Digest]identity.Key{},
 		user: identity.User{ID: "user", Email: "ann@example.com", Role: identity.Member},
 	}
-	w := &world{Authority: identity.NewAuthority(store), t: t, store: store}
+	w := &world{Authority: identity.NewAuthority(store, identity.Options{}), t: t, store: store}
 	w.record, w.key = w.issue(time.Time{})
 	return w
 }
@@ -143,7 +162,7 @@ func (w *world) issue(expiresAt time.Time) (identity.Key, string) {
 }
 
 func (w *world) revokeElsewhere() {
-	_, err := w.store.RevokeKey(w.t.Context(), "", w.record.ID, time.Now())
+	_, err := w.store.RevokeKey(w.t.Context(), "", w.record.ID, time.Now(), "a reason")
 	if err != nil {
 		w.t.Error(err)
 	}
@@ -151,7 +170,7 @@ func (w *world) revokeElsewhere() {
 
 func (w *world) want(key string, want bool) *identity.Principal {
 	w.t.Helper()
-	p, ok, err := w.Authenticate(w.t.Context(), key)
+	p, ok, err := w.Authenticate(w.t.Context(), key, client)
 	if err != nil || ok != want || (p != nil) != want {
 		w.t.Errorf("Authenticate = %+v, %t, %v, want %t", p, ok, err, want)
 	}
@@ -160,7 +179,7 @@ func (w *world) want(key string, want bool) *identity.Principal {
 
 func (w *world) wantFault(key string) {
 	w.t.Helper()
-	p, ok, err := w.Authenticate(w.t.Context(), key)
+	p, ok, err := w.Authenticate(w.t.Context(), key, client)
 	if !errors.Is(err, errDown) || ok || p != nil {
 		w.t.Errorf("Authenticate = %+v, %t, %v, want a fault", p, ok, err)
 	}
@@ -193,9 +212,37 @@ func TestAuthenticate(t *testing.T) {
 			w.want(malformed, false)
 		}
 		w.wantLookUps(2)
-		unknown, _, _ := identity.NewKey()
+		unknown, _, _ := identity.KeyFormat{}.NewKey()
 		w.want(unknown, false)
 		w.wantLookUps(3)
+	})
+}
+
+// TestPrincipal: what a key may do is its own, and else its user's. Scopes that
+// cannot be read are a fault, and never no scopes.
+func TestPrincipal(t *testing.T) {
+	bubble(t, func(_ *testing.T, w *world) {
+		w.store.user.Limits = identity.Limits{CallsPerMinute: 1, CallsPerDay: 2}
+		k := w.record
+		k.Scopes, k.Limits = []string{"query_*"}, identity.Limits{CallsPerDay: 3}
+		w.store.keys[k.Digest] = k
+		p := w.want(w.key, true)
+		if want := (identity.Limits{CallsPerMinute: 1, CallsPerDay: 3}); p.Limits != want {
+			t.Errorf("limits %+v, want %+v", p.Limits, want)
+		}
+		if !p.Scope.Match("query_a") || p.Scope.Match("run_sql") {
+			t.Error("the scope is not the key's")
+		}
+		other, otherKey := w.issue(time.Time{})
+		if p := w.want(otherKey, true); !p.Scope.Match("run_sql") {
+			t.Error("a key without scopes may not call everything")
+		}
+		other.Scopes = []string{"!"}
+		w.store.set(func() { w.store.keys[other.Digest] = other })
+		w.Forget()
+		if _, ok, err := w.Authenticate(w.t.Context(), otherKey, client); ok || err == nil {
+			t.Errorf("with scopes that cannot be read: %t, %v", ok, err)
+		}
 	})
 }
 
@@ -247,14 +294,14 @@ func TestRevokedHere(t *testing.T) {
 		_, otherKey := w.issue(time.Time{})
 		w.want(w.key, true)
 		w.want(otherKey, true)
-		_, err := w.RevokeKey(t.Context(), "someone else", w.record.ID, time.Now())
+		_, err := w.RevokeKey(t.Context(), "someone else", w.record.ID, time.Now(), "a reason")
 		if !errors.Is(err, identity.ErrNotFound) {
 			t.Errorf("revoked by someone else: %v", err)
 		}
 		w.want(w.key, true)
 		w.wantLookUps(2)
 
-		got, err := w.RevokeKey(t.Context(), "user", w.record.ID, time.Now())
+		got, err := w.RevokeKey(t.Context(), "user", w.record.ID, time.Now(), "a reason")
 		if err != nil || got.ID != w.record.ID {
 			t.Errorf("RevokeKey = %+v, %v", got, err)
 		}
@@ -313,7 +360,7 @@ func TestChangeThatFailed(t *testing.T) {
 			t.Errorf("SetDisabled: %v", err)
 		}
 		w.want(w.key, true)
-		if _, err := w.RevokeKey(t.Context(), "user", w.record.ID, time.Now()); !errors.Is(err, errDown) {
+		if _, err := w.RevokeKey(t.Context(), "user", w.record.ID, time.Now(), "a reason"); !errors.Is(err, errDown) {
 			t.Errorf("RevokeKey: %v", err)
 		}
 		w.want(w.key, false)
@@ -328,7 +375,7 @@ func TestOldAnswer(t *testing.T) {
 		old    bool // whether the key was live before
 	}{
 		"revoke": {func(w *world) error {
-			_, err := w.RevokeKey(w.t.Context(), "", w.record.ID, time.Now())
+			_, err := w.RevokeKey(w.t.Context(), "", w.record.ID, time.Now(), "a reason")
 			return err
 		}, true},
 		"disable": {func(w *world) error { return w.SetDisabled(w.t.Context(), "user", true) }, true},
@@ -385,7 +432,7 @@ func TestCallerLeaves(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		left := make(chan error, 1)
 		go func() {
-			_, _, err := w.Authenticate(ctx, w.key)
+			_, _, err := w.Authenticate(ctx, w.key, client)
 			left <- err
 		}()
 		synctest.Wait()
@@ -419,55 +466,5 @@ func TestJoinedTooLate(t *testing.T) {
 		close(release)
 		callers.Wait()
 		w.wantLookUps(2)
-	})
-}
-
-func TestFaults(t *testing.T) {
-	bubble(t, func(_ *testing.T, w *world) {
-		w.want(w.key, true)
-		unknown, _, _ := identity.NewKey()
-		w.store.set(func() { w.store.fault = errDown })
-		w.want(w.key, true) // as long as it is trusted
-		w.wantFault(unknown)
-		w.want("malformed", false)
-		time.Sleep(identity.MaxAge)
-		w.wantFault(w.key)
-		w.store.set(func() { w.store.fault = nil })
-		w.want(w.key, true)
-		w.want(unknown, false)
-	})
-}
-
-// TestHangingStore: a store that never answers is a fault after a while, and
-// nothing is left waiting.
-func TestHangingStore(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		w.store.before = func(ctx context.Context) { <-ctx.Done() }
-		began := time.Now()
-		_, ok, err := w.Authenticate(t.Context(), w.key)
-		if ok || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("Authenticate = %t, %v", ok, err)
-		}
-		if waited := time.Since(began); waited != 5*time.Second {
-			t.Errorf("waited %v", waited)
-		}
-	})
-}
-
-func TestCloseEndsLookUps(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		w.store.before = func(ctx context.Context) { <-ctx.Done() }
-		answered := make(chan error)
-		go func() {
-			_, _, err := w.Authenticate(t.Context(), w.key)
-			answered <- err
-		}()
-		synctest.Wait()
-		if err := w.Close(); err != nil || w.store.closed != 1 {
-			t.Errorf("Close: %v, and of the store %d times", err, w.store.closed)
-		}
-		if err := <-answered; !errors.Is(err, context.Canceled) {
-			t.Errorf("Authenticate while closing: %v", err)
-		}
 	})
 }

@@ -9,3 +9,22 @@ func (a *Authority) Known() (n int) {
 	}
 	return n
 }
+
+// Clients is how many clients an Authority remembers for keys that do not exist.
+func (a *Authority) Clients() int {
+	a.flood.mu.Lock()
+	defer a.flood.mu.Unlock()
+	return len(a.flood.whole)
+}
+
+// Accounts is how many keys a Limiter remembers.
+func (l *Limiter) Accounts() int {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return len(l.accounts)
+}
+
+// Forget makes an Authority forget all keys.
+func (a *Authority) Forget() {
+	a.changed(nil, false, func(*Principal) bool { return true })
+}
