@@ -148,9 +148,10 @@ func (l *markdownLine) cells() int64 {
 	return n
 }
 
-// isDelimiter tells whether the line is a delimiter row.
+// isDelimiter tells whether the line is a delimiter row. A lone pipe has no cell.
 func (l *markdownLine) isDelimiter() bool {
-	return l.delimiter && l.pipes > 0 && (l.pipeLast || l.cell >= cellDash)
+	lone := l.pipeFirst && l.pipes == 1
+	return l.delimiter && l.pipes > 0 && (l.pipeLast && !lone || l.cell >= cellDash)
 }
 
 // endLine tells whether the text can still be counted.

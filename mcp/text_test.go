@@ -91,6 +91,7 @@ func TestRowsInTexts(t *testing.T) {
 		{markdown, "| a \\| b | c |\n|---|---|\n| 1 | 2 |", 1},
 		{markdown, "| a | b |\n|---|\n| 1 | 2 |", -1},               // two cells, one dash
 		{markdown, "| a | b |\n| 1 | 2 |", -1},                      // no delimiter row
+		{markdown, "|\n|\n", -1},                                    // a lone pipe has no cell
 		{markdown, "a\n---\nb", -1},                                 // a heading
 		{markdown, "| a | b |\n|---|---|\n| 1 | 2 |\n2 rows", -1},   // is that a row?
 		{markdown, "```\n| a | b |\n|---|---|\n| 1 | 2 |\n```", -1}, // code
