@@ -205,6 +205,21 @@ next:
 	JAE  end
 	VMOVDQU (SI), Y0
 	VMOVDQU 32(SI), Y1
+
+	// A block without a quote matters for no more than how it ends.
+	VPCMPEQB  Y0, Y8, Y4
+	VPCMPEQB  Y1, Y8, Y5
+	VPOR      Y4, Y5, Y2
+	VPMOVMSKB Y2, AX
+	TESTL     AX, AX
+	JNZ       quotes
+	CMPB      63(SI), $'\\'
+	JEQ       quotes
+	XORL      R11, R11
+	ADDQ      $64, SI
+	JMP       next
+
+quotes:
 	SET(Y0, Y1, Y8, AX, DX)
 	BACKSLASHES(unescaped)
 	ESCAPED(BX, R11, CX, DX)

@@ -199,6 +199,18 @@ next:
 	BLT  end
 	VLD1 (R1), [V0.B16, V1.B16, V2.B16, V3.B16]
 	SET(V0, V1, V2, V3, V16, R8)
+
+	// A block without a quote matters for no more than how it ends.
+	CBNZ  R8, quotes
+	MOVBU 63(R1), R9
+	CMP   $92, R9
+	BEQ   quotes
+	MOVD  ZR, R5
+	ADD   $64, R1
+	SUB   $64, R2
+	B     next
+
+quotes:
 	SET(V0, V1, V2, V3, V17, R9)
 	ORR  R5, R9, R10
 	CBZ  R10, unescaped
