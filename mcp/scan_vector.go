@@ -32,7 +32,7 @@ func unescapeBlocks(out, p []byte, n, limit int) ([]byte, int) {
 	if !vector || len(p)-n < block || end-len(out) < block {
 		return out, n
 	}
-	written, passed := unescapeVector(out[len(out):end], p[n:])
+	written, passed := unescapeVector(out[len(out):end], p[n:], &keeping)
 	return out[:len(out)+written], n + passed
 }
 
@@ -67,4 +67,4 @@ func quoteVector(p []byte, before bool) (n int, escaped, found bool)
 // there is one in both.
 //
 //go:noescape
-func unescapeVector(out, p []byte) (written, n int)
+func unescapeVector(out, p []byte, keeping *[256][8]byte) (written, n int)

@@ -205,6 +205,21 @@ next:
 	JAE  end
 	VMOVDQU (SI), Y0
 	VMOVDQU 32(SI), Y1
+
+	// A block without a quote matters for no more than how it ends.
+	VPCMPEQB  Y0, Y8, Y4
+	VPCMPEQB  Y1, Y8, Y5
+	VPOR      Y4, Y5, Y2
+	VPMOVMSKB Y2, AX
+	TESTL     AX, AX
+	JNZ       quotes
+	CMPB      63(SI), $'\\'
+	JEQ       quotes
+	XORL      R11, R11
+	ADDQ      $64, SI
+	JMP       next
+
+quotes:
 	SET(Y0, Y1, Y8, AX, DX)
 	BACKSLASHES(unescaped)
 	ESCAPED(BX, R11, CX, DX)
@@ -277,18 +292,18 @@ GLOBL which<>(SB), RODATA|NOPTR, $8
 	VPAND        Y3, Y4, Y4    \
 	VPBLENDVB    Y4, Y2, y, y
 
-// func unescapeVector(out, p []byte) (written, n int)
+// func unescapeVector(out, p []byte, keeping *[256][8]byte) (written, n int)
 //
 //	DI where to write, R9 up to where a block can begin, R10 keeping
 //	SI the block, R8 up to where one can begin, R11 the first byte is escaped
-TEXT ·unescapeVector(SB), NOSPLIT, $64-64
+TEXT ·unescapeVector(SB), NOSPLIT, $64-72
 	MOVQ out_base+0(FP), DI
 	MOVQ out_len+8(FP), R9
 	LEAQ -64(DI)(R9*1), R9
 	MOVQ p_base+24(FP), SI
 	MOVQ p_len+32(FP), R8
 	LEAQ -64(SI)(R8*1), R8
-	LEAQ ·keeping(SB), R10
+	MOVQ keeping+48(FP), R10
 	XORL R11, R11
 	MOVQ $0xaaaaaaaaaaaaaaaa, R15
 
@@ -389,8 +404,8 @@ end:
 
 done:
 	SUBQ out_base+0(FP), DI
-	MOVQ DI, written+48(FP)
+	MOVQ DI, written+56(FP)
 	SUBQ p_base+24(FP), SI
-	MOVQ SI, n+56(FP)
+	MOVQ SI, n+64(FP)
 	VZEROUPPER
 	RET

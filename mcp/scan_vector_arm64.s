@@ -199,6 +199,18 @@ next:
 	BLT  end
 	VLD1 (R1), [V0.B16, V1.B16, V2.B16, V3.B16]
 	SET(V0, V1, V2, V3, V16, R8)
+
+	// A block without a quote matters for no more than how it ends.
+	CBNZ  R8, quotes
+	MOVBU 63(R1), R9
+	CMP   $92, R9
+	BEQ   quotes
+	MOVD  ZR, R5
+	ADD   $64, R1
+	SUB   $64, R2
+	B     next
+
+quotes:
 	SET(V0, V1, V2, V3, V17, R9)
 	ORR  R5, R9, R10
 	CBZ  R10, unescaped
@@ -261,11 +273,11 @@ GLOBL meanings<>(SB), RODATA|NOPTR, $16
 	SUB   R13.UXTB, R0, R0          \
 	LSR   $8, R13, R13
 
-// func unescapeVector(out, p []byte) (written, n int)
+// func unescapeVector(out, p []byte, keeping *[256][8]byte) (written, n int)
 //
 //	R0 where to write, R3 up to where a block can begin, R4 keeping
 //	R1 the block, R2 up to where one can begin, R5 the first byte is escaped
-TEXT ·unescapeVector(SB), NOSPLIT, $64-64
+TEXT ·unescapeVector(SB), NOSPLIT, $64-72
 	MOVD out_base+0(FP), R0
 	MOVD out_len+8(FP), R3
 	ADD  R0, R3, R3
@@ -274,7 +286,7 @@ TEXT ·unescapeVector(SB), NOSPLIT, $64-64
 	MOVD p_len+32(FP), R2
 	ADD  R1, R2, R2
 	SUB  $64, R2, R2
-	MOVD $·keeping(SB), R4
+	MOVD keeping+48(FP), R4
 	MOVD ZR, R5
 
 	VMOVI $34, V16.B16 // "
@@ -392,8 +404,8 @@ end:
 done:
 	MOVD out_base+0(FP), R8
 	SUB  R8, R0, R0
-	MOVD R0, written+48(FP)
+	MOVD R0, written+56(FP)
 	MOVD p_base+24(FP), R8
 	SUB  R8, R1, R1
-	MOVD R1, n+56(FP)
+	MOVD R1, n+64(FP)
 	RET
