@@ -159,11 +159,11 @@ func (s faultyStore) Keys(ctx context.Context, userID string) ([]identity.Key, e
 	return s.Store.Keys(ctx, userID)
 }
 
-func (s faultyStore) RevokeKey(ctx context.Context, userID, keyID string, at time.Time) (identity.Key, error) {
+func (s faultyStore) RevokeKey(ctx context.Context, userID, keyID string, at time.Time, reason string) (identity.Key, error) {
 	if s.keys != nil {
 		return identity.Key{}, s.keys
 	}
-	return s.Store.RevokeKey(ctx, userID, keyID, at)
+	return s.Store.RevokeKey(ctx, userID, keyID, at, reason)
 }
 
 // faultyLedger is a ledger that cannot be read.

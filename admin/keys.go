@@ -111,7 +111,7 @@ func (a *API) revokeKey(ctx context.Context, r request) (int, any, error) {
 	if !valid {
 		return 0, nil, unknown
 	}
-	k, err := a.store.RevokeKey(ctx, owner, id, time.Now())
+	k, err := a.store.RevokeKey(ctx, owner, id, time.Now(), "")
 	switch {
 	case errors.Is(err, identity.ErrNotFound):
 		return 0, nil, unknown

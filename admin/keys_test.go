@@ -71,7 +71,7 @@ func TestCreateKeyAccepts(t *testing.T) {
 
 func TestExpiredKeyIsListed(t *testing.T) {
 	w := newWorld(t)
-	_, digest, prefix := identity.NewKey()
+	_, digest, prefix := identity.KeyFormat{}.NewKey()
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	err := w.store.CreateKey(t.Context(), identity.Key{
 		ID: uuid.Must(uuid.NewV7()).String(), UserID: w.ana.ID, Name: "old", Prefix: prefix, Digest: digest,

@@ -47,7 +47,7 @@ func TestWorkflow(t *testing.T) {
 
 	before := time.Now()
 	created := into[createdKey](t, w.do(t, "POST", "/api/mcp-keys/create", asAna, `{"key_name": "my-cursor-key", "expires_days": 90}`), 201)
-	if !regexp.MustCompile("^"+identity.KeyPattern+"$").MatchString(created.Key) || !identity.WellFormed(created.Key) {
+	if !regexp.MustCompile("^"+identity.KeyFormat{}.Pattern()+"$").MatchString(created.Key) || !identity.WellFormed(created.Key) {
 		t.Errorf("api_key is %q", created.Key)
 	}
 	if !strings.HasPrefix(created.Key, strings.TrimSuffix(created.Prefix, "…")) {

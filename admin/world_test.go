@@ -70,7 +70,7 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := identity.NewAuthority(users)
+	store := identity.NewAuthority(users, identity.Options{})
 	ledger, err := usagesqlite.Open("sqlite:" + filepath.Join(dir, "usage.db"))
 	if err != nil {
 		t.Fatal(err)

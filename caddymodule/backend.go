@@ -69,7 +69,7 @@ func openBackend(a *App) (_ *backend, err error) {
 		if err != nil {
 			return nil, err
 		}
-		return identity.NewAuthority(s), nil
+		return identity.NewAuthority(s, identity.Options{}), nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -271,7 +272,7 @@ func authorise(r *http.Request, a *identity.Authority) (*identity.Principal, *re
 	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") {
 		return nil, unauthorized(codeKeyInvalid, "Invalid or expired API key")
 	}
-	principal, ok, err := a.Authenticate(r.Context(), strings.TrimLeft(key, " "))
+	principal, ok, err := a.Authenticate(r.Context(), strings.TrimLeft(key, " "), clientAddr(r))
 	if err != nil {
 		return nil, &refusal{status: http.StatusServiceUnavailable, code: codeUnavailable, message: "The key cannot be checked now; try again", cause: err}
 	}
@@ -279,6 +280,13 @@ func authorise(r *http.Request, a *identity.Authority) (*identity.Principal, *re
 		return nil, unauthorized(codeKeyInvalid, "Invalid or expired API key")
 	}
 	return principal, nil
+}
+
+// clientAddr is the address of the client, as Caddy vouches for it.
+func clientAddr(r *http.Request) netip.Addr {
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	addr, _ := netip.ParseAddr(ip) // the zero Addr for none
+	return addr
 }
 
 // prepare makes a request what the upstream gets: without the key, and asking

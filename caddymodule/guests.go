@@ -6,6 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/postgres"
 	identitysqlite "github.com/tallygate/tallygate/identity/sqlite"
 	"github.com/tallygate/tallygate/usage"
 	"github.com/tallygate/tallygate/usage/clickhouse"
@@ -27,14 +28,16 @@ type LedgerOpener interface {
 
 func init() {
 	caddy.RegisterModule(new(SQLiteStore))
+	caddy.RegisterModule(new(PostgresStore))
 	caddy.RegisterModule(new(SQLiteLedger))
 	caddy.RegisterModule(new(ClickHouseLedger))
 }
 
 // schemeAliases are the DSN schemes that are not the name of their module.
 var schemeAliases = map[string]string{
-	"http":  "clickhouse",
-	"https": "clickhouse",
+	"http":       "clickhouse",
+	"https":      "clickhouse",
+	"postgresql": "postgres",
 }
 
 // guestConfig is the config of every guest.
@@ -53,6 +56,19 @@ func (*SQLiteStore) CaddyModule() caddy.ModuleInfo {
 
 // OpenStore opens the file, which is made when it is first used.
 func (g *SQLiteStore) OpenStore() (identity.Store, error) { return identitysqlite.Open(g.DSN) }
+
+// PostgresStore keeps users and keys in PostgreSQL, which several replicas
+// share: `postgres://user:password@host:5432/database?sslmode=verify-full`, or
+// `postgresql://…`, with the parameters of libpq's URIs.
+type PostgresStore struct{ guestConfig }
+
+// CaddyModule returns the Caddy module information.
+func (*PostgresStore) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "tallygate.stores.postgres", New: func() caddy.Module { return new(PostgresStore) }}
+}
+
+// OpenStore prepares the connections, which are made when they are first used.
+func (g *PostgresStore) OpenStore() (identity.Store, error) { return postgres.Open(g.DSN) }
 
 // SQLiteLedger keeps events in an SQLite file: `sqlite:PATH`.
 type SQLiteLedger struct{ guestConfig }
@@ -99,6 +115,7 @@ func caddyJSON(v any) json.RawMessage {
 // Interface guards
 var (
 	_ StoreOpener  = (*SQLiteStore)(nil)
+	_ StoreOpener  = (*PostgresStore)(nil)
 	_ LedgerOpener = (*SQLiteLedger)(nil)
 	_ LedgerOpener = (*ClickHouseLedger)(nil)
 )

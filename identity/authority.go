@@ -1,11 +1,9 @@
 package identity
 
 import (
+	"cmp"
 	"context"
-	"encoding/binary"
-	"errors"
-	"fmt"
-	"maps"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,10 +12,19 @@ import (
 )
 
 // Authority decides whether a presented key is live, and remembers what it
-// read for MaxAge. It is the store it was made with, too: what is created,
-// revoked, disabled or enabled through it takes effect on the next call, what
-// is changed elsewhere (another process, another replica) within MaxAge. So a
-// process has one Authority for a store, and makes its changes through it.
+// read. It is the store it was made with, too: what is created, revoked,
+// disabled or changed through it takes effect on the next call. What is changed
+// elsewhere (another process, another replica) takes effect
+//
+//   - at once where the store is a Notifier and its connection works: what was
+//     read is then trusted for maxHeardAge, unless it is said to have changed;
+//   - within MaxAge otherwise, since what was read is trusted for no longer.
+//
+// While the store cannot be read, a key that is known to be live goes on
+// working for StaleOK after it was last known to be so. Nothing is known of any
+// other key then, which is an error.
+//
+// A process has one Authority for a store, and makes its changes through it.
 type Authority struct {
 	Store
 
@@ -25,22 +32,42 @@ type Authority struct {
 	// look like keys cannot push keys out. An entry lies in the shard that its
 	// digest's first byte names, so that cores seldom meet at one lock.
 	known [256]shard
-	// generation counts the changes made through the Authority. A look-up that
-	// began in an earlier one may hold the answer of before the change.
+	// generation counts the changes made through the Authority, or told of by
+	// the store. A look-up that began in an earlier one may hold the answer of
+	// before the change.
 	generation atomic.Uint64
 	lookUps    singleflight.Group
+	away       atomic.Bool // the last look-up failed
+	probing    atomic.Bool // a look-up finds out whether it is still so
+	heard      atomic.Pointer[span]
+	staleOK    time.Duration
+	flood      *flood
+	uses       uses
 	watches    watches
 
 	// open ends with Close, and with it whatever goes on in the background.
-	open  context.Context
-	close context.CancelFunc
+	open       context.Context
+	close      context.CancelFunc
+	background background
 }
 
-// MaxAge is how long an Authority trusts what it has read from its store.
-const MaxAge = time.Second
+// Options are what may be said of an Authority. The zero Options are good.
+type Options struct {
+	// StaleOK is how long a live key goes on working while the store cannot be
+	// read. DefaultStaleOK when zero; not at all when negative.
+	StaleOK time.Duration
+}
 
 const (
-	maxKnown      = 768             // entries in a shard; 196,608 in all, some 70 MB
+	// MaxAge is how long an Authority trusts what it has read from its store,
+	// unless the store tells of changes. A store that takes longer to answer
+	// counts as away.
+	MaxAge = time.Second
+	// DefaultStaleOK is the StaleOK of zero Options.
+	DefaultStaleOK = 5 * time.Minute
+
+	maxHeardAge   = 30 * time.Second
+	maxKnown      = 768             // entries in a shard; 196,608 in all, some 100 MB
 	lookUpTimeout = 5 * time.Second // then the store counts as away
 )
 
@@ -52,31 +79,34 @@ type Principal struct {
 	KeyID     string
 	KeyName   string
 	ExpiresAt time.Time // zero: never
+	Scope     *Scope    // the tools that may be called; nil: every one
+	Limits    Limits    // the key's, and where it has none its user's
 
 	digest Digest
 }
 
 // NewAuthority returns an Authority over a store. It opens nothing, and closes
 // the store when it is closed.
-func NewAuthority(s Store) *Authority {
-	a := &Authority{Store: s}
+func NewAuthority(s Store, o Options) *Authority {
+	a := &Authority{Store: s, staleOK: cmp.Or(o.StaleOK, DefaultStaleOK), flood: newFlood()}
 	a.open, a.close = context.WithCancel(context.Background())
 	return a
 }
 
 // Authenticate returns whom a key belongs to. Bad credentials are no error but
 // false: a string that is no key, which costs no look-up, or a key that is
-// unknown, expired, revoked, or whose user is disabled. An error means that
-// the store could not tell.
-func (a *Authority) Authenticate(ctx context.Context, presented string) (*Principal, bool, error) {
+// unknown, expired, revoked, or whose user is disabled. An error is a
+// *Throttled when the client presented too many keys that there are none of,
+// and else means that the store could not tell.
+func (a *Authority) Authenticate(ctx context.Context, presented string, client netip.Addr) (*Principal, bool, error) {
 	if !WellFormed(presented) {
 		return nil, false, nil
 	}
 	digest, now := DigestOf(presented), time.Now()
 	e := a.known[digest[0]].get(digest)
-	if e == nil || now.Sub(e.readAt) >= MaxAge {
+	if e == nil || !a.trusted(e, now) {
 		var err error
-		if e, err = a.lookUp(ctx, digest); err != nil {
+		if e, err = a.find(ctx, digest, client); err != nil {
 			return nil, false, err
 		}
 		now = time.Now()
@@ -84,107 +114,47 @@ func (a *Authority) Authenticate(ctx context.Context, presented string) (*Princi
 	if !e.live(now) {
 		return nil, false, nil
 	}
+	a.note(e.use, now)
 	return &e.principal, true, nil
 }
 
-// CreateKey is the store's. The key works from the next call on.
-func (a *Authority) CreateKey(ctx context.Context, k Key) error {
-	defer a.generation.Add(1)
-	return a.Store.CreateKey(ctx, k)
-}
-
-// RevokeKey is the store's. The key is refused from the next call on, and what
-// watches it ends before RevokeKey returns.
-func (a *Authority) RevokeKey(ctx context.Context, userID, keyID string, at time.Time) (Key, error) {
-	k, err := a.Store.RevokeKey(ctx, userID, keyID, at)
-	a.changed(err, true, func(p *Principal) bool { return p.KeyID == keyID })
-	return k, err
-}
-
-// SetDisabled is the store's. The user's keys are refused, or taken again, from
-// the next call on; when they are refused, what watches them ends before
-// SetDisabled returns.
-func (a *Authority) SetDisabled(ctx context.Context, userID string, disabled bool) error {
-	err := a.Store.SetDisabled(ctx, userID, disabled)
-	a.changed(err, disabled, func(p *Principal) bool { return p.UserID == userID })
-	return err
-}
-
-// Close ends what goes on in the background, and closes the store.
+// Close ends what goes on in the background, notes the last uses of keys, and
+// closes the store.
 func (a *Authority) Close() error {
 	a.close()
+	a.background.wait()
+	a.flushLast()
 	return a.Store.Close()
 }
 
-// changed follows a change to the keys of the principals that match, which
-// ended with err and, if dead is set, took their keys' life.
-func (a *Authority) changed(err error, dead bool, match func(*Principal) bool) {
-	if errors.Is(err, ErrNotFound) {
-		return // nothing was changed
-	}
-	// A store that failed may have made the change all the same.
-	a.generation.Add(1)
-	for i := range a.known {
-		a.known[i].forget(match)
-	}
-	if err == nil && dead {
-		a.watches.end(match)
-	}
+// Hears tells whether the store tells of changes made elsewhere now.
+func (a *Authority) Hears() bool {
+	h := a.heard.Load()
+	return h != nil && time.Since(h.to) < MaxAge
 }
 
-// lookUp reads a key from the store and remembers it. Callers that want the
-// same key at the same time share one reading, which goes on when the one of
-// them that began it leaves.
-func (a *Authority) lookUp(ctx context.Context, d Digest) (*entry, error) {
-	asked := time.Now()
-	for {
-		generation := a.generation.Load()
-		readings := a.lookUps.DoChan(reading(d, generation), func() (any, error) {
-			return a.read(d, generation)
-		})
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for the store: %w", context.Cause(ctx))
-		case r := <-readings:
-			if r.Err != nil {
-				return nil, fmt.Errorf("looking up a key: %w", r.Err)
-			}
-			// Only a reading that others began, on a slow store, can be too old.
-			if e := r.Val.(*entry); asked.Sub(e.readAt) < MaxAge {
-				return e, nil
-			}
-		}
-	}
+// span is a time in which all changes were told of.
+type span struct{ from, to time.Time }
+
+// trusted tells whether what was read is still true, for all that can be known.
+func (a *Authority) trusted(e *entry, now time.Time) bool {
+	return now.Sub(e.readAt) < MaxAge || a.vouched(e, now)
 }
 
-// reading names a look-up. It is not shared across generations: whoever asks
-// after a change must not get an answer from before it.
-func reading(d Digest, generation uint64) string {
-	return string(binary.BigEndian.AppendUint64(d[:], generation))
+// vouched tells whether the store would have told if an entry were true no
+// longer.
+func (a *Authority) vouched(e *entry, now time.Time) bool {
+	h := a.heard.Load()
+	return h != nil && !e.readAt.Before(h.from) && now.Sub(h.to) < MaxAge && now.Sub(e.readAt) < maxHeardAge
 }
 
-func (a *Authority) read(d Digest, generation uint64) (*entry, error) {
-	ctx, cancel := context.WithTimeout(a.open, lookUpTimeout)
-	defer cancel()
-	e := &entry{readAt: time.Now()}
-	k, u, err := a.KeyByDigest(ctx, d)
-	if errors.Is(err, ErrNotFound) {
-		return e, nil
+// stillOK tells whether a live entry may be used although the store is away.
+func (a *Authority) stillOK(e *entry, now time.Time) bool {
+	trueAt := e.readAt
+	if h := a.heard.Load(); h != nil && !trueAt.Before(h.from) && trueAt.Before(h.to) {
+		trueAt = h.to
 	}
-	if err != nil {
-		return nil, err
-	}
-	e.principal = Principal{
-		UserID:    u.ID,
-		UserEmail: u.Email,
-		KeyID:     k.ID,
-		KeyName:   k.Name,
-		ExpiresAt: k.ExpiresAt,
-		digest:    d,
-	}
-	e.valid = k.RevokedAt.IsZero() && !u.Disabled
-	a.known[d[0]].put(e, func() bool { return a.generation.Load() == generation })
-	return e, nil
+	return e.live(now) && now.Sub(trueAt) < a.staleOK
 }
 
 // entry is what the store said of a key.
@@ -192,15 +162,17 @@ type entry struct {
 	principal Principal
 	valid     bool      // exists, not revoked, its user not disabled
 	readAt    time.Time // when the look-up began
+	use       *use
 }
+
+func (e *entry) exists() bool { return e.principal.KeyID != "" }
 
 func (e *entry) live(now time.Time) bool {
 	return e.valid && !e.principal.expired(now)
 }
 
 func (p *Principal) expired(now time.Time) bool {
-	k := Key{ExpiresAt: p.ExpiresAt}
-	return k.Status(now) == Expired
+	return !p.ExpiresAt.IsZero() && !now.Before(p.ExpiresAt)
 }
 
 // shard is a part of the known keys.
@@ -226,6 +198,9 @@ func (s *shard) put(e *entry, stillTrue func() bool) {
 	if s.entries == nil {
 		s.entries = make(map[Digest]*entry)
 	}
+	if before := s.entries[e.principal.digest]; before != nil {
+		e.use = before.use
+	}
 	// Any entry may make room: what is lost is one look-up.
 	for d := range s.entries {
 		if len(s.entries) < maxKnown {
@@ -239,7 +214,35 @@ func (s *shard) put(e *entry, stillTrue func() bool) {
 func (s *shard) forget(match func(*Principal) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	maps.DeleteFunc(s.entries, func(_ Digest, e *entry) bool { return match(&e.principal) })
+	for d, e := range s.entries {
+		if match(&e.principal) {
+			delete(s.entries, d)
+		}
+	}
+}
+
+// background is what goes on until the Authority is closed.
+type background struct {
+	once    sync.Once // begins to listen
+	mu      sync.Mutex
+	closed  bool
+	running sync.WaitGroup
+}
+
+// start runs a function in the background, unless the Authority is closed.
+func (b *background) start(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		b.running.Go(f)
+	}
+}
+
+func (b *background) wait() {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	b.running.Wait()
 }
 
 var _ Store = (*Authority)(nil)

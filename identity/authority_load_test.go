@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,7 +23,7 @@ func TestBounded(t *testing.T) {
 	// All in one shard, which has room for 768.
 	var keys []string
 	for len(keys) < 1000 {
-		key, digest, _ := identity.NewKey()
+		key, digest, _ := identity.KeyFormat{}.NewKey()
 		if digest[0] == 0 {
 			keys = append(keys, key)
 			w.store.keys[digest] = identity.Key{ID: fmt.Sprint(len(keys)), UserID: "user", Digest: digest}
@@ -35,9 +36,12 @@ func TestBounded(t *testing.T) {
 	if got := w.Known(); got != 768 {
 		t.Errorf("%d keys are known, want 768", got)
 	}
-	for range 5000 {
-		unknown, _, _ := identity.NewKey()
-		w.want(unknown, false)
+	for n := range 5000 {
+		unknown, _, _ := identity.KeyFormat{}.NewKey()
+		from := netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})
+		if _, ok, err := w.Authenticate(t.Context(), unknown, from); ok || err != nil {
+			t.Errorf("Authenticate = %t, %v", ok, err)
+		}
 	}
 	if got := w.Known(); got != 768 {
 		t.Errorf("after unknown ones, %d keys are known, want 768", got)
@@ -59,7 +63,7 @@ func TestRevokedUnderLoad(t *testing.T) {
 		callers.Go(func() {
 			for !done.Load() {
 				before := revoked.Load()
-				_, ok, err := w.Authenticate(t.Context(), w.key)
+				_, ok, err := w.Authenticate(t.Context(), w.key, client)
 				if err != nil || ok && before {
 					t.Errorf("Authenticate = %t, %v after the key was revoked", ok, err)
 					return
@@ -77,7 +81,7 @@ func TestRevokedUnderLoad(t *testing.T) {
 		}
 		w.want(w.key, true)
 	}
-	if _, err := w.RevokeKey(t.Context(), "", w.record.ID, time.Now()); err != nil {
+	if _, err := w.RevokeKey(t.Context(), "", w.record.ID, time.Now(), "a reason"); err != nil {
 		t.Error(err)
 	}
 	revoked.Store(true)
@@ -92,16 +96,16 @@ func TestRevokedUnderLoad(t *testing.T) {
 // They are read again once a second, as they are in earnest.
 func BenchmarkAuthenticate(b *testing.B) {
 	store := &fakeStore{keys: map[identity.Digest]identity.Key{}, user: identity.User{ID: "user"}}
-	a := identity.NewAuthority(store)
+	a := identity.NewAuthority(store, identity.Options{})
 	keys := make([]string, 100_000)
 	for i := range keys {
-		key, digest, _ := identity.NewKey()
+		key, digest, _ := identity.KeyFormat{}.NewKey()
 		keys[i], store.keys[digest] = key, identity.Key{ID: fmt.Sprint(i), UserID: "user", Digest: digest}
 	}
 	for _, n := range []int{1, len(keys)} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			for _, key := range keys[:n] {
-				if _, ok, err := a.Authenticate(b.Context(), key); !ok || err != nil {
+				if _, ok, err := a.Authenticate(b.Context(), key, client); !ok || err != nil {
 					b.Fatal(ok, err)
 				}
 			}
@@ -110,7 +114,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for i := 0; pb.Next(); i = (i + 7919) % n {
-					if _, ok, err := a.Authenticate(b.Context(), keys[i]); !ok || err != nil {
+					if _, ok, err := a.Authenticate(b.Context(), keys[i], client); !ok || err != nil {
 						b.Fatal(ok, err)
 					}
 				}
@@ -127,18 +131,18 @@ func BenchmarkAuthenticate(b *testing.B) {
 // keys known.
 func BenchmarkRevoke(b *testing.B) {
 	store := &fakeStore{keys: map[identity.Digest]identity.Key{}, user: identity.User{ID: "user"}}
-	a := identity.NewAuthority(store)
+	a := identity.NewAuthority(store, identity.Options{})
 	for i := range 100_000 {
-		key, digest, _ := identity.NewKey()
+		key, digest, _ := identity.KeyFormat{}.NewKey()
 		store.keys[digest] = identity.Key{ID: fmt.Sprint(i), UserID: "user", Digest: digest}
-		if _, ok, err := a.Authenticate(b.Context(), key); !ok || err != nil {
+		if _, ok, err := a.Authenticate(b.Context(), key, client); !ok || err != nil {
 			b.Fatal(ok, err)
 		}
 	}
-	_, digest, _ := identity.NewKey()
+	_, digest, _ := identity.KeyFormat{}.NewKey()
 	store.keys = map[identity.Digest]identity.Key{digest: {ID: "one", Digest: digest}}
 	for b.Loop() {
-		if _, err := a.RevokeKey(b.Context(), "", "one", time.Now()); err != nil {
+		if _, err := a.RevokeKey(b.Context(), "", "one", time.Now(), "a reason"); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -9,3 +9,10 @@ func (a *Authority) Known() (n int) {
 	}
 	return n
 }
+
+// Clients is how many clients an Authority remembers for keys that do not exist.
+func (a *Authority) Clients() int {
+	a.flood.mu.Lock()
+	defer a.flood.mu.Unlock()
+	return len(a.flood.whole)
+}

@@ -1,75 +1,108 @@
 package identity
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
-	"time"
-
-	"github.com/google/uuid"
+	"regexp"
 )
 
 // Digest is the SHA-256 of a key.
 type Digest [sha256.Size]byte
 
-// An API key is "sk-", then 256 random bits as 43 base62 digits, then the
+// An API key is its mark, then 256 random bits as 43 base62 digits, then the
 // CRC-32 (IEEE) of all that precedes it as 6. The numbers are big-endian and
-// padded with zeros to their width; the digits are 0-9A-Za-z.
+// padded with zeros to their width; the digits are 0-9A-Za-z. The mark is
+// "sk-" unless the operator wants another.
 //
 // The checksum tells a key from a typing error without asking the store, and
 // a real key from a likely string in a secret scanner. It is no secret.
 const (
-	KeyLength = len(keyMark) + randomDigits + checksumDigits
+	DefaultMark = "sk-"
 
-	keyMark        = "sk-"
 	randomDigits   = 43
 	checksumDigits = 6
+	digits         = randomDigits + checksumDigits
 	shownDigits    = 8 // of the random ones, in a prefix: 208 bits stay secret
+	maxMark        = 24
+	maxKeyLength   = maxMark + digits
 )
 
-// KeyPattern is a regular expression for secret scanners; the syntax is common
-// to RE2, PCRE and Hyperscan. Of what it finds, WellFormed tells which are keys.
-const KeyPattern = `\bsk-[0-9A-Za-z]{49}\b`
+// markPattern is what a mark may be. Its end tells it from the digits.
+var markPattern = regexp.MustCompile(`^[A-Za-z][0-9A-Za-z_-]{0,22}[_-]$`)
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// NewKey makes a key. Only its digest is to be stored, with the prefix, which
-// may be shown: "sk-a1b2c3d4…".
-func NewKey() (key string, d Digest, prefix string) {
-	var random [32]byte
-	_, _ = rand.Read(random[:]) // never fails: it ends the program instead
-	key = keyFrom(random)
-	return key, DigestOf(key), key[:len(keyMark)+shownDigits] + "…"
+// KeyFormat makes keys with a mark of the operator's choice. The zero
+// KeyFormat makes those of DefaultMark. The mark is no condition for a key to
+// work: keys that were made with another go on working.
+type KeyFormat struct{ mark string }
+
+// NewKeyFormat returns the format of keys that begin with a mark: 2 to 24 of
+// the characters A-Za-z0-9_-, a letter first and _ or - last. An error is an
+// Invalid.
+func NewKeyFormat(mark string) (KeyFormat, error) {
+	if !markPattern.MatchString(mark) {
+		return KeyFormat{}, Invalid(fmt.Sprintf("the key prefix is %q: it must be 2 to %d letters, digits, _ or -, begin with a letter and end with _ or -, as in acme_live_", mark, maxMark))
+	}
+	return KeyFormat{mark}, nil
 }
 
-func keyFrom(random [32]byte) string {
+// Mark is what the keys begin with.
+func (f KeyFormat) Mark() string { return cmp.Or(f.mark, DefaultMark) }
+
+// Pattern is a regular expression for secret scanners; the syntax is common to
+// RE2, PCRE and Hyperscan. Of what it finds, WellFormed tells which are keys.
+func (f KeyFormat) Pattern() string {
+	return `\b` + regexp.QuoteMeta(f.Mark()) + `[0-9A-Za-z]{49}\b`
+}
+
+// NewKey makes a key. Only its digest is to be stored, with the prefix, which
+// may be shown: "sk-a1b2c3d4…".
+func (f KeyFormat) NewKey() (key string, d Digest, prefix string) {
+	var random [32]byte
+	_, _ = rand.Read(random[:]) // never fails: it ends the program instead
+	key = keyFrom(f.Mark(), random)
+	return key, DigestOf(key), key[:len(f.Mark())+shownDigits] + "…"
+}
+
+func keyFrom(mark string, random [32]byte) string {
 	var number [8]uint32
 	for i := range number {
 		number[i] = binary.BigEndian.Uint32(random[4*i:])
 	}
-	key := make([]byte, KeyLength)
-	copy(key, keyMark)
-	encodeBase62(key[len(keyMark):KeyLength-checksumDigits], number[:])
-	sum := checksum(string(key[:KeyLength-checksumDigits]))
-	copy(key[KeyLength-checksumDigits:], sum[:])
+	key := make([]byte, len(mark)+digits)
+	copy(key, mark)
+	sealed := len(key) - checksumDigits
+	encodeBase62(key[len(mark):sealed], number[:])
+	sum := checksum(string(key[:sealed]))
+	copy(key[sealed:], sum[:])
 	return string(key)
 }
 
-// WellFormed tells whether a string can be a key: its length, its digits and
-// its checksum are a key's. It does the same work for every string of a key's
-// length, and allocates nothing.
+// WellFormed tells whether a string can be a key, of any mark: its length, its
+// digits and its checksum are a key's. It does the same work for every string
+// of a length, and allocates nothing.
 func WellFormed(key string) bool {
-	if len(key) != KeyLength || key[:len(keyMark)] != keyMark {
+	mark := len(key) - digits
+	if mark < 2 || mark > maxMark {
 		return false
 	}
 	var wrong byte
-	for i := len(keyMark); i < KeyLength; i++ {
+	for i := range mark {
+		wrong |= notBase62[key[i]] &^ isJoint[key[i]]
+	}
+	wrong |= notBase62[key[0]] | 1&^isJoint[key[mark-1]]
+	for i := mark; i < len(key); i++ {
 		wrong |= notBase62[key[i]]
 	}
-	sum := checksum(key[:KeyLength-checksumDigits])
+	sealed := len(key) - checksumDigits
+	sum := checksum(key[:sealed])
 	for i, digit := range sum {
-		wrong |= digit ^ key[KeyLength-checksumDigits+i]
+		wrong |= digit ^ key[sealed+i]
 	}
 	return wrong == 0
 }
@@ -77,17 +110,17 @@ func WellFormed(key string) bool {
 // DigestOf returns what a key is stored and found under. It allocates nothing
 // for a string of a key's length.
 func DigestOf(key string) Digest {
-	return sha256.Sum256(append(make([]byte, 0, KeyLength), key...))
+	return sha256.Sum256(append(make([]byte, 0, maxKeyLength), key...))
 }
 
-func checksum(s string) (digits [checksumDigits]byte) {
+func checksum(s string) (sum [checksumDigits]byte) {
 	// Byte by byte, since crc32.ChecksumIEEE would have s copied to the heap.
 	crc, table := ^uint32(0), crc32.IEEETable
 	for i := range len(s) {
 		crc = crc>>8 ^ table[byte(crc)^s[i]]
 	}
-	encodeBase62(digits[:], []uint32{^crc})
-	return digits
+	encodeBase62(sum[:], []uint32{^crc})
+	return sum
 }
 
 // encodeBase62 fills dst with a number, most significant word first, and
@@ -114,28 +147,6 @@ var notBase62 = func() (table [256]byte) {
 	return table
 }()
 
-// IssueKey makes a key for a user and its record, ready for Store.CreateKey.
-// The key itself is nowhere else: show it to the user, once. The name must
-// have 1 to 100 printable characters beside the spaces around it, which are
-// dropped; expiresAt must be in the future, or zero for a key that never
-// expires. An error is an Invalid.
-func IssueKey(userID, name string, expiresAt time.Time) (record Key, key string, err error) {
-	name, err = keyName(name)
-	if err != nil {
-		return Key{}, "", err
-	}
-	now := time.Now()
-	if !expiresAt.IsZero() && !expiresAt.After(now) {
-		return Key{}, "", Invalid("a key must expire in the future, or never")
-	}
-	key, digest, prefix := NewKey()
-	return Key{
-		ID:        uuid.Must(uuid.NewV7()).String(),
-		UserID:    userID,
-		Name:      name,
-		Prefix:    prefix,
-		Digest:    digest,
-		CreatedAt: storable(now),
-		ExpiresAt: storable(expiresAt),
-	}, key, nil
-}
+// isJoint is 1 for the bytes that a mark may have beside digits, and has at
+// its end.
+var isJoint = [256]byte{'-': 1, '_': 1}

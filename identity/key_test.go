@@ -11,9 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 )
+
+// keyLength is of a key with the default mark.
+const keyLength = 52
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -32,7 +36,7 @@ func TestKeyFrom(t *testing.T) {
 		"sk-003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf2j7ZOG": counting,
 		"sk-yhjskwdA6OZ1AL1YmHWZWm8LLG7HjnuCA2j5rOw8Xp10KxnhU": ones,
 	} {
-		if got := keyFrom(random); got != want {
+		if got := keyFrom(DefaultMark, random); got != want {
 			t.Errorf("keyFrom(%x) = %s, want %s", random, got, want)
 		}
 	}
@@ -42,8 +46,8 @@ func TestNewKey(t *testing.T) {
 	pattern := regexp.MustCompile(`^sk-[0-9A-Za-z]{49}$`)
 	seen := map[string]bool{}
 	for range 1000 {
-		key, digest, prefix := NewKey()
-		if !pattern.MatchString(key) || len(key) != KeyLength || !WellFormed(key) {
+		key, digest, prefix := KeyFormat{}.NewKey()
+		if !pattern.MatchString(key) || len(key) != keyLength || !WellFormed(key) {
 			t.Fatalf("%q is no key", key)
 		}
 		if digest != sha256.Sum256([]byte(key)) || digest != DigestOf(key) {
@@ -62,7 +66,8 @@ func TestNewKey(t *testing.T) {
 // TestWellFormedTypo: whatever one character becomes, and whichever two
 // neighbours change places, the key is refused.
 func TestWellFormedTypo(t *testing.T) {
-	key, _, _ := NewKey()
+	format := regexp.MustCompile(anyKey)
+	key, _, _ := KeyFormat{}.NewKey()
 	for i := range len(key) {
 		for c := range 256 {
 			typo := key[:i] + string([]byte{byte(c)}) + key[i+1:]
@@ -73,7 +78,7 @@ func TestWellFormedTypo(t *testing.T) {
 				continue
 			}
 			sealed := typo[:46] + checksumByBigInt(typo[:46])
-			if got, want := WellFormed(sealed), i >= 3 && strings.IndexByte(base62, byte(c)) >= 0 || typo == key; got != want {
+			if got, want := WellFormed(sealed), format.MatchString(sealed); got != want {
 				t.Errorf("WellFormed(%q) = %t, want %t", sealed, got, want)
 			}
 		}
@@ -83,28 +88,32 @@ func TestWellFormedTypo(t *testing.T) {
 			}
 		}
 	}
-	for _, s := range []string{"", "sk-", key[1:], key[:len(key)-1], key + "0", " " + key, key + "\n", "SK-" + key[3:],
-		strings.Repeat("\x00", KeyLength), strings.Repeat("é", KeyLength/2)} {
+	for _, s := range []string{"", "sk-", key[3:], key[2:], key[:len(key)-1], key + "0", " " + key, key + "\n", "SK-" + key[3:], "pk-" + key[3:],
+		strings.Repeat("\x00", keyLength), strings.Repeat("é", keyLength/2)} {
 		if WellFormed(s) {
 			t.Errorf("WellFormed(%q)", s)
 		}
 	}
 }
 
+// anyKey is what a key of any mark looks like, but for the checksum.
+const anyKey = `^[A-Za-z0-9][0-9A-Za-z_-]{0,22}[_-][0-9A-Za-z]{49}$`
+
 // FuzzWellFormed holds WellFormed against the format's words, said with
 // math/big and a regular expression.
 func FuzzWellFormed(f *testing.F) {
-	key, _, _ := NewKey()
-	for _, s := range []string{key, key[:len(key)-1] + "!", "sk-", "", "sk-" + strings.Repeat("0", 49), strings.Repeat("\xff", KeyLength)} {
+	key, _, _ := KeyFormat{}.NewKey()
+	for _, s := range []string{key, key[:len(key)-1] + "!", "sk-", "", "sk-" + strings.Repeat("0", 49), strings.Repeat("\xff", keyLength)} {
 		f.Add(s)
 	}
-	format := regexp.MustCompile(`^sk-[0-9A-Za-z]{49}$`)
+	format := regexp.MustCompile(anyKey)
 	f.Fuzz(func(t *testing.T, s string) {
-		if got, want := WellFormed(s), format.MatchString(s) && s[46:] == checksumByBigInt(s[:46]); got != want {
+		cut := max(0, len(s)-6)
+		if got, want := WellFormed(s), format.MatchString(s) && s[cut:] == checksumByBigInt(s[:cut]); got != want {
 			t.Errorf("WellFormed(%q) = %t, want %t", s, got, want)
 		}
-		if len(s) >= 46 && format.MatchString(s[:46]+"000000") {
-			if sealed := s[:46] + checksumByBigInt(s[:46]); !WellFormed(sealed) {
+		if format.MatchString(s[:cut] + "000000") {
+			if sealed := s[:cut] + checksumByBigInt(s[:cut]); !WellFormed(sealed) {
 				t.Errorf("WellFormed(%q) = false", sealed)
 			}
 		}
@@ -114,7 +123,7 @@ func FuzzWellFormed(f *testing.F) {
 func TestKeyFromProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		random := [32]byte(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "random"))
-		key := keyFrom(random)
+		key := keyFrom("sk-", random)
 		if want := "sk-" + byBigInt(new(big.Int).SetBytes(random[:]), 43); key[:46] != want {
 			t.Errorf("keyFrom(%x) = %s, want %s…", random, key, want)
 		}
@@ -151,8 +160,8 @@ func checksumByBigInt(s string) string {
 }
 
 func TestKeyPattern(t *testing.T) {
-	pattern := regexp.MustCompile(KeyPattern)
-	key, _, _ := NewKey()
+	pattern := regexp.MustCompile(KeyFormat{}.Pattern())
+	key, _, _ := KeyFormat{}.NewKey()
 	for _, text := range []string{"%s", `{"Authorization":"Bearer %s"}`, "API_KEY=%s\n", "(%s)", "http://x/?key=%s&a=b", "%s.", "-%s-"} {
 		if got := pattern.FindString(fmt.Sprintf(text, key)); got != key {
 			t.Errorf("in %q, found %q", text, got)
@@ -166,8 +175,50 @@ func TestKeyPattern(t *testing.T) {
 	}
 }
 
+// TestMark: a mark of the operator's choice is part of the key, of its checksum
+// and of the pattern for secret scanners; keys of every mark are well-formed.
+func TestMark(t *testing.T) {
+	for _, mark := range []string{"a-", "sk-", "acme_live_", "Acme-2-", "abcdefghijklmnopqrstuvw_"} {
+		f, err := NewKeyFormat(mark)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, digest, prefix := f.NewKey()
+		if f.Mark() != mark || !strings.HasPrefix(key, mark) || len(key) != len(mark)+49 || !WellFormed(key) || digest != DigestOf(key) {
+			t.Errorf("%q is no key of the mark %q", key, mark)
+		}
+		if want := mark + key[len(mark):len(mark)+8] + "…"; prefix != want {
+			t.Errorf("prefix %q, want %q", prefix, want)
+		}
+		if n := testing.AllocsPerRun(100, func() { _ = WellFormed(key) && DigestOf(key) == Digest{} }); n != 0 {
+			t.Errorf("%v allocations for the mark %q", n, mark)
+		}
+		pattern := regexp.MustCompile(f.Pattern())
+		for _, text := range []string{"%s", `{"key":"%s"}`, "KEY=%s\n"} {
+			if got := pattern.FindString(fmt.Sprintf(text, key)); got != key {
+				t.Errorf("%s, in %q, found %q", f.Pattern(), text, got)
+			}
+		}
+		other, _, _ := KeyFormat{mark: "other-"}.NewKey()
+		if got := pattern.FindString(other); got != "" {
+			t.Errorf("%s found %q", f.Pattern(), got)
+		}
+		for i := range mark {
+			if typo := mark[:i] + "x" + key[i+1:]; typo != key && WellFormed(typo) {
+				t.Errorf("WellFormed(%q), of %q", typo, key)
+			}
+		}
+	}
+	for _, mark := range []string{"", "-", "_", "sk", "1k-", "-k-", "s k-", "sk.-", "é-", "sk-\n", "abcdefghijklmnopqrstuvwx_"} {
+		var invalid Invalid
+		if _, err := NewKeyFormat(mark); !errors.As(err, &invalid) {
+			t.Errorf("NewKeyFormat(%q): %v", mark, err)
+		}
+	}
+}
+
 func TestKeyCostsNoAllocation(t *testing.T) {
-	key, _, _ := NewKey()
+	key, _, _ := KeyFormat{}.NewKey()
 	if n := testing.AllocsPerRun(100, func() {
 		if !WellFormed(key) || DigestOf(key) == (Digest{}) {
 			t.Error("no key")
@@ -196,8 +247,8 @@ func TestIssueKey(t *testing.T) {
 		CreatedAt: record.CreatedAt.UTC().Truncate(time.Microsecond),
 		ExpiresAt: expires.UTC().Truncate(time.Microsecond),
 	}
-	if record != want || !WellFormed(key) || len(record.ID) != 36 || record.ID[14] != '7' {
-		t.Errorf("IssueKey = %+v, want %+v", record, want)
+	if diff := cmp.Diff(want, record); diff != "" || !WellFormed(key) || len(record.ID) != 36 || record.ID[14] != '7' {
+		t.Errorf("IssueKey, ID %s (-want +got):\n%s", record.ID, diff)
 	}
 
 	record, _, err = IssueKey("user", strings.Repeat("é", 100), time.Time{})
@@ -231,6 +282,9 @@ func TestStatus(t *testing.T) {
 		{Key{ExpiresAt: at.Add(-1)}, Expired},
 		{Key{RevokedAt: at.Add(1)}, Revoked},
 		{Key{RevokedAt: at, ExpiresAt: at}, Revoked},
+		{Key{ExpiresAt: at.Add(1), ReplacedBy: "another"}, Active},
+		{Key{ExpiresAt: at, ReplacedBy: "another"}, Rotated},
+		{Key{ExpiresAt: at, ReplacedBy: "another", RevokedAt: at}, Revoked},
 	} {
 		if got := test.key.Status(at); got != test.want {
 			t.Errorf("Status of %+v = %s, want %s", test.key, got, test.want)
@@ -240,12 +294,12 @@ func TestStatus(t *testing.T) {
 
 func BenchmarkNewKey(b *testing.B) {
 	for b.Loop() {
-		NewKey()
+		KeyFormat{}.NewKey()
 	}
 }
 
 func BenchmarkWellFormed(b *testing.B) {
-	key, _, _ := NewKey()
+	key, _, _ := KeyFormat{}.NewKey()
 	b.ReportAllocs()
 	for b.Loop() {
 		WellFormed(key)

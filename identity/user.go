@@ -34,8 +34,8 @@ func NewUser(ctx context.Context, email, password string, role Role) (User, erro
 	if err != nil {
 		return User{}, err
 	}
-	if role != Admin && role != Member {
-		return User{}, Invalid(fmt.Sprintf("the role is %q: it must be %q or %q", role, Admin, Member))
+	if err := role.Check(); err != nil {
+		return User{}, err
 	}
 	hash, err := HashPassword(ctx, password)
 	if err != nil {

@@ -16,15 +16,15 @@ const (
 )
 
 // Watch calls dead when a principal's key stops being live: at once when it is
-// revoked or its user disabled through the Authority, within MaxAge when that
-// happens elsewhere or the key expires. It is for what outlasts the call that
+// revoked or its user disabled through the Authority, or elsewhere and the store
+// tells; within MaxAge when the store does not tell, or the key expires. It is for what outlasts the call that
 // Authenticate let in, such as an open stream. A store that cannot tell ends
 // nothing. dead is called once at most, must not block, and may still be
 // running when stop, which ends the watch, returns.
 func (a *Authority) Watch(p *Principal, dead func()) (stop func()) {
 	w := &watch{p, dead}
 	if a.watches.add(w) {
-		go a.recheckWatched()
+		a.background.start(a.recheckWatched)
 	}
 	return func() { a.watches.remove(w) }
 }
@@ -48,10 +48,16 @@ func (a *Authority) recheckWatched() {
 func (a *Authority) recheckOnce() (watching bool) {
 	now := time.Now()
 	a.watches.end(func(p *Principal) bool { return p.expired(now) })
-	keys := a.watches.keys()
+	keys := a.watches.keysOrStop()
 	if keys == nil {
 		return false
 	}
+	a.recheck(keys, now)
+	return true
+}
+
+// recheck ends the watches of those keys that are not live any more.
+func (a *Authority) recheck(keys map[Digest]struct{}, now time.Time) {
 	// What a slow store has not answered by then is asked in the next round.
 	ctx, cancel := context.WithTimeout(a.open, recheckEvery)
 	defer cancel()
@@ -59,14 +65,18 @@ func (a *Authority) recheckOnce() (watching bool) {
 	lookUps.SetLimit(recheckAtATime)
 	for d := range keys {
 		lookUps.Go(func() error {
-			if e, err := a.lookUp(ctx, d); err == nil && !e.live(time.Now()) {
+			var err error
+			e := a.known[d[0]].get(d)
+			if e == nil || !a.vouched(e, now) {
+				e, err = a.lookUp(ctx, d)
+			}
+			if err == nil && !e.live(time.Now()) {
 				a.watches.end(func(p *Principal) bool { return p.digest == d })
 			}
 			return nil
 		})
 	}
 	_ = lookUps.Wait() // no look-up of these returns an error
-	return true
 }
 
 // watches is what is watched now.
@@ -116,9 +126,22 @@ func (ws *watches) end(match func(*Principal) bool) {
 	}
 }
 
-// keys returns the digests of the watched keys. When there are none it returns
-// nil, and the caller has to stop rechecking.
-func (ws *watches) keys() map[Digest]struct{} {
+// keys returns the digests of the watched keys whose principals match.
+func (ws *watches) keys(match func(*Principal) bool) map[Digest]struct{} {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	keys := make(map[Digest]struct{})
+	for w := range ws.set {
+		if match(w.principal) {
+			keys[w.principal.digest] = struct{}{}
+		}
+	}
+	return keys
+}
+
+// keysOrStop returns the digests of all watched keys. When there are none it
+// returns nil, and the caller has to stop rechecking.
+func (ws *watches) keysOrStop() map[Digest]struct{} {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if len(ws.set) == 0 {

@@ -40,7 +40,7 @@ func TestWatchRevokedHere(t *testing.T) {
 		one, two := w.watch(p), w.watch(p)
 		other, stopped := w.watch(w.want(otherKey, true)), w.watch(p)
 		stopped.stop()
-		if _, err := w.RevokeKey(t.Context(), "user", w.record.ID, time.Now()); err != nil {
+		if _, err := w.RevokeKey(t.Context(), "user", w.record.ID, time.Now(), "a reason"); err != nil {
 			t.Fatal(err)
 		}
 		if one.dead.Load() != 1 || two.dead.Load() != 1 || other.dead.Load() != 0 || stopped.dead.Load() != 0 {
@@ -116,7 +116,7 @@ func TestWatchElsewhere(t *testing.T) {
 func TestWatchRevokedBetween(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		p := w.want(w.key, true)
-		if _, err := w.RevokeKey(t.Context(), "user", w.record.ID, time.Now()); err != nil {
+		if _, err := w.RevokeKey(t.Context(), "user", w.record.ID, time.Now(), "a reason"); err != nil {
 			t.Fatal(err)
 		}
 		got := w.watch(p)
@@ -215,7 +215,7 @@ func TestWatchClose(t *testing.T) {
 		w.wantDead(before, 0)
 		w.wantDead(after, 0)
 		w.wantLookUps(1)
-		if _, _, err := w.Authenticate(t.Context(), w.key); !errors.Is(err, context.Canceled) {
+		if _, _, err := w.Authenticate(t.Context(), w.key, client); !errors.Is(err, context.Canceled) {
 			t.Errorf("Authenticate after Close: %v", err)
 		}
 	})

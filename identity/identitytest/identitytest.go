@@ -33,16 +33,32 @@ func Run(t *testing.T, storage Storage) {
 		{"FirstUser", testFirstUser},
 		{"SetPassword", testSetPassword},
 		{"SetDisabled", testSetDisabled},
+		{"SetRole", testSetRole},
+		{"LastAdmin", testLastAdmin},
+		{"UserLimits", testUserLimits},
+		{"Invites", testInvites},
+		{"AcceptInvite", testAcceptInvite},
+		{"Sessions", testSessions},
+		{"SigningKeys", testSigningKeys},
+		{"Keyring", testKeyring},
 		{"Keys", testKeys},
 		{"KeyOfNobody", testKeyOfNobody},
 		{"KeyTwice", testKeyTwice},
 		{"RevokeKey", testRevokeKey},
+		{"UpdateKey", testUpdateKey},
+		{"RotateKey", testRotateKey},
+		{"TouchKeys", testTouchKeys},
+		{"CreateKeyOnce", testCreateKeyOnce},
+		{"AuditLog", testAuditLog},
+		{"AuditOfChanges", testAuditOfChanges},
+		{"Tallies", testTallies},
 		{"Times", testTimes},
 		{"NotFound", testNotFound},
 		{"HostileStrings", testHostileStrings},
 		{"Secret", testSecret},
 		{"TwoStores", testTwoStores},
 		{"Races", testRaces},
+		{"MoreRaces", testMoreRaces},
 		{"Cancelled", testCancelled},
 		{"Close", testClose},
 	} {
@@ -76,7 +92,7 @@ func newUser(n int) identity.User {
 }
 
 func newKey(u identity.User, n int) identity.Key {
-	key, digest, prefix := identity.NewKey()
+	key, digest, prefix := identity.KeyFormat{}.NewKey()
 	return identity.Key{
 		ID:        uuid.Must(uuid.NewV7()).String(),
 		UserID:    u.ID,
@@ -85,6 +101,28 @@ func newKey(u identity.User, n int) identity.Key {
 		Digest:    digest,
 		CreatedAt: epoch.Add(time.Duration(n) * time.Microsecond),
 		ExpiresAt: epoch.Add(time.Duration(n) * time.Hour),
+	}
+}
+
+func newInvite(n int) identity.Invite {
+	token := uuid.NewString()
+	return identity.Invite{
+		ID:        uuid.Must(uuid.NewV7()).String(),
+		Email:     fmt.Sprintf("invited%d@example.com", n),
+		Role:      identity.Member,
+		Limits:    identity.Limits{CallsPerDay: 100},
+		Digest:    identity.InviteDigest(token),
+		CreatedAt: epoch.Add(time.Duration(n) * time.Microsecond),
+		ExpiresAt: epoch.Add(time.Hour),
+	}
+}
+
+func newSigningKey(n int) identity.SigningKey {
+	return identity.SigningKey{
+		ID:        uuid.Must(uuid.NewV7()).String(),
+		Secret:    []byte(uuid.NewString()),
+		CreatedAt: epoch.Add(time.Duration(n) * time.Minute),
+		ExpiresAt: epoch.Add(time.Duration(n) * time.Minute).Add(time.Hour),
 	}
 }
 
@@ -107,8 +145,12 @@ func wantError(t *testing.T, call string, got, want error) {
 // wantFault says so when a call did not end with a technical fault.
 func wantFault(t *testing.T, call string, err error) {
 	t.Helper()
-	if err == nil || errors.Is(err, identity.ErrNotFound) || errors.Is(err, identity.ErrEmailTaken) {
-		t.Errorf("%s: error %v, want a technical fault", call, err)
+	for _, known := range []error{
+		nil, identity.ErrNotFound, identity.ErrEmailTaken, identity.ErrLastAdmin, identity.ErrNotActive, identity.ErrReceiptTaken,
+	} {
+		if errors.Is(err, known) {
+			t.Errorf("%s: error %v, want a technical fault", call, err)
+		}
 	}
 }
 
@@ -158,6 +200,8 @@ func wantKeys(t *testing.T, s identity.Store, userID string, want ...identity.Ke
 // calls is every call of a Store but Close, on a user and a key that may be
 // there or not.
 func calls(s identity.Store, u identity.User, k identity.Key) map[string]func(context.Context) error {
+	name := "name"
+	invite := newInvite(9)
 	return map[string]func(context.Context) error{
 		"CreateUser":      func(ctx context.Context) error { return s.CreateUser(ctx, u) },
 		"CreateFirstUser": func(ctx context.Context) error { _, err := s.CreateFirstUser(ctx, u); return err },
@@ -166,11 +210,44 @@ func calls(s identity.Store, u identity.User, k identity.Key) map[string]func(co
 		"Users":           func(ctx context.Context) error { _, err := s.Users(ctx); return err },
 		"SetPassword":     func(ctx context.Context) error { return s.SetPassword(ctx, u.ID, "") },
 		"SetDisabled":     func(ctx context.Context) error { return s.SetDisabled(ctx, u.ID, true) },
-		"CreateKey":       func(ctx context.Context) error { return s.CreateKey(ctx, k) },
-		"KeyByDigest":     func(ctx context.Context) error { _, _, err := s.KeyByDigest(ctx, k.Digest); return err },
-		"Keys":            func(ctx context.Context) error { _, err := s.Keys(ctx, u.ID); return err },
-		"RevokeKey":       func(ctx context.Context) error { _, err := s.RevokeKey(ctx, u.ID, k.ID, epoch); return err },
-		"Secret":          func(ctx context.Context) error { _, err := s.Secret(ctx, "name", []byte("fresh")); return err },
+		"SetRole":         func(ctx context.Context) error { return s.SetRole(ctx, u.ID, identity.Admin) },
+		"SetUserLimits": func(ctx context.Context) error {
+			return s.SetUserLimits(ctx, u.ID, identity.Limits{CallsPerDay: 1})
+		},
+		"CreateInvite":   func(ctx context.Context) error { return s.CreateInvite(ctx, invite) },
+		"Invites":        func(ctx context.Context) error { _, err := s.Invites(ctx); return err },
+		"InviteByDigest": func(ctx context.Context) error { _, err := s.InviteByDigest(ctx, invite.Digest); return err },
+		"WithdrawInvite": func(ctx context.Context) error { return s.WithdrawInvite(ctx, invite.ID) },
+		"AcceptInvite":   func(ctx context.Context) error { _, err := s.AcceptInvite(ctx, invite.Digest, u); return err },
+		"CreateKey":      func(ctx context.Context) error { return s.CreateKey(ctx, k) },
+		"CreateKeyOnce": func(ctx context.Context) error {
+			return s.CreateKeyOnce(ctx, k, identity.Receipt{UserID: u.ID, Answer: []byte("answer"), ExpiresAt: epoch})
+		},
+		"Receipt":     func(ctx context.Context) error { _, err := s.Receipt(ctx, u.ID, k.Digest, epoch); return err },
+		"KeyByDigest": func(ctx context.Context) error { _, _, err := s.KeyByDigest(ctx, k.Digest); return err },
+		"Keys":        func(ctx context.Context) error { _, err := s.Keys(ctx, u.ID); return err },
+		"UpdateKey": func(ctx context.Context) error {
+			_, err := s.UpdateKey(ctx, u.ID, k.ID, identity.KeyChange{Name: &name})
+			return err
+		},
+		"RevokeKey": func(ctx context.Context) error { _, err := s.RevokeKey(ctx, u.ID, k.ID, epoch, "reason"); return err },
+		"RotateKey": func(ctx context.Context) error {
+			_, _, err := s.RotateKey(ctx, u.ID, k.ID, newKey(u, 9), epoch)
+			return err
+		},
+		"TouchKeys":         func(ctx context.Context) error { return s.TouchKeys(ctx, map[string]time.Time{k.ID: epoch}) },
+		"Session":           func(ctx context.Context) error { _, err := s.Session(ctx, u.ID, "token", 0); return err },
+		"RevokeToken":       func(ctx context.Context) error { return s.RevokeToken(ctx, u.ID, "token", epoch) },
+		"EndSessions":       func(ctx context.Context) error { return s.EndSessions(ctx, u.ID) },
+		"SigningKeys":       func(ctx context.Context) error { _, err := s.SigningKeys(ctx); return err },
+		"AddSigningKey":     func(ctx context.Context) error { _, err := s.AddSigningKey(ctx, newSigningKey(1), epoch); return err },
+		"RetireSigningKeys": func(ctx context.Context) error { return s.RetireSigningKeys(ctx, epoch) },
+		"UpdateTallies": func(ctx context.Context) error {
+			return s.UpdateTallies(ctx, []string{k.ID}, func(time.Time, []identity.Tally) {})
+		},
+		"Audit":    func(ctx context.Context) error { return s.Audit(ctx, identity.AuditEntry{Action: identity.LoggedIn}) },
+		"AuditLog": func(ctx context.Context) error { _, err := s.AuditLog(ctx, identity.AuditQuery{}); return err },
+		"Secret":   func(ctx context.Context) error { _, err := s.Secret(ctx, "name", []byte("fresh")); return err },
 	}
 }
 

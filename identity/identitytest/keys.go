@@ -68,21 +68,21 @@ func testRevokeKey(t *testing.T, open func() identity.Store) {
 	}
 
 	for name, userID := range map[string]string{"someone else": bob.ID, "nobody": newUser(4).ID} {
-		got, err := s.RevokeKey(t.Context(), userID, k1.ID, epoch)
+		got, err := s.RevokeKey(t.Context(), userID, k1.ID, epoch, "reason")
 		wantError(t, "RevokeKey by "+name, err, identity.ErrNotFound)
 		if diff := cmp.Diff(identity.Key{}, got); diff != "" {
 			t.Errorf("RevokeKey by %s gives the key away (-want +got):\n%s", name, diff)
 		}
 	}
-	_, err := s.RevokeKey(t.Context(), "", newKey(ann, 9).ID, epoch)
+	_, err := s.RevokeKey(t.Context(), "", newKey(ann, 9).ID, epoch, "reason")
 	wantError(t, "RevokeKey of no key", err, identity.ErrNotFound)
 	wantKeys(t, s, "", bobs, k2, k1)
 
 	revoke := func(userID string, k *identity.Key, at, want time.Time) {
 		t.Helper()
-		got, err := s.RevokeKey(t.Context(), userID, k.ID, at)
+		got, err := s.RevokeKey(t.Context(), userID, k.ID, at, at.String())
 		must(t, err)
-		k.RevokedAt = want
+		k.RevokedAt, k.RevokeReason = want, want.String()
 		if diff := cmp.Diff(*k, got); diff != "" {
 			t.Errorf("RevokeKey (-want +got):\n%s", diff)
 		}

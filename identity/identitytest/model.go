@@ -32,8 +32,11 @@ func testModel(t *testing.T, storage Storage) {
 			"CreateFirstUser": m.createFirstUser,
 			"SetPassword":     m.setPassword,
 			"SetDisabled":     m.setDisabled,
+			"SetRole":         m.setRole,
 			"CreateKey":       m.createKey,
 			"RevokeKey":       m.revokeKey,
+			"UpdateKey":       m.updateKey,
+			"RotateKey":       m.rotateKey,
 			"Secret":          m.secret,
 		})
 	})
@@ -52,6 +55,7 @@ func (m *model) newUser(t *rapid.T) identity.User {
 	u := newUser(rapid.IntRange(0, 5).Draw(t, "address"))
 	u.CreatedAt = m.freeTime(t)
 	u.Disabled = rapid.Bool().Draw(t, "disabled")
+	u.Role = rapid.SampledFrom([]identity.Role{identity.Admin, identity.Member}).Draw(t, "role")
 	return u
 }
 
@@ -103,18 +107,46 @@ func (m *model) setPassword(t *rapid.T) {
 	want := identity.ErrNotFound
 	if i >= 0 {
 		m.users[i].PasswordHash, want = hash, nil
+		m.users[i].TokenEpoch++
 	}
 	expect(t, m.SetPassword(t.Context(), id, hash), want)
+}
+
+// lastAdmin tells whether a user is the only admin who can log in.
+func (m *model) lastAdmin(i int) bool {
+	able := func(u identity.User) bool { return u.Role == identity.Admin && !u.Disabled }
+	return able(m.users[i]) && !slices.ContainsFunc(m.users, func(u identity.User) bool { return able(u) && u.ID != m.users[i].ID })
 }
 
 func (m *model) setDisabled(t *rapid.T) {
 	i, id := m.anyUser(t)
 	disabled := rapid.Bool().Draw(t, "disabled")
 	want := identity.ErrNotFound
-	if i >= 0 {
+	switch {
+	case i < 0:
+	case disabled && m.lastAdmin(i):
+		want = identity.ErrLastAdmin
+	default:
+		if disabled && !m.users[i].Disabled {
+			m.users[i].TokenEpoch++
+		}
 		m.users[i].Disabled, want = disabled, nil
 	}
 	expect(t, m.SetDisabled(t.Context(), id, disabled), want)
+}
+
+func (m *model) setRole(t *rapid.T) {
+	i, id := m.anyUser(t)
+	role := rapid.SampledFrom([]identity.Role{identity.Admin, identity.Member}).Draw(t, "role")
+	want := identity.ErrNotFound
+	switch {
+	case i < 0:
+	case role == identity.Member && m.lastAdmin(i):
+		want = identity.ErrLastAdmin
+	default:
+		m.users[i].Role, want = role, nil
+	}
+	expect(t, m.SetRole(t.Context(), id, role), want)
 }
 
 func (m *model) createKey(t *rapid.T) {
@@ -131,28 +163,95 @@ func (m *model) createKey(t *rapid.T) {
 	expect(t, m.CreateKey(t.Context(), k), want)
 }
 
-func (m *model) revokeKey(t *rapid.T) {
-	userID := ""
+// anyKey draws a key that is there or, as -1, one that is not, and who asks for
+// it: allowed tells whether they get it.
+func (m *model) anyKey(t *rapid.T) (i int, userID, keyID string, allowed bool) {
 	if rapid.Bool().Draw(t, "by a user") {
 		_, userID = m.anyUser(t)
 	}
-	keyID := newKey(identity.User{}, 0).ID
-	i := rapid.IntRange(-1, len(m.keys)-1).Draw(t, "key")
+	keyID = newKey(identity.User{}, 0).ID
+	i = rapid.IntRange(-1, len(m.keys)-1).Draw(t, "key")
 	if i >= 0 {
 		keyID = m.keys[i].ID
 	}
-	at := epoch.Add(time.Duration(rapid.IntRange(-9, 9).Draw(t, "hour")) * time.Hour)
+	return i, userID, keyID, i >= 0 && (userID == "" || userID == m.keys[i].UserID)
+}
+
+func anyHour(t *rapid.T) time.Time {
+	return epoch.Add(time.Duration(rapid.IntRange(-9, 9).Draw(t, "hour")) * time.Hour)
+}
+
+func (m *model) revokeKey(t *rapid.T) {
+	i, userID, keyID, allowed := m.anyKey(t)
+	at := anyHour(t)
 	want := identity.ErrNotFound
 	var wantKey identity.Key
-	if i >= 0 && (userID == "" || userID == m.keys[i].UserID) {
+	if allowed {
 		if m.keys[i].RevokedAt.IsZero() {
-			m.keys[i].RevokedAt = at
+			m.keys[i].RevokedAt, m.keys[i].RevokeReason = at, at.String()
 		}
 		wantKey, want = m.keys[i], nil
 	}
-	got, err := m.RevokeKey(t.Context(), userID, keyID, at)
+	got, err := m.RevokeKey(t.Context(), userID, keyID, at, at.String())
 	expect(t, err, want)
 	same(t, "RevokeKey", got, wantKey)
+}
+
+func (m *model) updateKey(t *rapid.T) {
+	i, userID, keyID, allowed := m.anyKey(t)
+	var c identity.KeyChange
+	if rapid.Bool().Draw(t, "name") {
+		name := rapid.StringMatching(`[a-z]{1,9}`).Draw(t, "new name")
+		c.Name, c.Note = &name, &name
+	}
+	if rapid.Bool().Draw(t, "scopes") {
+		c.Scopes = &[]string{"query_*", "!run_sql"}
+	}
+	if rapid.Bool().Draw(t, "limits") {
+		c.Limits = &identity.Limits{CallsPerMinute: rapid.Int64Range(0, 3).Draw(t, "calls a minute")}
+	}
+	if rapid.Bool().Draw(t, "expiry") {
+		at := anyHour(t)
+		c.ExpiresAt = &at
+	}
+	want := identity.ErrNotFound
+	var wantKey identity.Key
+	if allowed {
+		c.Apply(&m.keys[i])
+		wantKey, want = m.keys[i], nil
+	}
+	got, err := m.UpdateKey(t.Context(), userID, keyID, c)
+	expect(t, err, want)
+	same(t, "UpdateKey", got, wantKey)
+}
+
+func (m *model) rotateKey(t *rapid.T) {
+	i, userID, keyID, allowed := m.anyKey(t)
+	fresh := newKey(identity.User{ID: "the store sets the owner"}, 0)
+	fresh.CreatedAt, fresh.ExpiresAt = m.freeTime(t), time.Time{}
+	until := anyHour(t)
+	want := identity.ErrNotFound
+	var wantOld, wantFresh identity.Key
+	switch {
+	case !allowed:
+	case m.keys[i].Status(fresh.CreatedAt) != identity.Active || m.keys[i].ReplacedBy != "":
+		want = identity.ErrNotActive
+	default:
+		old := &m.keys[i]
+		wantFresh, want = fresh, nil
+		wantFresh.UserID, wantFresh.Name, wantFresh.Note = old.UserID, old.Name, old.Note
+		wantFresh.Scopes, wantFresh.Limits, wantFresh.Replaces = old.Scopes, old.Limits, old.ID
+		old.ReplacedBy = fresh.ID
+		if old.ExpiresAt.IsZero() || until.Before(old.ExpiresAt) {
+			old.ExpiresAt = until
+		}
+		wantOld = *old
+		m.keys = append(m.keys, wantFresh)
+	}
+	gotOld, gotFresh, err := m.RotateKey(t.Context(), userID, keyID, fresh, until)
+	expect(t, err, want)
+	same(t, "RotateKey, old", gotOld, wantOld)
+	same(t, "RotateKey, fresh", gotFresh, wantFresh)
 }
 
 func (m *model) secret(t *rapid.T) {

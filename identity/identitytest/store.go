@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -38,12 +39,12 @@ func testTimes(t *testing.T, open func() identity.Store) {
 		u.CreatedAt, k.CreatedAt, k.ExpiresAt = utc(at), utc(at), utc(at)
 		wantUser(t, s, u)
 		wantKey(t, s, k, u)
-		revoked, err := s.RevokeKey(t.Context(), u.ID, k.ID, at)
+		revoked, err := s.RevokeKey(t.Context(), u.ID, k.ID, at, "reason")
 		must(t, err)
-		k.RevokedAt = utc(at)
+		k.RevokedAt, k.RevokeReason = utc(at), "reason"
 		wantKey(t, s, k, u)
-		// Compared as structs, times differ by their zone too.
-		if revoked != k {
+		// Times that are equal may differ by their zone.
+		if !reflect.DeepEqual(revoked, k) {
 			t.Errorf("RevokeKey = %+v, want %+v", revoked, k)
 		}
 	}
@@ -71,10 +72,10 @@ func testNotFound(t *testing.T, open func() identity.Store) {
 		wantError(t, fmt.Sprintf("UserByEmail(%.40q)", id), err, identity.ErrNotFound)
 		wantError(t, fmt.Sprintf("SetDisabled(%.40q)", id), s.SetDisabled(t.Context(), id, true), identity.ErrNotFound)
 		wantError(t, fmt.Sprintf("SetPassword(%.40q)", id), s.SetPassword(t.Context(), id, "hash"), identity.ErrNotFound)
-		_, err = s.RevokeKey(t.Context(), u.ID, id, epoch)
+		_, err = s.RevokeKey(t.Context(), u.ID, id, epoch, "")
 		wantError(t, fmt.Sprintf("RevokeKey(key %.40q)", id), err, identity.ErrNotFound)
 		if id != "" { // which stands for everyone
-			_, err = s.RevokeKey(t.Context(), id, k.ID, epoch)
+			_, err = s.RevokeKey(t.Context(), id, k.ID, epoch, "")
 			wantError(t, fmt.Sprintf("RevokeKey(user %.40q)", id), err, identity.ErrNotFound)
 			wantKeys(t, s, id)
 		}
@@ -146,15 +147,15 @@ func testTwoStores(t *testing.T, open func() identity.Store) {
 	wantUsers(t, other, u)
 	must(t, other.CreateKey(t.Context(), k))
 	wantKey(t, one, k, u)
-	_, err := one.RevokeKey(t.Context(), u.ID, k.ID, epoch)
+	_, err := one.RevokeKey(t.Context(), u.ID, k.ID, epoch, "")
 	must(t, err)
 	k.RevokedAt = epoch
 	wantKey(t, other, k, u)
 	must(t, other.SetDisabled(t.Context(), u.ID, true))
-	u.Disabled = true
+	u.Disabled, u.TokenEpoch = true, 1
 	wantUser(t, one, u)
 	must(t, one.SetPassword(t.Context(), u.ID, "another"))
-	u.PasswordHash = "another"
+	u.PasswordHash, u.TokenEpoch = "another", 2
 	wantUser(t, other, u)
 
 	must(t, one.Close())
@@ -225,7 +226,7 @@ func testRaces(t *testing.T, open func() identity.Store) {
 	must(t, stores[0].CreateKey(t.Context(), k))
 	revokedAt := make([]time.Time, callers)
 	raceCalls(func(s identity.Store, n int) {
-		k, err := s.RevokeKey(t.Context(), "", k.ID, epoch.Add(time.Duration(n)*time.Second))
+		k, err := s.RevokeKey(t.Context(), "", k.ID, epoch.Add(time.Duration(n)*time.Second), "")
 		fault("RevokeKey", err)
 		revokedAt[n] = k.RevokedAt
 	})

@@ -55,8 +55,9 @@ func testSetPassword(t *testing.T, open func() identity.Store) {
 	must(t, s.CreateUser(t.Context(), u))
 	must(t, s.CreateUser(t.Context(), other))
 	u.PasswordHash = "$argon2id$another"
-	for range 2 { // the second changes nothing, and is no error
+	for range 2 { // the second ends sessions, too
 		must(t, s.SetPassword(t.Context(), u.ID, u.PasswordHash))
+		u.TokenEpoch++
 		wantUsers(t, s, u, other)
 	}
 	wantError(t, "SetPassword of nobody", s.SetPassword(t.Context(), newUser(3).ID, "hash"), identity.ErrNotFound)
@@ -72,6 +73,9 @@ func testSetDisabled(t *testing.T, open func() identity.Store) {
 	must(t, s.CreateKey(t.Context(), k))
 	for _, disabled := range []bool{true, true, false, false, true} {
 		must(t, s.SetDisabled(t.Context(), u.ID, disabled))
+		if disabled && !u.Disabled {
+			u.TokenEpoch++
+		}
 		u.Disabled = disabled
 		wantUsers(t, s, u, other)
 		wantKey(t, s, k, u)

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,9 @@ import (
 // The Authority over the real store. Time is the bubble's: it passes when all
 // wait, so that a second takes none.
 
+// client is whose calls these are.
+var client = netip.MustParseAddr("192.0.2.1")
+
 type gate struct {
 	t         *testing.T
 	here      *identity.Authority
@@ -26,7 +30,7 @@ type gate struct {
 func inBubble(t *testing.T, test func(*testing.T, *gate)) {
 	path := "sqlite:" + filepath.Join(t.TempDir(), "tallygate.db")
 	synctest.Test(t, func(t *testing.T) {
-		g := &gate{t: t, here: identity.NewAuthority(open(t, path)), elsewhere: open(t, path)}
+		g := &gate{t: t, here: identity.NewAuthority(open(t, path), identity.Options{}), elsewhere: open(t, path)}
 		t.Cleanup(func() {
 			if err := g.here.Close(); err != nil {
 				t.Error(err)
@@ -51,7 +55,7 @@ func must(t *testing.T, err error) {
 
 func (g *gate) want(want bool) *identity.Principal {
 	g.t.Helper()
-	p, ok, err := g.here.Authenticate(g.t.Context(), g.key)
+	p, ok, err := g.here.Authenticate(g.t.Context(), g.key, client)
 	if err != nil || ok != want {
 		g.t.Errorf("Authenticate = %t, %v, want %t", ok, err, want)
 	}
@@ -68,7 +72,7 @@ func TestRevokedHere(t *testing.T) {
 		g.want(false)
 		must(t, g.here.SetDisabled(t.Context(), g.user.ID, false))
 		g.want(true)
-		_, err := g.here.RevokeKey(t.Context(), g.user.ID, g.record.ID, time.Now())
+		_, err := g.here.RevokeKey(t.Context(), g.user.ID, g.record.ID, time.Now(), "a reason")
 		must(t, err)
 		g.want(false)
 	})
@@ -78,7 +82,7 @@ func TestRevokedElsewhere(t *testing.T) {
 	inBubble(t, func(t *testing.T, g *gate) {
 		dead := make(chan struct{})
 		g.here.Watch(g.want(true), func() { close(dead) })
-		_, err := g.elsewhere.RevokeKey(t.Context(), "", g.record.ID, time.Now())
+		_, err := g.elsewhere.RevokeKey(t.Context(), "", g.record.ID, time.Now(), "a reason")
 		must(t, err)
 		time.Sleep(identity.MaxAge)
 		g.want(false)
@@ -118,7 +122,7 @@ func TestCreatedElsewhere(t *testing.T) {
 // TestRevokedUnderLoad: keys are revoked while all of them are used from all
 // sides; whoever calls after a key was revoked is refused, and nobody before.
 func TestRevokedUnderLoad(t *testing.T) {
-	a := identity.NewAuthority(open(t, newDSN(t)))
+	a := identity.NewAuthority(open(t, newDSN(t)), identity.Options{})
 	defer func() { must(t, a.Close()) }()
 	u := newUser(t)
 	must(t, a.CreateUser(t.Context(), u))
@@ -138,7 +142,7 @@ func TestRevokedUnderLoad(t *testing.T) {
 		callers.Go(func() {
 			for i := n; !done.Load(); i = (i + 1) % keys {
 				before := revoked[i].Load()
-				_, ok, err := a.Authenticate(t.Context(), secrets[i])
+				_, ok, err := a.Authenticate(t.Context(), secrets[i], client)
 				if err != nil || ok && before || !ok && !revoking[i].Load() {
 					t.Errorf("Authenticate = %t, %v; revoked before: %t", ok, err, before)
 					return
@@ -148,7 +152,7 @@ func TestRevokedUnderLoad(t *testing.T) {
 	}
 	for i := range keys {
 		revoking[i].Store(true)
-		_, err := a.RevokeKey(t.Context(), u.ID, records[i].ID, time.Now())
+		_, err := a.RevokeKey(t.Context(), u.ID, records[i].ID, time.Now(), "a reason")
 		must(t, err)
 		revoked[i].Store(true)
 	}

@@ -11,13 +11,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/identity/identitytest"
+	"github.com/tallygate/tallygate/internal/sqlitefile"
 )
 
 // TestMain is also the other process in TestProcesses.
@@ -100,7 +103,7 @@ func TestOpenMakesNothing(t *testing.T) {
 
 func TestConnections(t *testing.T) {
 	s := open(t, newDSN(t))
-	db, err := s.open(t.Context())
+	db, err := s.DB(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +142,7 @@ func TestDSN(t *testing.T) {
 func TestNewerSchema(t *testing.T) {
 	dsn := newDSN(t)
 	s := open(t, dsn)
-	db, err := s.open(t.Context())
+	db, err := s.DB(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +288,8 @@ func TestKeyIsNowhere(t *testing.T) {
 
 // BenchmarkKeyByDigest looks keys up among 100,000, none of them cached.
 func BenchmarkKeyByDigest(b *testing.B) {
-	s, digests := openWith(b, 100_000)
+	dsn, digests := newWith(b, 100_000)
+	s := open(b, dsn)
 	b.ReportAllocs()
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
@@ -301,9 +305,9 @@ func BenchmarkKeyByDigest(b *testing.B) {
 func BenchmarkOpen(b *testing.B) {
 	for _, keys := range []int{10, 100_000} {
 		b.Run(fmt.Sprint(keys), func(b *testing.B) {
-			s, digests := openWith(b, keys)
+			dsn, digests := newWith(b, keys)
 			for b.Loop() {
-				again := open(b, "sqlite:"+s.path)
+				again := open(b, dsn)
 				if _, _, err := again.KeyByDigest(b.Context(), digests[0]); err != nil {
 					b.Fatal(err)
 				}
@@ -315,31 +319,95 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-func openWith(b *testing.B, keys int) (*Store, []identity.Digest) {
+// newWith makes a file with keys in it.
+func newWith(b *testing.B, keys int) (dsn string, digests []identity.Digest) {
 	b.Helper()
-	s := open(b, newDSN(b))
+	dsn = newDSN(b)
+	s := open(b, dsn)
 	u := newUser(b)
 	if err := s.CreateUser(b.Context(), u); err != nil {
 		b.Fatal(err)
 	}
-	tx, err := s.db.Load().BeginTx(b.Context(), nil)
+	db, err := s.DB(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
-	digests := make([]identity.Digest, keys)
+	tx, err := db.BeginTx(b.Context(), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	digests = make([]identity.Digest, keys)
 	for i := range digests {
 		k, _, err := identity.IssueKey(u.ID, "key", time.Time{})
 		if err != nil {
 			b.Fatal(err)
 		}
 		digests[i] = k.Digest
-		if _, err := tx.ExecContext(b.Context(), `INSERT INTO keys (`+keyColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			k.ID, k.UserID, k.Name, k.Prefix, k.Digest[:], micros{&k.CreatedAt}, micros{&k.ExpiresAt}, micros{&k.RevokedAt}); err != nil {
+		if _, err := tx.ExecContext(b.Context(), `INSERT INTO keys (id, user_id, name, prefix, digest, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+			k.ID, k.UserID, k.Name, k.Prefix, k.Digest[:], k.CreatedAt.UnixMicro()); err != nil {
 			b.Fatal(err)
 		}
 	}
 	if err := tx.Commit(); err != nil {
 		b.Fatal(err)
 	}
-	return s, digests
+	return dsn, digests
+}
+
+// TestUpgrade: a file of the first schema keeps what it has.
+func TestUpgrade(t *testing.T) {
+	dsn := newDSN(t)
+	path := strings.TrimPrefix(dsn, "sqlite:")
+	first, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := fstest.MapFS{}
+	const name = "00001_users_keys_secrets.sql"
+	if content, err := fs.ReadFile(first, name); err != nil {
+		t.Fatal(err)
+	} else {
+		old[name] = &fstest.MapFile{Data: content}
+	}
+	db, err := sqlitefile.Open(t.Context(), path, old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, digest, prefix := identity.KeyFormat{}.NewKey()
+	created := time.Date(2026, 5, 17, 9, 30, 0, 123456000, time.UTC)
+	for _, statement := range []struct {
+		sql  string
+		args []any
+	}{
+		{`INSERT INTO users VALUES ('u', 'ann@example.com', 'hash', 'admin', 1, $1)`, []any{created.UnixMicro()}},
+		{`INSERT INTO keys VALUES ('k', 'u', 'name', $1, $2, $3, $3, NULL)`, []any{prefix, digest[:], created.UnixMicro()}},
+		{`INSERT INTO secrets VALUES ('jwt', $1)`, []any{[]byte("secret")}},
+	} {
+		if _, err := db.ExecContext(t.Context(), statement.sql, statement.args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	s := open(t, dsn)
+	k, u, err := s.KeyByDigest(t.Context(), identity.DigestOf(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := identity.Key{ID: "k", UserID: "u", Name: "name", Prefix: prefix, Digest: digest, CreatedAt: created, ExpiresAt: created, Scopes: []string{}}
+	if diff := cmp.Diff(want, k); diff != "" {
+		t.Errorf("the key (-want +got):\n%s", diff)
+	}
+	wantUser := identity.User{ID: "u", Email: "ann@example.com", PasswordHash: "hash", Role: identity.Admin, Disabled: true, CreatedAt: created}
+	if diff := cmp.Diff(wantUser, u); diff != "" {
+		t.Errorf("the user (-want +got):\n%s", diff)
+	}
+	if secret, err := s.Secret(t.Context(), "jwt", []byte("fresh")); string(secret) != "secret" || err != nil {
+		t.Errorf("the secret is %q, %v", secret, err)
+	}
+	if _, err := s.RevokeKey(t.Context(), "", "k", created, "old"); err != nil {
+		t.Error(err)
+	}
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -19,6 +18,8 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/tallygate/tallygate/internal/schema"
 )
 
 const (
@@ -70,7 +71,7 @@ func Open(ctx context.Context, path string, migrations fs.FS) (_ *sql.DB, err er
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, db, migrations); err != nil {
+	if err := schema.Migrate(ctx, db, goose.DialectSQLite3, migrations); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
@@ -95,24 +96,4 @@ func connect(path string, pragmas ...string) (*sql.DB, error) {
 	}
 	uri := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}
 	return sql.Open("sqlite", uri.String())
-}
-
-func migrate(ctx context.Context, db *sql.DB, migrations fs.FS) error {
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, migrations,
-		goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
-	if err != nil {
-		return err
-	}
-	current, newest, err := provider.GetVersions(ctx)
-	if err != nil {
-		return fmt.Errorf("reading the schema's version: %w", err)
-	}
-	if current > newest {
-		return fmt.Errorf("its schema has version %d, and this program knows no version above %d: a newer tallygate wrote it, so run that one, or restore the copy made before the upgrade",
-			current, newest)
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("bringing the schema to version %d: %w", newest, err)
-	}
-	return nil
 }

@@ -1,0 +1,249 @@
+// Package sqlstore is an identity.Store in a database that speaks SQL: what
+// SQLite and PostgreSQL have in common, which is nearly everything.
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/tallygate/tallygate/identity"
+)
+
+// Dialect is what is particular to a database. Parameters are $1, $2, … in
+// both.
+type Dialect struct {
+	// Now is the database's clock, as microseconds since 1970.
+	Now string
+	// JSONEach is a function that makes a table (key, value) of a JSON object,
+	// $1.
+	JSONEach string
+	// ForUpdate ends a SELECT in a transaction that is to keep others from the
+	// rows; empty where a transaction keeps others from everything.
+	ForUpdate string
+	// Lock, in a transaction, keeps others from adding rows to a table; nil
+	// likewise.
+	Lock func(table string) string
+	// Notify tells other processes to read a key or a user anew once the
+	// transaction is committed; $1 is "key ID" or "user ID". Empty where nobody
+	// is told.
+	Notify string
+	// NotFound tells an error that says no more than that there is no such row,
+	// beside sql.ErrNoRows; nil where there is none.
+	NotFound func(error) bool
+}
+
+// Store is an identity.Store.
+type Store struct {
+	name    string
+	dialect Dialect
+	connect func(context.Context) (*sql.DB, error)
+	db      atomic.Pointer[database] // nil before the first call
+	opening singleflight.Group
+	mu      sync.Mutex // held while the database is opened or closed
+
+	// life ends with Close, and with it an opening that still waits.
+	life context.Context
+	end  context.CancelFunc
+}
+
+// database is an open database, its schema up to date.
+type database struct {
+	*sql.DB
+	keyByDigest *sql.Stmt
+}
+
+// New returns the store in a database. The name is for errors. connect is
+// called at the first call of the store, and again while it fails; it is to
+// bring the schema up to date.
+func New(name string, d Dialect, connect func(context.Context) (*sql.DB, error)) *Store {
+	s := &Store{name: name, dialect: d, connect: connect}
+	s.life, s.end = context.WithCancel(context.Background())
+	return s
+}
+
+// Close closes the database. Every call after it is an error.
+func (s *Store) Close() error {
+	s.end()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if db := s.db.Load(); db != nil {
+		return s.fault(db.Close())
+	}
+	return nil
+}
+
+// DB returns the open database. Calls that come while it is being opened wait
+// for that, each no longer than its context; when it fails, the next call
+// tries again.
+func (s *Store) DB(ctx context.Context) (*sql.DB, error) {
+	db, err := s.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return db.DB, nil
+}
+
+func (s *Store) open(ctx context.Context) (*database, error) {
+	if db := s.db.Load(); db != nil {
+		return db, nil
+	}
+	opened := s.opening.DoChan("", func() (any, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.life.Err() != nil {
+			return nil, errors.New("it is closed")
+		}
+		if db := s.db.Load(); db != nil {
+			return db, nil
+		}
+		connected, err := s.connect(s.life)
+		if err != nil {
+			return nil, err
+		}
+		keyByDigest, err := connected.PrepareContext(s.life, selectKeyByDigest)
+		if err != nil {
+			return nil, errors.Join(err, connected.Close())
+		}
+		db := &database{connected, keyByDigest}
+		s.db.Store(db)
+		return db, nil
+	})
+	select {
+	case <-ctx.Done():
+		return nil, s.fault(context.Cause(ctx))
+	case r := <-opened:
+		if r.Err != nil {
+			return nil, s.fault(r.Err)
+		}
+		return r.Val.(*database), nil
+	}
+}
+
+// fault says which store a technical fault is of; what is not there is none.
+func (s *Store) fault(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, known := range []error{
+		identity.ErrNotFound, identity.ErrEmailTaken, identity.ErrLastAdmin, identity.ErrNotActive, identity.ErrReceiptTaken,
+	} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	if errors.Is(err, sql.ErrNoRows) || s.dialect.NotFound != nil && s.dialect.NotFound(err) {
+		return identity.ErrNotFound
+	}
+	return fmt.Errorf("store %s: %w", s.name, err)
+}
+
+// tx is a transaction that changes something.
+type tx struct {
+	*sql.Tx
+	s   *Store
+	ctx context.Context // of the call that the transaction is
+}
+
+// change runs a transaction: committed when f succeeds, undone when it fails.
+func (s *Store) change(ctx context.Context, f func(tx) error) error {
+	db, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	begun, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return s.fault(err)
+	}
+	defer func() { _ = begun.Rollback() }() // nothing to do after Commit
+	if err := f(tx{begun, s, ctx}); err != nil {
+		return s.fault(err)
+	}
+	// Only Commit tells that the change is on the disk.
+	return s.fault(begun.Commit())
+}
+
+// exec runs a statement and tells whether it changed a row.
+func (t tx) exec(statement string, args ...any) (bool, error) {
+	result, err := t.ExecContext(t.ctx, statement, args...)
+	if err != nil {
+		return false, err
+	}
+	rows, err := result.RowsAffected()
+	return rows > 0, err
+}
+
+// row reads one row into fields.
+func (t tx) row(fields []any, query string, args ...any) error {
+	return t.QueryRowContext(t.ctx, query, args...).Scan(fields...)
+}
+
+// lock keeps others from adding rows to a table until the transaction ends.
+func (t tx) lock(table string) error {
+	if t.s.dialect.Lock == nil {
+		return nil
+	}
+	_, err := t.exec(t.s.dialect.Lock(table))
+	return err
+}
+
+// notify has a key or a user read anew everywhere.
+func (t tx) notify(what, id string) error {
+	if t.s.dialect.Notify == "" {
+		return nil
+	}
+	_, err := t.exec(t.s.dialect.Notify, what+" "+id)
+	return err
+}
+
+// row reads one row outside of any transaction.
+func (s *Store) row(ctx context.Context, fields []any, query string, args ...any) error {
+	db, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	return s.fault(db.QueryRowContext(ctx, query, args...).Scan(fields...))
+}
+
+// queryer is a database or a transaction.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// list runs a query and scans each of its rows into the fields of a T.
+func list[T any](ctx context.Context, q queryer, fields func(*T) []any, query string, args ...any) ([]T, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // rows.Err has said what there is to say
+	var items []T
+	for rows.Next() {
+		var item T
+		if err := rows.Scan(fields(&item)...); err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return items, rows.Err()
+}
+
+// listAll is list outside of any transaction.
+func listAll[T any](ctx context.Context, s *Store, fields func(*T) []any, query string, args ...any) ([]T, error) {
+	db, err := s.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	items, err := list(ctx, db, fields, query, args...)
+	if err = s.fault(err); errors.Is(err, identity.ErrNotFound) {
+		return nil, nil // of what cannot be there, there are none
+	}
+	return items, err
+}
+
+var _ identity.Store = (*Store)(nil)

@@ -1,0 +1,58 @@
+package identity
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Invite lets whoever has its token make themselves a user, once.
+type Invite struct {
+	ID         string // UUIDv7
+	Email      string // of the user to be, as NormalizeEmail returns it
+	Role       Role
+	Limits     Limits
+	Digest     Digest // SHA-256 of the token; unique
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	AcceptedAt time.Time // zero: not accepted
+}
+
+// Open tells whether the invitation can be accepted at now.
+func (i *Invite) Open(now time.Time) bool {
+	return i.AcceptedAt.IsZero() && now.Before(i.ExpiresAt)
+}
+
+// NewInvite makes an invitation, ready for Store.CreateInvite, and its token,
+// which is nowhere else: put it into the link that the invited person gets. An
+// error is an Invalid.
+func NewInvite(email string, role Role, l Limits, validFor time.Duration) (i Invite, token string, err error) {
+	email, err = NormalizeEmail(email)
+	if err != nil {
+		return Invite{}, "", err
+	}
+	if err := role.Check(); err != nil {
+		return Invite{}, "", err
+	}
+	if err := l.Check(); err != nil {
+		return Invite{}, "", err
+	}
+	if validFor <= 0 {
+		return Invite{}, "", Invalid(fmt.Sprintf("an invitation must be valid for some time, not %v", validFor))
+	}
+	var random [32]byte
+	_, _ = rand.Read(random[:]) // never fails: it ends the program instead
+	token = base64.RawURLEncoding.EncodeToString(random[:])
+	now := storable(time.Now())
+	return Invite{
+		ID: uuid.Must(uuid.NewV7()).String(), Email: email, Role: role, Limits: l, Digest: InviteDigest(token),
+		CreatedAt: now, ExpiresAt: storable(now.Add(validFor)),
+	}, token, nil
+}
+
+// InviteDigest returns what an invitation is found under, by its token.
+func InviteDigest(token string) Digest { return sha256.Sum256([]byte(token)) }

@@ -1,0 +1,129 @@
+package identity
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+const maxNoteChars = 1000
+
+// KeySpec is what someone asks a key to be.
+type KeySpec struct {
+	Name      string // 1 to 100 printable characters beside the spaces around it, which are dropped
+	Note      string // at most 1000 characters
+	Scopes    []string
+	Limits    Limits
+	ExpiresAt time.Time // in the future, or zero: never
+}
+
+// IssueKey makes a key of DefaultMark with a name and an expiry: see Issue.
+func IssueKey(userID, name string, expiresAt time.Time) (record Key, key string, err error) {
+	return KeyFormat{}.Issue(userID, KeySpec{Name: name, ExpiresAt: expiresAt})
+}
+
+// Issue makes a key for a user and its record, ready for Store.CreateKey. The
+// key itself is nowhere else: show it to the user, once. An error is an
+// Invalid.
+func (f KeyFormat) Issue(userID string, s KeySpec) (record Key, key string, err error) {
+	c := KeyChange{Name: &s.Name, Note: &s.Note, Scopes: &s.Scopes, Limits: &s.Limits, ExpiresAt: &s.ExpiresAt}
+	now := time.Now()
+	if err := c.Check(now); err != nil {
+		return Key{}, "", err
+	}
+	key, digest, prefix := f.NewKey()
+	record = Key{
+		ID: uuid.Must(uuid.NewV7()).String(), UserID: userID, Prefix: prefix, Digest: digest, CreatedAt: storable(now),
+	}
+	c.Apply(&record)
+	return record, key, nil
+}
+
+// Replacement makes a key that is to take the place of another, ready for
+// Store.RotateKey, which gives it the rest of what the old one has. It lives
+// as long as the old one was made to live.
+func (f KeyFormat) Replacement(old Key) (record Key, key string) {
+	key, digest, prefix := f.NewKey()
+	record = Key{
+		ID: uuid.Must(uuid.NewV7()).String(), UserID: old.UserID, Prefix: prefix, Digest: digest,
+		CreatedAt: storable(time.Now()),
+	}
+	if !old.ExpiresAt.IsZero() {
+		record.ExpiresAt = record.CreatedAt.Add(old.ExpiresAt.Sub(old.CreatedAt))
+	}
+	return record, key
+}
+
+// Check finds what is wrong with a change, and brings it into the form that is
+// stored. An error is an Invalid.
+func (c *KeyChange) Check(now time.Time) error {
+	if c.Name != nil {
+		name, err := keyName(*c.Name)
+		if err != nil {
+			return err
+		}
+		*c.Name = name
+	}
+	if c.Note != nil {
+		*c.Note = strings.TrimSpace(*c.Note)
+		if utf8.RuneCountInString(*c.Note) > maxNoteChars {
+			return Invalid(fmt.Sprintf("the key's note is longer than %d characters", maxNoteChars))
+		}
+		// A note may have lines.
+		if !utf8.ValidString(*c.Note) || strings.IndexFunc(*c.Note, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) >= 0 {
+			return Invalid("the key's note has characters that cannot be printed")
+		}
+	}
+	if c.Scopes != nil {
+		if _, err := NewScope(*c.Scopes); err != nil {
+			return err
+		}
+	}
+	if c.Limits != nil {
+		if err := c.Limits.Check(); err != nil {
+			return err
+		}
+	}
+	if c.ExpiresAt != nil {
+		if !c.ExpiresAt.IsZero() && !c.ExpiresAt.After(now) {
+			return Invalid("a key must expire in the future, or never")
+		}
+		*c.ExpiresAt = storable(*c.ExpiresAt)
+	}
+	return nil
+}
+
+// Apply makes the change, and returns what it changed: the names of fields.
+func (c *KeyChange) Apply(k *Key) (changed []string) {
+	note := func(name string, differs bool) {
+		if differs {
+			changed = append(changed, name)
+		}
+	}
+	if c.Name != nil {
+		note("name", k.Name != *c.Name)
+		k.Name = *c.Name
+	}
+	if c.Note != nil {
+		note("note", k.Note != *c.Note)
+		k.Note = *c.Note
+	}
+	if c.Scopes != nil {
+		note("scopes", !slices.Equal(k.Scopes, *c.Scopes))
+		k.Scopes = slices.Clone(*c.Scopes)
+	}
+	if c.Limits != nil {
+		note("limits", k.Limits != *c.Limits)
+		k.Limits = *c.Limits
+	}
+	if c.ExpiresAt != nil {
+		note("expires_at", !k.ExpiresAt.Equal(*c.ExpiresAt))
+		k.ExpiresAt = *c.ExpiresAt
+	}
+	return changed
+}

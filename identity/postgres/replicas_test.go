@@ -1,0 +1,330 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/postgres/postgrestest"
+)
+
+// client is whose calls these are.
+var client = netip.MustParseAddr("192.0.2.1")
+
+// patience is how long what has no deadline of its own may take.
+const patience = time.Minute
+
+// cluster is three replicas of a gate over one database.
+type cluster struct {
+	t        *testing.T
+	server   *postgrestest.Server
+	replicas [3]*identity.Authority
+	user     identity.User
+}
+
+func newCluster(t *testing.T, o identity.Options) *cluster {
+	c := &cluster{t: t, server: postgrestest.Start(t)}
+	dsn := c.server.NewDatabase(t)
+	for i := range c.replicas {
+		s, err := Open(dsn)
+		must(t, err)
+		c.replicas[i] = identity.NewAuthority(s, o)
+		t.Cleanup(func() {
+			if err := c.replicas[i].Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	c.user = newUser(t)
+	must(t, c.replicas[0].CreateUser(t.Context(), c.user))
+	return c
+}
+
+// issue creates a key on a replica.
+func (c *cluster) issue(replica int) (identity.Key, string) {
+	c.t.Helper()
+	record, key, err := identity.IssueKey(c.user.ID, "my key", time.Time{})
+	must(c.t, err)
+	must(c.t, c.replicas[replica].CreateKey(c.t.Context(), record))
+	return record, key
+}
+
+func (c *cluster) want(key string, want bool) {
+	c.t.Helper()
+	for i, a := range c.replicas {
+		if _, ok, err := a.Authenticate(c.t.Context(), key, client); ok != want || err != nil {
+			c.t.Errorf("replica %d: Authenticate = %t, %v, want %t", i, ok, err, want)
+		}
+	}
+}
+
+// wantSoon waits until a replica says of a key what is wanted, and returns how
+// long that took.
+func (c *cluster) wantSoon(replica int, key string, want bool) time.Duration {
+	c.t.Helper()
+	for began := time.Now(); ; {
+		_, ok, err := c.replicas[replica].Authenticate(c.t.Context(), key, client)
+		took := time.Since(began)
+		switch {
+		case err == nil && ok == want:
+			return took
+		case took > patience:
+			c.t.Fatalf("replica %d: Authenticate = %t, %v, want %t", replica, ok, err, want)
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
+// heard waits until all replicas are told of changes.
+func (c *cluster) heard() {
+	c.t.Helper()
+	_, key := c.issue(0)
+	for began := time.Now(); ; {
+		c.want(key, true)
+		if !slices.ContainsFunc(c.replicas[:], func(a *identity.Authority) bool { return !a.Hears() }) {
+			return
+		}
+		if time.Since(began) > patience {
+			c.t.Fatal("the replicas hear nothing")
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
+// TestOneGate: what happens on one replica holds on all: a new key at once, a
+// change soon, and in much less than MaxAge when the database tells.
+func TestOneGate(t *testing.T) {
+	c := newCluster(t, identity.Options{})
+	c.heard()
+	name := "renamed"
+	var took []time.Duration
+	for n := range 10 {
+		maker, other, third := n%3, (n+1)%3, (n+2)%3
+		record, key := c.issue(maker)
+		c.want(key, true)
+
+		scopes := []string{"query_*"}
+		_, err := c.replicas[other].UpdateKey(t.Context(), "", record.ID, identity.KeyChange{Name: &name, Scopes: &scopes})
+		must(t, err)
+		for i := range c.replicas {
+			for began := time.Now(); ; {
+				p, ok, err := c.replicas[i].Authenticate(t.Context(), key, client)
+				if !ok || err != nil {
+					t.Fatal(ok, err)
+				}
+				if p.KeyName == name && !p.Scope.Match("run_sql") {
+					break
+				}
+				if time.Since(began) > patience {
+					t.Fatalf("replica %d does not learn of the new name and scopes", i)
+				}
+			}
+		}
+
+		fresh, freshKey := identity.KeyFormat{}.Replacement(record)
+		_, _, err = c.replicas[third].RotateKey(t.Context(), "", record.ID, fresh, time.Now().Add(time.Hour))
+		must(t, err)
+		c.want(key, true)
+		c.want(freshKey, true)
+
+		_, err = c.replicas[other].RevokeKey(t.Context(), "", record.ID, time.Now(), "lost")
+		must(t, err)
+		took = append(took, c.wantSoon(maker, key, false), c.wantSoon(third, key, false))
+
+		must(t, c.replicas[other].SetDisabled(t.Context(), c.user.ID, true))
+		took = append(took, c.wantSoon(maker, freshKey, false), c.wantSoon(third, freshKey, false))
+		must(t, c.replicas[maker].SetDisabled(t.Context(), c.user.ID, false))
+		for i := range c.replicas {
+			c.wantSoon(i, freshKey, true)
+		}
+	}
+	// Were it not for NOTIFY, it would take MaxAge and more. Half of them may be
+	// late on a machine that is busy.
+	slices.Sort(took)
+	t.Logf("changes reached the others after %v at the median, %v at most", took[len(took)/2], took[len(took)-1])
+	if took[len(took)/2] > identity.MaxAge/2 {
+		t.Errorf("changes reached the others after %v at the median", took[len(took)/2])
+	}
+}
+
+// TestWatchElsewhere: what is open with a key ends when the key is revoked on
+// another replica.
+func TestWatchElsewhere(t *testing.T) {
+	c := newCluster(t, identity.Options{})
+	c.heard()
+	for n := range 4 {
+		record, key := c.issue(0)
+		ended := make(chan int, 2)
+		for _, replica := range []int{0, 1} {
+			p, ok, err := c.replicas[replica].Authenticate(t.Context(), key, client)
+			if !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			defer c.replicas[replica].Watch(p, func() { ended <- replica })()
+		}
+		if n%2 == 0 {
+			_, err := c.replicas[2].RevokeKey(t.Context(), "", record.ID, time.Now(), "")
+			must(t, err)
+		} else {
+			must(t, c.replicas[2].SetDisabled(t.Context(), c.user.ID, true))
+		}
+		for range 2 {
+			select {
+			case <-ended:
+			case <-time.After(patience):
+				t.Fatal("a watch has not ended")
+			}
+		}
+		must(t, c.replicas[2].SetDisabled(t.Context(), c.user.ID, false))
+	}
+}
+
+// TestFewLookUps: while a replica is told of changes, it does not ask again and
+// again.
+func TestFewLookUps(t *testing.T) {
+	server := postgrestest.Start(t)
+	s, err := Open(server.NewDatabase(t))
+	must(t, err)
+	counting := &countingStore{Store: s}
+	a := identity.NewAuthority(counting, identity.Options{})
+	defer func() { must(t, a.Close()) }()
+	u := newUser(t)
+	must(t, a.CreateUser(t.Context(), u))
+	record, key, err := identity.IssueKey(u.ID, "my key", time.Time{})
+	must(t, err)
+	must(t, a.CreateKey(t.Context(), record))
+	call := func() {
+		if _, ok, err := a.Authenticate(t.Context(), key, client); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+	}
+	for began := time.Now(); !a.Hears(); {
+		if call(); time.Since(began) > patience {
+			t.Fatal("the replica hears nothing")
+		}
+	}
+	// What was read before it heard is read again, once.
+	p, _, err := a.Authenticate(t.Context(), key, client)
+	must(t, err)
+	defer a.Watch(p, func() { t.Error("the watch ended") })()
+	before := counting.lookUps.Load()
+	for began := time.Now(); time.Since(began) < 4*identity.MaxAge; {
+		call()
+		<-time.After(time.Millisecond)
+	}
+	if got := counting.lookUps.Load() - before; got > 2 {
+		t.Errorf("%d look-ups in %v", got, 4*identity.MaxAge)
+	}
+}
+
+type countingStore struct {
+	*Store
+	lookUps atomic.Int64
+}
+
+func (s *countingStore) KeyByDigest(ctx context.Context, d identity.Digest) (identity.Key, identity.User, error) {
+	s.lookUps.Add(1)
+	return s.Store.KeyByDigest(ctx, d)
+}
+
+// TestAway: with the database stopped, or swallowed by the network, keys that
+// are known go on working for StaleOK, and of others nothing is said. When it
+// is back, so is everything, what was changed meanwhile included.
+func TestAway(t *testing.T) {
+	const staleOK = 20 * time.Second
+	for name, outage := range map[string]struct {
+		begin, end func(*postgrestest.Server, testing.TB)
+	}{
+		"stopped": {(*postgrestest.Server).Stop, (*postgrestest.Server).Restart},
+		"frozen":  {(*postgrestest.Server).Freeze, (*postgrestest.Server).Thaw},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t, identity.Options{StaleOK: staleOK})
+			_, key := c.issue(0)
+			revoked, revokedKey := c.issue(0)
+			_, err := c.replicas[0].RevokeKey(t.Context(), "", revoked.ID, time.Now(), "")
+			must(t, err)
+			c.want(key, true)
+			c.want(revokedKey, false)
+			c.heard()
+			_, unknownKey, err := identity.IssueKey(c.user.ID, "nobody knows it", time.Time{})
+			must(t, err)
+
+			outage.begin(c.server, t)
+			began := time.Now()
+			c.want(key, true)
+			for i, a := range c.replicas {
+				if _, ok, err := a.Authenticate(t.Context(), unknownKey, client); ok || err == nil || errors.As(err, new(*identity.Throttled)) {
+					t.Errorf("replica %d, an unknown key: %t, %v", i, ok, err)
+				}
+			}
+			for _, replica := range []int{0, 2} {
+				if _, ok, err := c.replicas[replica].Authenticate(t.Context(), key, client); !ok && err == nil {
+					t.Error("a known key was refused as if it were none")
+				}
+			}
+			for working := true; working; {
+				asked := time.Now()
+				_, ok, err := c.replicas[1].Authenticate(t.Context(), key, client)
+				if !ok && err == nil {
+					t.Fatal("a known key was refused as if it were none")
+				}
+				if working = ok; !ok && asked.Sub(began) < staleOK-2*identity.MaxAge {
+					t.Errorf("a known key ceased to work after %v: %v", asked.Sub(began), err)
+				}
+				if ok && asked.Sub(began) > staleOK+identity.MaxAge {
+					t.Fatalf("a known key works for %v", asked.Sub(began))
+				}
+				if _, ok, _ := c.replicas[1].Authenticate(t.Context(), revokedKey, client); ok {
+					t.Error("a revoked key works")
+				}
+				<-time.After(20 * time.Millisecond)
+			}
+
+			outage.end(c.server, t)
+			for i := range c.replicas {
+				c.wantSoon(i, key, true)
+				c.wantSoon(i, unknownKey, false)
+				c.wantSoon(i, revokedKey, false)
+			}
+			again, againKey := c.issue(2)
+			c.heard()
+			c.want(againKey, true)
+			_, err = c.replicas[1].RevokeKey(t.Context(), "", again.ID, time.Now(), "")
+			must(t, err)
+			for i := range c.replicas {
+				c.wantSoon(i, againKey, false)
+			}
+		})
+	}
+}
+
+// TestRevokedUnheard: a replica whose connection for notifications is cut
+// learns of a revocation all the same.
+func TestRevokedUnheard(t *testing.T) {
+	c := newCluster(t, identity.Options{})
+	c.heard()
+	for range 3 {
+		record, key := c.issue(0)
+		c.want(key, true)
+		db, err := c.replicas[0].Store.(*Store).DB(t.Context())
+		must(t, err)
+		_, err = db.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' OR query LIKE '-- ping%'`)
+		must(t, err)
+		_, err = c.replicas[0].RevokeKey(t.Context(), "", record.ID, time.Now(), "")
+		must(t, err)
+		began := time.Now()
+		for _, replica := range []int{1, 2} {
+			c.wantSoon(replica, key, false)
+		}
+		if took := time.Since(began); took > 5*identity.MaxAge { // on a machine that is busy
+			t.Errorf("it took %v", took)
+		}
+	}
+}
