@@ -21,8 +21,8 @@ const (
 	maxDays         = 366
 )
 
-// historyQuery names the query parameters of history.
-var historyQuery = []string{"page", "page_size", "cursor", "tool", "table", "key_id", "outcome", "from", "to", "user"}
+// filterQuery names the query parameters that choose calls.
+var filterQuery = []string{"tool", "table", "key_id", "outcome", "from", "to", "user"}
 
 // historyAnswer is one page of events, newest first.
 type historyAnswer struct {
@@ -42,7 +42,7 @@ func (a *API) history(ctx context.Context, r request) (int, any, error) {
 	if err != nil {
 		return 0, nil, ledgerFault(err)
 	}
-	answer := historyAnswer{page.Events, q.Page, q.PageSize, page.Total, nil}
+	answer := historyAnswer{none(page.Events), q.Page, q.PageSize, page.Total, nil}
 	if page.Next != "" {
 		answer.NextCursor = &page.Next
 	}
@@ -51,9 +51,6 @@ func (a *API) history(ctx context.Context, r request) (int, any, error) {
 		p := notFound("page %d is out of range: the last page is %d", q.Page, max(1, (page.Total+size-1)/size))
 		p.code = "page_out_of_range"
 		return 0, nil, p
-	}
-	if answer.Items == nil {
-		answer.Items = []usage.Event{} // [] in JSON, not null
 	}
 	return http.StatusOK, answer, nil
 }
@@ -74,27 +71,24 @@ func (a *API) readHistory(ctx context.Context, r request) (q usage.HistoryQuery,
 		}
 		q.Cursor = sent
 	}
-	if q.From, err = r.query.moment("from"); err != nil {
-		return q, err
-	}
-	if q.To, err = r.query.moment("to"); err != nil {
-		return q, err
-	}
-	if !q.From.IsZero() && !q.To.IsZero() && !q.From.Before(q.To) {
-		return q, invalid("from must be before to")
-	}
-	q.Tool, q.Table, q.Outcome = r.query["tool"], r.query["table"], usage.Outcome(r.query["outcome"])
-	if q.Outcome != "" && !slices.Contains(usage.Outcomes, q.Outcome) {
-		return q, invalid("outcome must be one of %v, not %s", usage.Outcomes, quote(r.query["outcome"]))
-	}
-	if sent, given := r.query["key_id"]; given {
-		var valid bool
-		if q.KeyID, valid = keyID(sent); !valid {
-			return q, invalid("key_id must be the key_id of a key, as list shows it, not %s", quote(sent))
-		}
-	}
-	q.UserID, err = a.whose(ctx, r)
+	q.Filter, err = a.readFilter(ctx, r)
 	return q, err
+}
+
+// readFilter reads which calls a request asks for.
+func (a *API) readFilter(ctx context.Context, r request) (f usage.Filter, err error) {
+	if f.From, f.To, err = r.query.span(); err != nil {
+		return f, err
+	}
+	f.Tool, f.Table, f.Outcome = r.query["tool"], r.query["table"], usage.Outcome(r.query["outcome"])
+	if f.Outcome != "" && !slices.Contains(usage.Outcomes, f.Outcome) {
+		return f, invalid("outcome must be one of %v, not %s", usage.Outcomes, quote(r.query["outcome"]))
+	}
+	if f.KeyID, err = r.query.id("key_id", "the key_id of a key, as list shows it"); err != nil {
+		return f, err
+	}
+	f.UserID, err = a.whose(ctx, r)
+	return f, err
 }
 
 func (a *API) stats(ctx context.Context, r request) (int, any, error) {
@@ -132,9 +126,15 @@ func (a *API) whose(ctx context.Context, r request) (userID string, err error) {
 	if user == everyone {
 		return "", nil
 	}
-	email, err := identity.NormalizeEmail(user)
+	return a.userIDByEmail(ctx, user, "user must be "+everyone+" or a user's email address")
+}
+
+// userIDByEmail returns the ID of the user who has an address. must says what
+// the parameter is, for when it is no address.
+func (a *API) userIDByEmail(ctx context.Context, sent, must string) (string, error) {
+	email, err := identity.NormalizeEmail(sent)
 	if err != nil {
-		return "", invalid("user must be %s or a user's email address: %v", everyone, err)
+		return "", invalid("%s: %v", must, err)
 	}
 	u, err := a.store.UserByEmail(ctx, email)
 	switch {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -96,10 +97,14 @@ func newWorld(t testing.TB) *world {
 // of the world.
 func (w *world) serve(t testing.TB, store identity.Store, ledger usage.Ledger) {
 	t.Helper()
-	api, err := New(Config{
-		Store: store, Ledger: ledger, Secret: secret,
-		Logger: slog.New(slog.NewTextHandler(w.log, nil)),
-	})
+	w.serveAs(t, Config{Store: store, Ledger: ledger, Secret: secret})
+}
+
+// serveAs starts an API of a config.
+func (w *world) serveAs(t testing.TB, c Config) {
+	t.Helper()
+	c.Logger = slog.New(slog.NewTextHandler(w.log, nil))
+	api, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,10 +128,14 @@ func (w *world) addUser(t testing.TB, email string, role identity.Role) identity
 	return u
 }
 
-// token is what a login as u answers.
+// token is what a login as u answers now.
 func (w *world) token(t testing.TB, u identity.User) string {
 	t.Helper()
-	token, err := w.api.tokens.sign(u.ID)
+	u, err := w.store.User(t.Context(), u.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := w.api.tokens.sign(t.Context(), u)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,10 +184,9 @@ func (w *world) do(t testing.TB, method, target string, header http.Header, body
 	}
 
 	if method != http.MethodHead {
-		checkDescribed(t, method, req.URL.Path, got.status, got.body)
+		checkDescribed(t, method, req.URL.Path, got)
 	}
 	for name, want := range map[string]string{
-		"Content-Type":            "application/json",
 		"Cache-Control":           "no-store",
 		"X-Content-Type-Options":  "nosniff",
 		"Referrer-Policy":         "no-referrer",
@@ -201,9 +209,11 @@ func (w *world) do(t testing.TB, method, target string, header http.Header, body
 
 // rows is all that the store and the ledger hold.
 type rows struct {
-	Users  []identity.User
-	Keys   []identity.Key
-	Events int64
+	Users   []identity.User
+	Keys    []identity.Key
+	Invites []identity.Invite
+	Audit   []identity.AuditEntry // failed logins aside
+	Events  int64
 }
 
 func (w *world) rows(t testing.TB) (r rows) {
@@ -215,6 +225,13 @@ func (w *world) rows(t testing.TB) (r rows) {
 	if r.Keys, err = w.store.Keys(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
+	if r.Invites, err = w.store.Invites(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r.Audit, err = w.store.AuditLog(t.Context(), identity.AuditQuery{Limit: identity.MaxAuditLimit}); err != nil {
+		t.Fatal(err)
+	}
+	r.Audit = slices.DeleteFunc(r.Audit, func(e identity.AuditEntry) bool { return e.Action == identity.LoginFailed })
 	page, err := w.ledger.History(t.Context(), usage.HistoryQuery{Page: 1, PageSize: 1})
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tallygate/tallygate/usage"
 )
@@ -117,6 +118,20 @@ func (m *Memory) History(ctx context.Context, q usage.HistoryQuery) (usage.Histo
 	pages := len(events)/q.PageSize + 1 // the last of them may be empty
 	events = events[min(min(q.Page-1, pages)*q.PageSize, len(events)):]
 	return usage.NewHistoryPage(events, q.PageSize, total), nil
+}
+
+// KeyCalls implements usage.Ledger.
+func (m *Memory) KeyCalls(ctx context.Context, keyIDs []string, since time.Time) (map[string]int64, error) {
+	if err := m.usable(ctx); err != nil {
+		return nil, err
+	}
+	calls := make(map[string]int64)
+	for _, e := range m.matching(usage.Filter{From: since}) {
+		if slices.Contains(keyIDs, e.KeyID) {
+			calls[e.KeyID]++
+		}
+	}
+	return calls, nil
 }
 
 // sum is the usage under one name.

@@ -45,6 +45,7 @@ func Run(t *testing.T, storage Storage) {
 		{"StatsRecords", testStatsRecords},
 		{"StatsTop", testStatsTop},
 		{"StatsFilters", testStatsFilters},
+		{"KeyCalls", testKeyCalls},
 		{"Context", testContext},
 		{"Concurrency", testConcurrency},
 		{"Close", testClose},
@@ -56,6 +57,7 @@ func Run(t *testing.T, storage Storage) {
 	}
 	t.Run("Model", func(t *testing.T) { testModel(t, storage) })
 	t.Run("CursorModel", func(t *testing.T) { testCursorModel(t, storage) })
+	t.Run("KeyCallsModel", func(t *testing.T) { testKeyCallsModel(t, storage) })
 }
 
 // openLedger opens a ledger and closes it when the test ends.
