@@ -218,6 +218,34 @@ func TestAuthenticate(t *testing.T) {
 	})
 }
 
+// TestPrincipal: what a key may do is its own, and else its user's. Scopes that
+// cannot be read are a fault, and never no scopes.
+func TestPrincipal(t *testing.T) {
+	bubble(t, func(_ *testing.T, w *world) {
+		w.store.user.Limits = identity.Limits{CallsPerMinute: 1, CallsPerDay: 2}
+		k := w.record
+		k.Scopes, k.Limits = []string{"query_*"}, identity.Limits{CallsPerDay: 3}
+		w.store.keys[k.Digest] = k
+		p := w.want(w.key, true)
+		if want := (identity.Limits{CallsPerMinute: 1, CallsPerDay: 3}); p.Limits != want {
+			t.Errorf("limits %+v, want %+v", p.Limits, want)
+		}
+		if !p.Scope.Match("query_a") || p.Scope.Match("run_sql") {
+			t.Error("the scope is not the key's")
+		}
+		other, otherKey := w.issue(time.Time{})
+		if p := w.want(otherKey, true); !p.Scope.Match("run_sql") {
+			t.Error("a key without scopes may not call everything")
+		}
+		other.Scopes = []string{"!"}
+		w.store.set(func() { w.store.keys[other.Digest] = other })
+		w.Forget()
+		if _, ok, err := w.Authenticate(w.t.Context(), otherKey, client); ok || err == nil {
+			t.Errorf("with scopes that cannot be read: %t, %v", ok, err)
+		}
+	})
+}
+
 // TestTrust: what was read is trusted for MaxAge and not an instant longer.
 func TestTrust(t *testing.T) {
 	bubble(t, func(_ *testing.T, w *world) {

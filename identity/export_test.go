@@ -16,3 +16,15 @@ func (a *Authority) Clients() int {
 	defer a.flood.mu.Unlock()
 	return len(a.flood.whole)
 }
+
+// Accounts is how many keys a Limiter remembers.
+func (l *Limiter) Accounts() int {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return len(l.accounts)
+}
+
+// Forget makes an Authority forget all keys.
+func (a *Authority) Forget() {
+	a.changed(nil, false, func(*Principal) bool { return true })
+}
