@@ -209,10 +209,13 @@ func (a *API) answer(ctx context.Context, r *http.Request) (status int, body any
 			return 0, nil, err
 		}
 	}
-	if rt.body != nil {
-		if req.body, err = readBody(r, rt.body); err != nil {
-			return 0, nil, err
-		}
+	if rt.body == nil {
+		err = noBody(r)
+	} else {
+		req.body, err = readBody(r, rt.body)
+	}
+	if err != nil {
+		return 0, nil, err
 	}
 	return rt.do(ctx, req)
 }

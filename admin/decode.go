@@ -46,6 +46,15 @@ func readBody(r *http.Request, names []string) (object, error) {
 	return parseObject(body, names)
 }
 
+// noBody refuses a body where none is taken: its sender is mistaken about what
+// they ask for.
+func noBody(r *http.Request) error {
+	if n, _ := io.ReadFull(r.Body, make([]byte, 1)); n > 0 {
+		return invalid("there is a body: this takes none")
+	}
+	return nil
+}
+
 // parseObject reads one JSON object whose fields are among names, each at most
 // once and spelled exactly so.
 func parseObject(body []byte, names []string) (object, error) {

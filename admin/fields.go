@@ -186,29 +186,28 @@ func limitsOf(l *identity.Limits) []*int64 {
 	return []*int64{&l.CallsPerMinute, &l.Burst, &l.CallsPerDay, &l.RecordsPerDay, &l.ConcurrentCalls}
 }
 
-// limits returns a field that may be left out or null, for no limits, and must
-// be an object of limits when it is there.
-func (o object) limits(name string) (l identity.Limits, given bool, err error) {
-	v, given := o[name]
+// limits returns the field limits, which may be left out or null, for none.
+func (o object) limits() (l identity.Limits, given bool, err error) {
+	v, given := o["limits"]
 	if !given || string(v) == "null" {
 		return l, given, nil
 	}
 	if v[0] != '{' {
-		return l, true, invalid("%s must be an object with %s, not %s", name, list(limitFields), kind(v))
+		return l, true, invalid("limits must be an object with %s, not %s", list(limitFields), kind(v))
 	}
 	fields, err := parseObject(v, limitFields)
 	if err != nil {
-		return l, true, invalid("%s: %v", name, err)
+		return l, true, invalid("limits: %v", err)
 	}
 	for i, into := range limitsOf(&l) {
 		n, err := fields.wholeNumber(limitFields[i], maxLimit)
 		if err != nil {
-			return l, true, invalid("%s: %v", name, err)
+			return l, true, invalid("limits: %v", err)
 		}
 		*into = int64(n)
 	}
 	if err := l.Check(); err != nil {
-		return l, true, invalidField(name, err)
+		return l, true, invalidField("limits", err)
 	}
 	return l, true, nil
 }

@@ -63,7 +63,7 @@ func (a *API) invite(ctx context.Context, r request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	limits, _, err := r.body.limits("limits")
+	limits, _, err := r.body.limits()
 	if err != nil {
 		return 0, nil, err
 	}

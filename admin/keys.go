@@ -173,7 +173,7 @@ func (o object) keyChange(now time.Time) (c identity.KeyChange, err error) {
 			return c, err
 		}
 	}
-	if limits, given, err := o.limits("limits"); err != nil {
+	if limits, given, err := o.limits(); err != nil {
 		return c, err
 	} else if given {
 		c.Limits = &limits

@@ -49,7 +49,7 @@ func (a *API) createUser(ctx context.Context, r request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	limits, _, err := r.body.limits("limits")
+	limits, _, err := r.body.limits()
 	if err != nil {
 		return 0, nil, err
 	}
@@ -112,7 +112,7 @@ func (a *API) setRole(ctx context.Context, r request) (int, any, error) {
 }
 
 func (a *API) setUserLimits(ctx context.Context, r request) (int, any, error) {
-	limits, given, err := r.body.limits("limits")
+	limits, given, err := r.body.limits()
 	switch {
 	case err != nil:
 		return 0, nil, err
