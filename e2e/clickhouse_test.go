@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,7 +54,37 @@ func TestClickHouse(t *testing.T) {
 			if stats["total_calls"] != 7.0 || stats["total_records"] != 45.0 {
 				t.Errorf("stats are %v", stats)
 			}
+			wantHistory(t, s, jwt, 7)
 		})
+	}
+}
+
+// wantHistory reads the whole history, by page and by cursor: both show so many
+// calls, the same ones.
+func wantHistory(t *testing.T, s *site, jwt string, calls int) {
+	t.Helper()
+	ids := func(items any) (ids []any) {
+		for _, item := range items.([]any) {
+			ids = append(ids, item.(map[string]any)["event_id"])
+		}
+		return ids
+	}
+	const size = 3
+	var byPage, byCursor []any
+	for page := 1; page <= (calls+size-1)/size; page++ {
+		got := do(t, "GET", fmt.Sprintf("%s/api/mcp-usage/history?page=%d&page_size=%d", s.admin, page, size), "", jwt).json(t)
+		byPage = append(byPage, ids(got["items"])...)
+	}
+	for next := any(""); next != nil; {
+		target := fmt.Sprintf("%s/api/mcp-usage/history?page_size=%d", s.admin, size)
+		if next != "" {
+			target += fmt.Sprint("&cursor=", next)
+		}
+		got := do(t, "GET", target, "", jwt).json(t)
+		byCursor, next = append(byCursor, ids(got["items"])...), got["next_cursor"]
+	}
+	if !slices.Equal(byPage, byCursor) || len(byPage) != calls {
+		t.Errorf("history by page %v, by cursor %v; want %d calls", byPage, byCursor, calls)
 	}
 }
 

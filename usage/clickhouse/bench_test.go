@@ -1,9 +1,16 @@
 package clickhouse_test
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/tallygate/tallygate/usage"
 	"github.com/tallygate/tallygate/usage/clickhouse/clickhousetest"
@@ -33,7 +40,89 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
-// BenchmarkRead reads from a million events of 200 users, over 60 days.
+// BenchmarkShip empties a journal of 200,000 events into the ledger.
+func BenchmarkShip(b *testing.B) {
+	const events = 200_000
+	server := clickhousetest.Start(b)
+	for _, protocol := range protocols {
+		b.Run(protocol, func(b *testing.B) {
+			journal, err := usage.OpenJournal(b.TempDir(), usage.JournalOptions{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			shipper := usage.NewShipper(journal, usage.ShipperOptions{})
+			l := open(b, newDatabase(b, server, protocol))
+			if err := l.Write(b.Context(), batch(-1, 1)); err != nil {
+				b.Fatal(err)
+			}
+			some := usagetest.Batch(0, 1_000, time.Millisecond).Events
+			for b.Loop() {
+				b.StopTimer()
+				shipper.Use(nil)
+				for n := range events {
+					e := some[n%len(some)]
+					e.ID = uuid.Must(uuid.NewV7())
+					if err := journal.Append(&e); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.StartTimer()
+				shipper.Use(l)
+				if err := shipper.Flush(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(events*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+			if err := shipper.Close(); err != nil {
+				b.Error(err)
+			}
+			if err := journal.Close(); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+}
+
+// rowsEnv is how many events BenchmarkRead fills the table with; 20,000,000
+// when unset.
+const rowsEnv = "TALLYGATE_BENCH_ROWS"
+
+// fill makes a year of calls up to the end of 2026: by 1,000 users, some of
+// them busier than others, with a few keys, tools and tables each; and by one
+// user who makes one call a day.
+func fill(b *testing.B, server *clickhousetest.Server, dsn string) (now time.Time) {
+	rows := 20_000_000
+	if n := os.Getenv(rowsEnv); n != "" {
+		var err error
+		if rows, err = strconv.Atoi(n); err != nil {
+			b.Fatal(err)
+		}
+	}
+	start := time.Now()
+	for _, calls := range []struct{ user, rows string }{
+		{"concat('user-', toString(u))", strconv.Itoa(rows)},
+		{"'sparse'", "365"},
+	} {
+		server.Query(b, strings.NewReplacer("TABLE", database(dsn)+".mcp_tool_usage_log", "ROWS", calls.rows, "USER", calls.user).Replace(
+			`INSERT INTO TABLE (event_id, ts, user_id, user_email, key_id, key_name,
+				tool_name, tables, record_count, outcome, http_status, duration_us, request_bytes, response_bytes,
+				session_id, request_id, protocol_version, client_name, client_version, remote_ip)
+			WITH toUInt32(pow(rand(1) / 4294967296, 2) * 1000) AS u, if(rand(2) % 10 < 7, 0, rand(2) % 3) AS k,
+				(u * 7 + toUInt32(pow(rand(3) / 4294967296, 2) * 8)) % 40 AS tool, (tool * 3 + toUInt32(pow(rand(4) / 4294967296, 2) * 5)) % 60 AS tab
+			SELECT generateUUIDv7(number), toDateTime64('2026-01-01 00:00:00', 6, 'UTC') + toIntervalMicrosecond(number * intDiv(31536000000000, ROWS)),
+				USER, concat(USER, '@example.com'), concat('key-', USER, '-', toString(k)), ['laptop', 'ci', 'cursor'][k + 1],
+				concat('tool_', toString(tool)), if(tab % 3 = 0, [concat('table_', toString(tab)), 'stock_basic'], [concat('table_', toString(tab))]),
+				if(rand(5) % 10 = 0, NULL, rand(5) % 1000), if(rand(6) % 50 = 0, 'tool_error', 'ok'), 200, rand(7) % 50000, rand(8) % 300, rand(9) % 65536,
+				concat('session-', hex(cityHash64(u, rand(10) % 100))), toString(number % 1000), '2025-06-18', 'claude-code', '2.1.0', concat('192.0.2.', toString(u % 250))
+			FROM numbers(ROWS) SETTINGS max_insert_threads = 2`))
+	}
+	b.Logf("%d events, written at %.0f a second, of %s bytes each", rows, float64(rows)/time.Since(start).Seconds(),
+		server.Query(b, "SELECT round(sum(bytes_on_disk) / sum(rows), 1) FROM system.parts WHERE active AND database = '"+database(dsn)+"'"))
+	return time.Date(2026, 12, 31, 12, 0, 0, 0, time.UTC)
+}
+
+// BenchmarkRead prints how long history and stats take, at the median and at
+// most, for everyone and for users and tables.
 func BenchmarkRead(b *testing.B) {
 	server := clickhousetest.Start(b)
 	dsn := newDatabase(b, server, "clickhouse")
@@ -41,32 +130,53 @@ func BenchmarkRead(b *testing.B) {
 	if err := l.Write(b.Context(), batch(0, 1)); err != nil {
 		b.Fatal(err)
 	}
-	server.Query(b, `INSERT INTO `+database(dsn)+`.mcp_tool_usage_log (event_id, ts, user_id, user_email, key_id, key_name,
-			tool_name, tables, record_count, outcome, http_status, duration_us, request_bytes, response_bytes, session_id, request_id, remote_ip)
-		SELECT generateUUIDv7(number), toDateTime64('2026-03-01 00:00:00', 6, 'UTC') + toIntervalMicrosecond(number * 5184000),
-			concat('user-', rand(1) % 200), concat('user-', rand(1) % 200, '@example.com'), concat('key-', rand(1) % 200), 'laptop',
-			concat('tool_', rand(2) % 12), [concat('table_', rand(2) % 12), 'stock_basic'], if(rand(3) % 10 = 0, NULL, rand(3) % 1000),
-			'ok', 200, rand(4) % 50000, rand(5) % 300, rand(6) % 65536, concat('session-', toString(rand(7) % 5000)), toString(number), '192.0.2.1'
-		FROM numbers(1000000)`)
-	b.Logf("bytes a row: %s", server.Query(b, "SELECT sum(bytes_on_disk) / sum(rows) FROM system.parts WHERE active AND database = '"+database(dsn)+"' AND rows > 1000"))
-	now := time.Date(2026, 4, 29, 12, 0, 0, 0, time.UTC)
-	for name, f := range map[string]usage.Filter{"all": {}, "user": {UserID: "user-7"}, "table": {Table: "table_3"}} {
-		for page, number := range map[string]int{"first": 1, "hundredth": 100, "past the end": 1 << 40} {
-			b.Run("History/"+name+"/"+page, func(b *testing.B) {
-				for b.Loop() {
-					if _, err := l.History(b.Context(), usage.HistoryQuery{Filter: f, Page: number, PageSize: 20}); err != nil {
-						b.Fatal(err)
-					}
+	now := fill(b, server, dsn)
+	measure := func(name string, read func() error) {
+		b.Run(name, func(b *testing.B) {
+			var took []time.Duration
+			for b.Loop() {
+				start := time.Now()
+				if err := read(); err != nil {
+					b.Fatal(err)
 				}
+				took = append(took, time.Since(start))
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "median-ms")
+			b.ReportMetric(float64(took[len(took)-1].Microseconds())/1000, "max-ms")
+		})
+	}
+	for _, f := range []struct {
+		name string
+		usage.Filter
+	}{
+		{"everyone", usage.Filter{}}, {"busy user", usage.Filter{UserID: "user-1"}}, {"user", usage.Filter{UserID: "user-900"}},
+		{"sparse user", usage.Filter{UserID: "sparse"}}, {"key", usage.Filter{UserID: "user-900", KeyID: "key-user-900-1"}},
+		{"table", usage.Filter{Table: "table_7"}}, {"errors", usage.Filter{Outcome: usage.ToolError}},
+		{"from and to", usage.Filter{From: now.AddDate(0, -3, 0), To: now.AddDate(0, -1, 0)}},
+	} {
+		history := func(name string, q usage.HistoryQuery) {
+			q.Filter = f.Filter
+			measure("History/"+f.name+"/"+name, func() error {
+				page, err := l.History(b.Context(), q)
+				if err == nil && len(page.Events) == 0 && page.Total > int64(q.Page*q.PageSize) {
+					err = errors.New("the page is empty")
+				}
+				return err
 			})
 		}
+		history("page 1", usage.HistoryQuery{Page: 1, PageSize: 20})
+		history("page 10,000", usage.HistoryQuery{Page: 10_000, PageSize: 20})
+		history("page 500,000", usage.HistoryQuery{Page: 500_000, PageSize: 20})
+		history("cursor", usage.HistoryQuery{Cursor: usage.Cursor{Time: now.AddDate(0, -5, 0)}.String(), PageSize: 20})
+		history("page 1 of 200", usage.HistoryQuery{Page: 1, PageSize: 200})
+		if !f.From.IsZero() {
+			continue // not for stats
+		}
 		for _, days := range []int{30, 365} {
-			b.Run(fmt.Sprint("Stats/", name, "/", days), func(b *testing.B) {
-				for b.Loop() {
-					if _, err := l.Stats(b.Context(), usage.StatsQuery{Filter: f, Days: days, Now: now}); err != nil {
-						b.Fatal(err)
-					}
-				}
+			measure(fmt.Sprint("Stats/", f.name, "/days=", days), func() error {
+				_, err := l.Stats(b.Context(), usage.StatsQuery{Filter: f.Filter, Days: days, Now: now})
+				return err
 			})
 		}
 	}

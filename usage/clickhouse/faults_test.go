@@ -22,12 +22,27 @@ import (
 func batch(n, size int) usage.Batch { return usagetest.Batch(n, size, 10*time.Second) }
 
 // wantRows fails the test unless the table of the DSN's database holds this
-// many rows, and no event twice.
+// many rows, no event twice, and the roll-up counts as many.
 func wantRows(t *testing.T, server *clickhousetest.Server, dsn string, want int) {
 	t.Helper()
-	got := server.Query(t, "SELECT count(), uniqExact(event_id) FROM "+database(dsn)+".mcp_tool_usage_log")
-	if want := fmt.Sprintf("%d\t%d", want, want); got != want {
-		t.Fatalf("rows and distinct events: %s, want %s", got, want)
+	table := database(dsn) + ".mcp_tool_usage_log"
+	got := server.Query(t, "SELECT count(), uniqExact(event_id), (SELECT sum(calls) FROM (SELECT count() AS calls FROM "+table+" GROUP BY toDate32(ts))) FROM "+table)
+	if want := fmt.Sprintf("%d\t%d\t%d", want, want, want); got != want {
+		t.Fatalf("rows, distinct events, and calls in the roll-up: %s, want %s", got, want)
+	}
+}
+
+// awaitRows waits until the table holds this many rows.
+func awaitRows(t *testing.T, server *clickhousetest.Server, dsn string, want int) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; <-time.After(5 * time.Millisecond) {
+		got := server.Query(t, "SELECT count() FROM "+database(dsn)+".mcp_tool_usage_log")
+		if got == strconv.Itoa(want) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s rows, want %d", got, want)
+		}
 	}
 }
 
@@ -153,9 +168,7 @@ func TestAnswerLost(t *testing.T) {
 			proxy.limit.Store(20_000) // in the midst of the batch
 			answer := make(chan error, 1)
 			go func() { answer <- l.Write(t.Context(), batch(1, size)) }()
-			for server.Query(t, "SELECT count() FROM "+database(dsn)+".mcp_tool_usage_log") != strconv.Itoa(10+size) {
-				<-time.After(5 * time.Millisecond)
-			}
+			awaitRows(t, server, dsn, 10+size)
 			proxy.limit.Store(0)
 			proxy.cut()
 			wantTransient(t, <-answer)
@@ -222,11 +235,14 @@ const users = `<clickhouse>
 		<default><password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota></default>
 		<gate><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota></gate>
 		<reader><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>readonly</profile><quota>default</quota></reader>
+		<frozen><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>frozen</profile><quota>default</quota></frozen>
 		<limited><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>byte</quota></limited>
 		<inserter><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
 			<grants><query>GRANT SELECT, INSERT ON *.*</query></grants></inserter>
+		<blind><password>` + password + `</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
+			<grants><query>GRANT INSERT ON *.*</query><query>GRANT SELECT ON test1.mcp_tool_usage_migrations</query></grants></blind>
 	</users>
-	<profiles><default/><readonly><readonly>2</readonly></readonly></profiles>
+	<profiles><default/><readonly><readonly>2</readonly></readonly><frozen><readonly>1</readonly></frozen></profiles>
 	<quotas><default/><byte><interval><duration>3600</duration><written_bytes>1</written_bytes></interval></byte></quotas>
 </clickhouse>`
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // proxy stands between a ledger and its server, and spoils their conversation.
@@ -20,6 +21,8 @@ type proxy struct {
 	// spoil is called, instead of their forwarding; 0 means all.
 	limit atomic.Int64
 	spoil func(*link)
+	// delay is how long each 4 KiB, or less, take on their way to the server.
+	delay atomic.Int64
 
 	mu    sync.Mutex
 	links map[*link]bool
@@ -110,6 +113,9 @@ func (p *proxy) forward(l *link) {
 		sent += int64(n)
 		if limit := p.limit.Load(); limit > 0 && sent > limit {
 			p.spoil(l)
+		}
+		if delay := p.delay.Load(); delay > 0 {
+			<-time.After(time.Duration(delay))
 		}
 		if _, err := l.server.Write(buf[:n]); err != nil {
 			return

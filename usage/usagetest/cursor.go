@@ -106,7 +106,7 @@ func testCursorOfOtherFilter(t *testing.T, open func() usage.Ledger) {
 // old events: those that were there come once and in order, and none twice.
 func testCursorWhileWriting(t *testing.T, open func() usage.Ledger) {
 	l, writer := open(), open()
-	const there, size = 300, 20
+	const there, size = 200, 20
 	events := run(0, there)
 	for i := range events {
 		events[i].Time = noon.Add(time.Duration(i) * 10 * time.Minute)
@@ -133,7 +133,7 @@ func testCursorWhileWriting(t *testing.T, open func() usage.Ledger) {
 	defer func() { <-stopped }()
 	defer close(pace)
 
-	for range 3 {
+	for range 2 {
 		var walked []usage.Event
 		q := usage.HistoryQuery{Page: 1, PageSize: size}
 		for total := int64(0); ; {

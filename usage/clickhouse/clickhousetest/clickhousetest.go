@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -52,6 +53,13 @@ type Server struct {
 // The arguments go to ClickHouse, as in "--config-file=/abs/config.xml".
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
+	return start(tb, nil, args)
+}
+
+// start starts a server on the ports, native and HTTP, or on free ones when
+// there are none.
+func start(tb testing.TB, ports *[2]int, args []string) *Server {
+	tb.Helper()
 	lib, err := library()
 	if err != nil {
 		tb.Fatal(err)
@@ -66,6 +74,9 @@ func Start(tb testing.TB, args ...string) *Server {
 		tb.Fatal(err)
 	}
 	s := &Server{binary: binary, lib: lib, dir: dir, args: args, log: log}
+	if ports != nil {
+		s.listenOn(*ports)
+	}
 	tb.Cleanup(func() {
 		s.Kill()
 		if tb.Failed() {
@@ -82,17 +93,53 @@ func Start(tb testing.TB, args ...string) *Server {
 // default with no password is what Query and the URLs need.
 func UsersConfig(tb testing.TB, usersXML string) string {
 	tb.Helper()
-	dir := tb.TempDir()
-	users, config := filepath.Join(dir, "users.xml"), filepath.Join(dir, "config.xml")
-	for name, content := range map[string]string{
-		users:  usersXML,
-		config: "<clickhouse><users_config>" + users + "</users_config></clickhouse>",
-	} {
-		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
-			tb.Fatal(err)
-		}
+	users := filepath.Join(tb.TempDir(), "users.xml")
+	if err := os.WriteFile(users, []byte(usersXML), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	return Config(tb, "<clickhouse><users_config>"+users+"</users_config></clickhouse>")
+}
+
+// Config returns the argument of Start that gives the server this config.xml.
+func Config(tb testing.TB, configXML string) string {
+	tb.Helper()
+	config := filepath.Join(tb.TempDir(), "config.xml")
+	if err := os.WriteFile(config, []byte(configXML), 0o600); err != nil {
+		tb.Fatal(err)
 	}
 	return "--config-file=" + config
+}
+
+// StartCluster starts so many servers, which are the shards of the cluster
+// with that name. There is no Keeper, so neither ON CLUSTER nor replicas.
+func StartCluster(tb testing.TB, name string, shards int) []*Server {
+	tb.Helper()
+	config := "<clickhouse><remote_servers><" + name + ">"
+	ports := make([][2]int, shards)
+	for i := range ports {
+		for j := range ports[i] {
+			ports[i][j] = freePort(tb)
+		}
+		config += fmt.Sprintf("<shard><replica><host>127.0.0.1</host><port>%d</port></replica></shard>", ports[i][0])
+	}
+	config += "</" + name + "></remote_servers></clickhouse>"
+	servers := make([]*Server, shards)
+	for i := range servers {
+		servers[i] = start(tb, &ports[i], []string{Config(tb, config)})
+	}
+	return servers
+}
+
+// freePort is a port that nobody listens on. All servers of a cluster must
+// know each other's before they start.
+func freePort(tb testing.TB) int {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = l.Close() }() // nobody has connected
+	return l.Addr().(*net.TCPAddr).Port
 }
 
 // Kill kills the server with SIGKILL and waits until it is dead. It stays dead.
@@ -183,12 +230,17 @@ func (s *Server) answers() bool {
 		if _, err := fmt.Sscanf(string(written), "%d\t%d\n", &ports[0], &ports[1]); err != nil {
 			return false
 		}
-		s.ports.Store(&ports)
-		s.NativeURL = fmt.Sprintf("clickhouse://127.0.0.1:%d/default", ports[0])
-		s.HTTPURL = fmt.Sprintf("http://127.0.0.1:%d/default", ports[1])
+		s.listenOn(ports)
 	}
 	_, err := s.post("SELECT 1")
 	return err == nil
+}
+
+// listenOn sets the ports, and the URLs with them.
+func (s *Server) listenOn(ports [2]int) {
+	s.ports.Store(&ports)
+	s.NativeURL = fmt.Sprintf("clickhouse://127.0.0.1:%d/default", ports[0])
+	s.HTTPURL = fmt.Sprintf("http://127.0.0.1:%d/default", ports[1])
 }
 
 // run keeps the server running until the context ends.
