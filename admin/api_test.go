@@ -182,6 +182,11 @@ func (l faultyLedger) Stats(ctx context.Context, _ usage.StatsQuery) (usage.Stat
 	return usage.Stats{}, errors.Join(l.err, ctx.Err())
 }
 
+func (l faultyLedger) Breakdown(ctx context.Context, _ usage.BreakdownQuery) ([]usage.Group, error) {
+	<-doneIf(ctx, l.err)
+	return nil, errors.Join(l.err, ctx.Err())
+}
+
 func (l faultyLedger) KeyCalls(ctx context.Context, _ []string, _ time.Time) (map[string]int64, error) {
 	<-doneIf(ctx, l.err)
 	return nil, errors.Join(l.err, ctx.Err())

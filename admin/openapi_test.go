@@ -240,6 +240,7 @@ func TestLimitsAreDescribed(t *testing.T) {
 		"page":         {1., float64(maxPage), 1.},
 		"page_size":    {1., float64(maxPageSize), float64(defaultPageSize)},
 		"days":         {1., float64(maxDays), float64(defaultDays)},
+		"limit":        {1., float64(maxGroups), float64(defaultGroups)},
 		"expires_days": {1., float64(maxExpiresDays), nil},
 	} {
 		s := schemas[name]

@@ -20,7 +20,7 @@ func (a *API) endpoints() []route {
 
 		{method: "GET", path: "/api/mcp-usage/history", query: append([]string{"page", "page_size", "cursor"}, filterQuery...), do: a.history},
 		{method: "GET", path: "/api/mcp-usage/export", query: append([]string{"format"}, filterQuery...), do: a.export},
-		{method: "GET", path: "/api/mcp-usage/stats", query: []string{"days", "user"}, do: a.stats},
+		{method: "GET", path: "/api/mcp-usage/stats", query: statsQuery, do: a.stats},
 
 		{method: "GET", path: "/api/users/list", access: forAdmins, do: a.listUsers},
 		{method: "POST", path: "/api/users/create", access: forAdmins, body: []string{"email", "password", "role", "limits"}, do: a.createUser},

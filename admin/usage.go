@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/usage"
@@ -17,8 +16,6 @@ const (
 	defaultPageSize = 20
 	maxPageSize     = 200
 	maxPage         = math.MaxInt32 // so that no offset overflows
-	defaultDays     = 30
-	maxDays         = 366
 )
 
 // filterQuery names the query parameters that choose calls.
@@ -89,24 +86,6 @@ func (a *API) readFilter(ctx context.Context, r request) (f usage.Filter, err er
 	}
 	f.UserID, err = a.whose(ctx, r)
 	return f, err
-}
-
-func (a *API) stats(ctx context.Context, r request) (int, any, error) {
-	days, err := r.query.wholeNumber("days", defaultDays, maxDays)
-	if err != nil {
-		return 0, nil, err
-	}
-	userID, err := a.whose(ctx, r)
-	if err != nil {
-		return 0, nil, err
-	}
-	stats, err := a.ledger.Stats(ctx, usage.StatsQuery{
-		Filter: usage.Filter{UserID: userID}, Days: days, Now: time.Now(),
-	})
-	if err != nil {
-		return 0, nil, ledgerFault(err)
-	}
-	return http.StatusOK, stats, nil
 }
 
 // everyone, as the parameter user, asks for everyone's keys or usage.

@@ -29,6 +29,10 @@ type Ledger interface {
 	// Stats sums up the events of the last q.Days days.
 	Stats(ctx context.Context, q StatsQuery) (Stats, error)
 
+	// Breakdown sums up the events of the last q.Days days by a dimension.
+	// Groups without events are left out. A dimension that is none is an error.
+	Breakdown(ctx context.Context, q BreakdownQuery) ([]Group, error)
+
 	// KeyCalls counts the events of keys at since and later, by the keys' IDs.
 	// A key without any may be left out.
 	KeyCalls(ctx context.Context, keyIDs []string, since time.Time) (map[string]int64, error)
