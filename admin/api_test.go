@@ -187,7 +187,7 @@ func (l faultyLedger) Breakdown(ctx context.Context, _ usage.BreakdownQuery) ([]
 	return nil, errors.Join(l.err, ctx.Err())
 }
 
-func (l faultyLedger) KeyCalls(ctx context.Context, _ []string, _ time.Time) (map[string]int64, error) {
+func (l faultyLedger) KeyCalls(ctx context.Context, _ string, _ []string, _ time.Time) (map[string]int64, error) {
 	<-doneIf(ctx, l.err)
 	return nil, errors.Join(l.err, ctx.Err())
 }

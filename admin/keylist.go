@@ -63,7 +63,7 @@ func (a *API) listKeys(ctx context.Context, r request) (int, any, error) {
 			emails[u.ID] = u.Email
 		}
 	}
-	calls := a.callsThisMonth(ctx, keys)
+	calls := a.callsThisMonth(ctx, userID, keys)
 	answer := keyList{Items: make([]keyItem, len(keys))}
 	for i, k := range keys {
 		item := keyItem{listedKey: listed(k)}
@@ -82,9 +82,10 @@ func (a *API) listKeys(ctx context.Context, r request) (int, any, error) {
 // countTimeout bounds how long a list waits for the ledger.
 const countTimeout = 3 * time.Second
 
-// callsThisMonth counts the calls of this UTC month by key. It is nil when the
-// ledger cannot tell: keys can be managed all the same.
-func (a *API) callsThisMonth(ctx context.Context, keys []identity.Key) map[string]int64 {
+// callsThisMonth counts the calls of this UTC month by key, for the keys of a
+// user or, for "", of several. It is nil when the ledger cannot tell: keys can
+// be managed all the same.
+func (a *API) callsThisMonth(ctx context.Context, userID string, keys []identity.Key) map[string]int64 {
 	ids := make([]string, len(keys))
 	for i, k := range keys {
 		ids[i] = k.ID
@@ -92,7 +93,7 @@ func (a *API) callsThisMonth(ctx context.Context, keys []identity.Key) map[strin
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
 	year, month, _ := time.Now().UTC().Date()
-	calls, err := a.ledger.KeyCalls(ctx, ids, time.Date(year, month, 1, 0, 0, 0, 0, time.UTC))
+	calls, err := a.ledger.KeyCalls(ctx, userID, ids, time.Date(year, month, 1, 0, 0, 0, 0, time.UTC))
 	if err != nil {
 		a.logger.Warn("calls of keys not counted", "error", err)
 		return nil

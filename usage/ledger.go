@@ -34,8 +34,9 @@ type Ledger interface {
 	Breakdown(ctx context.Context, q BreakdownQuery) ([]Group, error)
 
 	// KeyCalls counts the events of keys at since and later, by the keys' IDs.
-	// A key without any may be left out.
-	KeyCalls(ctx context.Context, keyIDs []string, since time.Time) (map[string]int64, error)
+	// userID is the user whose keys they all are, or "" when they are several
+	// users'. A key without any events may be left out.
+	KeyCalls(ctx context.Context, userID string, keyIDs []string, since time.Time) (map[string]int64, error)
 
 	Close() error
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // KeyCalls implements usage.Ledger. Each key's events are counted in an index.
-func (l *Ledger) KeyCalls(ctx context.Context, keyIDs []string, since time.Time) (map[string]int64, error) {
+func (l *Ledger) KeyCalls(ctx context.Context, _ string, keyIDs []string, since time.Time) (map[string]int64, error) {
 	if len(keyIDs) == 0 {
 		return nil, nil
 	}

@@ -62,9 +62,13 @@ func testKeyCalls(t *testing.T, open func() usage.Ledger) {
 		{[]string{"a", "b", odd}, midnight.AddDate(1, 0, 0), nil},
 		{many, midnight, map[string]int64{"a": 2}},
 	} {
-		got, err := l.KeyCalls(t.Context(), c.keys, c.since)
+		got, err := l.KeyCalls(t.Context(), "", c.keys, c.since)
 		wantKeyCalls(t, got, err, c.want)
 	}
+	got, err := l.KeyCalls(t.Context(), "user-1", []string{"a", "b"}, midnight)
+	wantKeyCalls(t, got, err, map[string]int64{"a": 2, "b": 1})
+	got, err = l.KeyCalls(t.Context(), "user-2", []string{"d"}, midnight)
+	wantKeyCalls(t, got, err, nil)
 }
 
 func testKeyCallsModel(t *testing.T, storage Storage) {
@@ -91,8 +95,8 @@ func testKeyCallsModel(t *testing.T, storage Storage) {
 		}
 		ids = ids[:rapid.IntRange(1, len(ids)).Draw(rt, "keys")]
 		since := someTimes.Draw(rt, "since")
-		want, _ := memory.KeyCalls(t.Context(), ids, since) // cannot fail
-		got, err := l.KeyCalls(t.Context(), ids, since)
+		want, _ := memory.KeyCalls(t.Context(), "", ids, since) // cannot fail
+		got, err := l.KeyCalls(t.Context(), "", ids, since)
 		wantKeyCalls(rt, got, err, want)
 	})
 }

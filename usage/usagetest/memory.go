@@ -135,7 +135,7 @@ func (m *Memory) Breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage
 }
 
 // KeyCalls implements usage.Ledger.
-func (m *Memory) KeyCalls(ctx context.Context, keyIDs []string, since time.Time) (map[string]int64, error) {
+func (m *Memory) KeyCalls(ctx context.Context, _ string, keyIDs []string, since time.Time) (map[string]int64, error) {
 	if err := m.usable(ctx); err != nil {
 		return nil, err
 	}
