@@ -1,21 +1,23 @@
-// Package admin is the REST API on :8000: logging in, managing API keys, and
-// reading what calls were made with them. It is a plain http.Handler over an
-// identity.Store and a usage.Ledger. Its contract is openapi.json, which it
-// serves at /openapi.json.
+// Package admin is the REST API on :8000: logging in, managing users and API
+// keys, and reading what calls were made with them. It is a plain http.Handler
+// over an identity.Store and a usage.Ledger. Its contract is what it serves at
+// /openapi.json.
 //
-// Every answer is JSON; an error is {"error":{"code":"…","message":"…"}}.
-// Nothing is written by a request that is refused.
+// Every answer is JSON, but for exports; an error is
+// {"error":{"code":"…","message":"…"}}. A request that is refused changes
+// nothing, and a change leaves a row in the audit log.
 package admin
 
 import (
+	"cmp"
 	"context"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
@@ -26,18 +28,27 @@ import (
 // ledger counts as unavailable.
 const answerTimeout = 30 * time.Second
 
-//go:embed openapi.json
-var openAPI []byte
-
 // Config is what an API is made of.
 type Config struct {
+	// Store is the process's identity.Authority, so that what is changed here
+	// takes effect on the next call.
 	Store  identity.Store
 	Ledger usage.Ledger
-	// Secret is the key that tokens are signed with (HMAC-SHA-256), at least
-	// MinSecret bytes. Replicas that share it accept each other's tokens.
+	// Secret, when not empty, is the one key that tokens are signed with
+	// (HMAC-SHA-256), at least MinSecret bytes. It is never replaced: change it
+	// and everyone has to log in again. When empty, the signing keys are kept
+	// in the store, the same for all replicas, and replaced every month.
 	Secret []byte
 	// TokenLifetime is how long a login lasts; DefaultTokenLifetime when zero.
 	TokenLifetime time.Duration
+	// KeyFormat is what the API keys that are made look like.
+	KeyFormat identity.KeyFormat
+	// Registration lets anyone make themselves a user.
+	Registration bool
+	// BaseURL is where people reach this API, such as https://keys.example.com,
+	// for the links of invitations. When empty, where the admin who invites
+	// does: then no proxy in front may end TLS.
+	BaseURL string
 	// Logger gets what clients are not told: the causes of 500 and 503.
 	// slog.Default when nil.
 	Logger *slog.Logger
@@ -49,15 +60,22 @@ const (
 	DefaultTokenLifetime = time.Hour
 )
 
+// signingPeriod is how long a signing key of the store signs.
+const signingPeriod = 30 * 24 * time.Hour
+
 // API serves the admin API. Requests' RemoteAddr must be the client's address
 // (behind a proxy, the one that the proxy vouches for): failed logins are
-// counted by it.
+// counted by it, and the audit log tells it.
 type API struct {
-	store    identity.Store
-	ledger   usage.Ledger
-	tokens   tokens
-	throttle *throttle
-	logger   *slog.Logger
+	store     identity.Store
+	ledger    usage.Ledger
+	keyring   *identity.Keyring
+	tokens    tokens
+	throttle  *throttle
+	keyFormat identity.KeyFormat
+	open      bool // for registration
+	baseURL   string
+	logger    *slog.Logger
 	// routes are the endpoints by path, then by method.
 	routes map[string]map[string]route
 }
@@ -66,44 +84,63 @@ type API struct {
 type route struct {
 	method string
 	path   string
-	public bool     // needs no token
+	access access
 	query  []string // names of the query parameters it takes
 	body   []string // names of its body's fields; nil when it takes no body
+	once   bool     // takes an Idempotency-Key
 	// do returns what the answer's body is to say and its status, or an error:
-	// a *problem is for the client, anything else is hidden behind a 500.
+	// a *problem is for the client, anything else is hidden behind a 500. A nil
+	// body is none, and a download is sent as it comes.
 	do func(context.Context, request) (status int, body any, err error)
 }
 
+// access is who may take a route.
+type access int
+
+const (
+	forUsers access = iota // who sends a token
+	forAdmins
+	forAnyone
+)
+
 // request is what came for a route, found to have the form that it takes.
 type request struct {
-	caller     identity.User // who the token belongs to; zero on a public route
+	caller     identity.User // who the token belongs to; zero on a route for anyone
+	token      claims        // likewise
 	remoteAddr string
+	origin     string // scheme and host that the client reached
+	once       string // the Idempotency-Key; "" when there is none
 	query      query
 	body       object
 }
 
 // New makes an API. It opens nothing and asks nothing of store or ledger.
 func New(c Config) (*API, error) {
-	if len(c.Secret) < MinSecret {
+	lifetime := cmp.Or(c.TokenLifetime, DefaultTokenLifetime)
+	var keyring *identity.Keyring
+	switch {
+	case len(c.Secret) == 0:
+		keyring = identity.NewKeyring(c.Store, signingPeriod, lifetime)
+	case len(c.Secret) < MinSecret:
 		return nil, fmt.Errorf("the JWT secret has %d bytes: it needs at least %d", len(c.Secret), MinSecret)
-	}
-	if c.TokenLifetime == 0 {
-		c.TokenLifetime = DefaultTokenLifetime
-	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
+	default:
+		keyring = identity.FixedKeyring(c.Secret)
 	}
 	throttle, err := newThrottle()
 	if err != nil {
 		return nil, err
 	}
 	a := &API{
-		store:    c.Store,
-		ledger:   c.Ledger,
-		tokens:   newTokens(c.Secret, c.TokenLifetime),
-		throttle: throttle,
-		logger:   c.Logger,
-		routes:   map[string]map[string]route{},
+		store:     c.Store,
+		ledger:    c.Ledger,
+		keyring:   keyring,
+		tokens:    newTokens(keyring, lifetime),
+		throttle:  throttle,
+		keyFormat: c.KeyFormat,
+		open:      c.Registration,
+		baseURL:   strings.TrimSuffix(c.BaseURL, "/"),
+		logger:    cmp.Or(c.Logger, slog.Default()),
+		routes:    map[string]map[string]route{},
 	}
 	for _, r := range a.endpoints() {
 		if a.routes[r.path] == nil {
@@ -114,43 +151,35 @@ func New(c Config) (*API, error) {
 	return a, nil
 }
 
-func (a *API) endpoints() []route {
-	return []route{
-		{method: "POST", path: "/api/auth/login", public: true, body: []string{"email", "password"}, do: a.login},
-		{method: "POST", path: "/api/mcp-keys/create", body: []string{"key_name", "expires_days"}, do: a.createKey},
-		{method: "GET", path: "/api/mcp-keys/list", query: []string{"user"}, do: a.listKeys},
-		{method: "POST", path: "/api/mcp-keys/revoke", body: []string{"key_id"}, do: a.revokeKey},
-		{method: "GET", path: "/api/mcp-usage/history", query: historyQuery, do: a.history},
-		{method: "GET", path: "/api/mcp-usage/stats", query: []string{"days", "user"}, do: a.stats},
-		{method: "GET", path: "/openapi.json", public: true, do: document},
-	}
-}
-
-// document answers with the description of this API.
-func document(context.Context, request) (int, any, error) {
-	return http.StatusOK, json.RawMessage(openAPI), nil
-}
-
 // ServeHTTP answers one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
 	defer cancel()
 
-	status, body, err := a.answer(ctx, r)
-	var encoded []byte
-	if err == nil {
-		encoded, err = json.Marshal(body)
-	}
-	if err != nil {
-		status, encoded = a.refuse(w.Header(), r, problemOf(err))
-	}
-
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+
+	status, body, err := a.answer(ctx, r)
+	if d, ok := body.(download); ok {
+		if err = a.send(w, r, d); err == nil {
+			return
+		}
+	}
+	var encoded []byte
+	if err == nil && body != nil {
+		encoded, err = json.Marshal(body)
+	}
+	if err != nil {
+		status, encoded = a.refuse(h, r, problemOf(err))
+	}
+	if encoded == nil {
+		w.WriteHeader(status)
+		return
+	}
+	h.Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(encoded, '\n')) // a client that went away needs no answer
 }
@@ -162,21 +191,46 @@ func (a *API) answer(ctx context.Context, r *http.Request) (status int, body any
 	if err != nil {
 		return 0, nil, err
 	}
-	req := request{remoteAddr: r.RemoteAddr}
-	if !rt.public {
-		if req.caller, err = a.caller(ctx, r.Header); err != nil {
+	req := request{remoteAddr: r.RemoteAddr, origin: origin(r)}
+	if rt.access != forAnyone {
+		if req.caller, req.token, err = a.caller(ctx, r.Header); err != nil {
 			return 0, nil, err
 		}
 	}
+	if rt.access == forAdmins && req.caller.Role != identity.Admin {
+		return 0, nil, forbidden("only an admin may do this")
+	}
+	ctx = identity.WithActor(ctx, req.actor(req.caller))
 	if req.query, err = readQuery(r.URL.RawQuery, rt.query); err != nil {
 		return 0, nil, err
 	}
-	if rt.body != nil {
-		if req.body, err = readBody(r, rt.body); err != nil {
+	if rt.once {
+		if req.once, err = idempotencyKey(r.Header); err != nil {
 			return 0, nil, err
 		}
 	}
+	if rt.body == nil {
+		err = noBody(r)
+	} else {
+		req.body, err = readBody(r, rt.body)
+	}
+	if err != nil {
+		return 0, nil, err
+	}
 	return rt.do(ctx, req)
+}
+
+// actor is a user as the one who makes the request's changes.
+func (r request) actor(u identity.User) identity.Actor {
+	return identity.Actor{ActorID: u.ID, ActorEmail: u.Email, IP: clientIP(r.remoteAddr)}
+}
+
+// origin is the scheme and the host that a client reached.
+func origin(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
 }
 
 func (a *API) route(r *http.Request) (route, error) {

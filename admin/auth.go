@@ -8,16 +8,25 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
 
 	"github.com/tallygate/tallygate/identity"
 )
 
 // tokens signs and checks what a login gives: a JWT (RFC 7519) that names the
-// user and nothing else, signed with HMAC-SHA-256 and no other algorithm.
+// user and itself, signed with HMAC-SHA-256 and no other algorithm, by the key
+// that its kid names.
 type tokens struct {
-	secret   []byte
+	keys     *identity.Keyring
 	lifetime time.Duration
 	parser   *jwt.Parser
+}
+
+// claims are what a token says.
+type claims struct {
+	jwt.RegisteredClaims
+	// Epoch is the user's TokenEpoch when they logged in.
+	Epoch int64 `json:"epoch"`
 }
 
 // Who makes the tokens and whom they are for.
@@ -26,8 +35,8 @@ const (
 	audience = "tallygate-admin"
 )
 
-func newTokens(secret []byte, lifetime time.Duration) tokens {
-	return tokens{secret, lifetime, jwt.NewParser(
+func newTokens(keys *identity.Keyring, lifetime time.Duration) tokens {
+	return tokens{keys, lifetime, jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 		jwt.WithExpirationRequired(),
 		jwt.WithIssuer(issuer),
@@ -36,22 +45,46 @@ func newTokens(secret []byte, lifetime time.Duration) tokens {
 	)}
 }
 
-func (t tokens) sign(userID string) (string, error) {
+// sign makes a token of a user. An error is the store's.
+func (t tokens) sign(ctx context.Context, u identity.User) (string, error) {
+	key, err := t.keys.Current(ctx)
+	if err != nil {
+		return "", storeFault(err)
+	}
 	now := time.Now()
-	return jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{jwt.RegisteredClaims{
+		ID:        uuid.Must(uuid.NewV7()).String(),
 		Issuer:    issuer,
 		Audience:  jwt.ClaimStrings{audience},
-		Subject:   userID,
+		Subject:   u.ID,
 		IssuedAt:  jwt.NewNumericDate(now),
 		ExpiresAt: jwt.NewNumericDate(now.Add(t.lifetime)),
-	}).SignedString(t.secret)
+	}, u.TokenEpoch})
+	token.Header["kid"] = key.ID
+	return token.SignedString(key.Secret)
 }
 
-// userID returns whom a token was made for.
-func (t tokens) userID(token string) (string, error) {
-	var claims jwt.RegisteredClaims
-	_, err := t.parser.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) { return t.secret, nil })
-	return claims.Subject, err
+// read returns what a token says, if it is one of ours that has not expired.
+// An error is a *problem.
+func (t tokens) read(ctx context.Context, token string) (c claims, err error) {
+	var away error
+	_, err = t.parser.ParseWithClaims(token, &c, func(token *jwt.Token) (any, error) {
+		kid, _ := token.Header["kid"].(string)
+		key, known, err := t.keys.ByID(ctx, kid)
+		if away = err; err != nil || !known {
+			return nil, jwt.ErrTokenUnverifiable
+		}
+		return key.Secret, nil
+	})
+	switch {
+	case away != nil:
+		return c, storeFault(away)
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return c, unauthorized(tokenExpired)
+	case err != nil || c.ID == "" || c.Subject == "":
+		return c, unauthorized(tokenInvalid)
+	}
+	return c, nil
 }
 
 // The words of each 401. A login that fails does not tell why.
@@ -62,93 +95,28 @@ const (
 	loginRejected = "wrong email address or password"
 )
 
-// caller returns the user that a request's token belongs to. It asks the store
-// each time, so that a user who is disabled is out at once.
-func (a *API) caller(ctx context.Context, h http.Header) (identity.User, error) {
+// caller returns the user that a request's token belongs to, and what the
+// token says. It asks the store each time, so that who is disabled, logged out
+// or has a new password is out at once.
+func (a *API) caller(ctx context.Context, h http.Header) (identity.User, claims, error) {
 	sent := h.Values("Authorization")
 	if len(sent) == 0 {
-		return identity.User{}, unauthorized(tokenMissing)
+		return identity.User{}, claims{}, unauthorized(tokenMissing)
 	}
 	scheme, token, _ := strings.Cut(sent[0], " ")
 	if len(sent) > 1 || !strings.EqualFold(scheme, "Bearer") {
-		return identity.User{}, unauthorized(tokenMissing)
+		return identity.User{}, claims{}, unauthorized(tokenMissing)
 	}
-	userID, err := a.tokens.userID(token)
-	switch {
-	case errors.Is(err, jwt.ErrTokenExpired):
-		return identity.User{}, unauthorized(tokenExpired)
-	case err != nil:
-		return identity.User{}, unauthorized(tokenInvalid)
-	}
-	u, err := a.store.User(ctx, userID)
-	switch {
-	case errors.Is(err, identity.ErrNotFound) || err == nil && u.Disabled:
-		return identity.User{}, unauthorized(tokenInvalid)
-	case err != nil:
-		return identity.User{}, storeFault(err)
-	}
-	return u, nil
-}
-
-// loginAnswer is a token in the form of RFC 6749 section 5.1.
-type loginAnswer struct {
-	AccessToken string `json:"access_token"`
-	TokenType   string `json:"token_type"`
-	ExpiresIn   int    `json:"expires_in"` // seconds
-}
-
-func (a *API) login(ctx context.Context, r request) (int, any, error) {
-	sent, err := r.body.text("email")
+	c, err := a.tokens.read(ctx, token)
 	if err != nil {
-		return 0, nil, err
+		return identity.User{}, claims{}, err
 	}
-	password, err := r.body.text("password")
-	if err != nil {
-		return 0, nil, err
-	}
-	email, err := identity.NormalizeEmail(sent)
-	if err != nil {
-		return 0, nil, invalid("email: %v", err)
-	}
-
-	end, wait, err := a.throttle.begin(ctx, r.remoteAddr, email)
-	switch {
-	case err != nil:
-		return 0, nil, busy(err)
-	case wait > 0:
-		return 0, nil, tooManyFailures(wait)
-	}
-	u, known, err := a.userByPassword(ctx, email, password)
-	end(err == nil && !known)
-	switch {
-	case err != nil:
-		return 0, nil, err
-	case !known:
-		return 0, nil, unauthorized(loginRejected)
-	}
-	token, err := a.tokens.sign(u.ID)
-	if err != nil {
-		return 0, nil, err
-	}
-	return http.StatusOK, loginAnswer{token, "bearer", int(a.tokens.lifetime.Seconds())}, nil
-}
-
-// userByPassword returns the user who has an address and a password, if there
-// is one who may log in. It takes the same time whatever the reason is that
-// there is none.
-func (a *API) userByPassword(ctx context.Context, email, password string) (u identity.User, known bool, err error) {
-	u, err = a.store.UserByEmail(ctx, email)
+	u, err := a.store.Session(ctx, c.Subject, c.ID, c.Epoch)
 	switch {
 	case errors.Is(err, identity.ErrNotFound):
-		err = identity.CheckNobody(ctx, password)
+		return identity.User{}, claims{}, unauthorized(tokenInvalid)
 	case err != nil:
-		return u, false, storeFault(err)
-	default:
-		known, err = identity.CheckPassword(ctx, u.PasswordHash, password)
-		known = known && !u.Disabled
+		return identity.User{}, claims{}, storeFault(err)
 	}
-	if isContextError(err) {
-		err = busy(err)
-	}
-	return u, known, err
+	return u, c, nil
 }

@@ -79,16 +79,22 @@ func TestTokens(t *testing.T) {
 	w := newWorld(t)
 	claims := func(change jwt.MapClaims) jwt.MapClaims {
 		c := jwt.MapClaims{
-			"iss": "tallygate", "aud": "tallygate-admin", "sub": w.ana.ID,
+			"iss": "tallygate", "aud": "tallygate-admin", "sub": w.ana.ID, "jti": uuid.NewString(), "epoch": 0,
 			"iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
 		}
 		maps.Copy(c, change)
 		maps.DeleteFunc(c, func(_ string, v any) bool { return v == nil })
 		return c
 	}
+	kid, err := w.api.keyring.Current(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	sign := func(m jwt.SigningMethod, key any, change jwt.MapClaims) string {
 		t.Helper()
-		s, err := jwt.NewWithClaims(m, claims(change)).SignedString(key)
+		token := jwt.NewWithClaims(m, claims(change))
+		token.Header["kid"] = kid.ID
+		s, err := token.SignedString(key)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,40 +181,40 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// TestDisabledUser: the token of a user who is disabled stops working, and
-// works again when the user does.
+// TestDisabledUser: the token of a user who is disabled stops working, for
+// good; a new one works when the user does again.
 func TestDisabledUser(t *testing.T) {
 	w := newWorld(t)
-	token := w.token(t, w.ana)
-	list := func() answer {
+	old := w.token(t, w.ana)
+	list := func(token string) answer {
 		return w.do(t, "GET", "/api/mcp-keys/list", http.Header{"Authorization": {"Bearer " + token}}, "")
 	}
 	for _, disabled := range []bool{false, true, false} {
 		if err := w.store.SetDisabled(t.Context(), w.ana.ID, disabled); err != nil {
 			t.Fatal(err)
 		}
-		got := list()
-		if disabled {
+		if got := list(w.token(t, w.ana)); disabled {
 			refused(t, got, 401, "unauthorized", "the token is not valid")
 		} else if got.status != 200 {
 			t.Errorf("status %d: %s", got.status, got.body)
 		}
 	}
+	refused(t, list(old), 401, "unauthorized", "the token is not valid")
 }
 
 func TestTokenLifetime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tokens := newTokens(secret, time.Minute)
-		token, err := tokens.sign("someone")
+		tokens := newTokens(identity.FixedKeyring(secret), time.Minute)
+		token, err := tokens.sign(t.Context(), identity.User{ID: "someone"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(59 * time.Second)
-		if id, err := tokens.userID(token); id != "someone" || err != nil {
-			t.Errorf("after 59 s the token is for %q, %v", id, err)
+		if c, err := tokens.read(t.Context(), token); c.Subject != "someone" || err != nil {
+			t.Errorf("after 59 s the token is for %q, %v", c.Subject, err)
 		}
 		time.Sleep(time.Second)
-		if _, err := tokens.userID(token); !errors.Is(err, jwt.ErrTokenExpired) {
+		if _, err := tokens.read(t.Context(), token); err == nil || err.Error() != tokenExpired {
 			t.Errorf("after 60 s the token gives %v", err)
 		}
 	})
@@ -232,8 +238,9 @@ func TestThrottle(t *testing.T) {
 			r.Header.Set("Content-Type", "application/json")
 			rec := httptest.NewRecorder()
 			api.ServeHTTP(rec, r)
-			checkDescribed(t, "POST", "/api/auth/login", rec.Code, rec.Body.Bytes())
-			return answer{rec.Code, rec.Header(), rec.Body.Bytes()}
+			got := answer{rec.Code, rec.Header(), rec.Body.Bytes()}
+			checkDescribed(t, "POST", "/api/auth/login", got)
+			return got
 		}
 		for range 2 * failureBurst {
 			into[loginAnswer](t, login("ana@example.com", password), 200)
@@ -278,6 +285,8 @@ func (p people) UserByEmail(_ context.Context, email string) (identity.User, err
 	}
 	return identity.User{ID: email, Email: email, PasswordHash: hash}, nil
 }
+
+func (people) Audit(context.Context, identity.AuditEntry) error { return nil }
 
 func TestThrottleForgives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

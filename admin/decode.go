@@ -6,14 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"mime"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -47,6 +44,15 @@ func readBody(r *http.Request, names []string) (object, error) {
 		return nil, invalid("the body ended before it was complete")
 	}
 	return parseObject(body, names)
+}
+
+// noBody refuses a body where none is taken: its sender is mistaken about what
+// they ask for.
+func noBody(r *http.Request) error {
+	if n, _ := io.ReadFull(r.Body, make([]byte, 1)); n > 0 {
+		return invalid("there is a body: this takes none")
+	}
+	return nil
 }
 
 // parseObject reads one JSON object whose fields are among names, each at most
@@ -98,100 +104,6 @@ func parseObject(body []byte, names []string) (object, error) {
 		o[name] = v
 	}
 	return o, nil
-}
-
-// text returns a field that must be a string with something in it.
-func (o object) text(name string) (string, error) {
-	v, given := o[name]
-	if !given {
-		return "", invalid("%s is missing", name)
-	}
-	var s string
-	if v[0] != '"' {
-		return "", invalid("%s must be a string, not %s", name, kind(v))
-	}
-	if err := json.Unmarshal(v, &s); err != nil {
-		return "", err
-	}
-	if s == "" {
-		return "", invalid("%s is empty", name)
-	}
-	return s, nil
-}
-
-// wholeNumber returns a field that must be a whole number from 1 to
-// highest, or 0 when it is absent or null.
-func (o object) wholeNumber(name string, highest int) (int, error) {
-	v, given := o[name]
-	if !given || string(v) == "null" {
-		return 0, nil
-	}
-	n, err := strconv.Atoi(string(v)) // a JSON number has no + and no leading 0
-	if err != nil || n < 1 || n > highest {
-		got := kind(v)
-		if got == "a number" {
-			got = quote(string(v))
-		}
-		return 0, invalid("%s must be a whole number from 1 to %d, not %s", name, highest, got)
-	}
-	return n, nil
-}
-
-// query is a request's query parameters by name. None is empty.
-type query map[string]string
-
-// readQuery reads query parameters that are among names, each at most once.
-func readQuery(raw string, names []string) (query, error) {
-	values, err := url.ParseQuery(raw)
-	if err != nil {
-		return nil, invalid("the query string is malformed: percent-encode what is not a letter, a digit or one of -._~")
-	}
-	q := query{}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		given := values[name]
-		switch {
-		case !slices.Contains(names, name) && len(names) == 0:
-			return nil, invalid("unknown query parameter %s: there are none here", quote(name))
-		case !slices.Contains(names, name):
-			return nil, invalid("unknown query parameter %s: there are %s", quote(name), list(names))
-		case len(given) > 1:
-			return nil, invalid("%s is given %d times", name, len(given))
-		case given[0] == "":
-			return nil, invalid("%s is empty: give it a value or leave it out", name)
-		case !utf8.ValidString(given[0]):
-			return nil, invalid("%s is not valid UTF-8", name)
-		}
-		q[name] = given[0]
-	}
-	return q, nil
-}
-
-// wholeNumber returns a parameter that must be a whole number from 1 to
-// highest, or fallback when it is absent.
-func (q query) wholeNumber(name string, fallback, highest int) (int, error) {
-	v, given := q[name]
-	if !given {
-		return fallback, nil
-	}
-	n, err := strconv.ParseUint(v, 10, 31)
-	if err != nil || n == 0 || int(n) > highest {
-		return 0, invalid("%s must be a whole number from 1 to %d, not %s", name, highest, quote(v))
-	}
-	return int(n), nil
-}
-
-// moment returns a parameter that must be a time in RFC 3339, or the zero time
-// when it is absent. The years are those that every ledger can hold.
-func (q query) moment(name string) (time.Time, error) {
-	v, given := q[name]
-	if !given {
-		return time.Time{}, nil
-	}
-	t, err := time.Parse(time.RFC3339Nano, v)
-	if t = t.UTC(); err != nil || t.Year() < 1970 || t.Year() > 2199 {
-		return time.Time{}, invalid("%s must be a time in RFC 3339 in the years 1970 to 2199, like 2026-11-23T18:00:00Z (a + is sent as %%2B), not %s", name, quote(v))
-	}
-	return t, nil
 }
 
 // jsonSpace is what JSON allows around its values (RFC 8259 section 2).

@@ -7,6 +7,8 @@ import (
 	"math"
 	"net/http"
 	"time"
+
+	"github.com/tallygate/tallygate/identity"
 )
 
 // problem is an error that the client is told: an HTTP status, a code for
@@ -43,11 +45,25 @@ func unsupported(message string) *problem {
 	return &problem{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type", message: message}
 }
 
-func tooManyFailures(wait time.Duration) *problem {
+// invalidField is the client's mistake in a field, in the words of an
+// identity.Invalid; any other error is what it was.
+func invalidField(name string, err error) error {
+	if words, ok := errors.AsType[identity.Invalid](err); ok {
+		return invalid("%s: %v", name, words)
+	}
+	return err
+}
+
+// conflict is that something stands against what the client wants.
+func conflict(code string, why error) *problem {
+	return &problem{status: http.StatusConflict, code: code, message: why.Error()}
+}
+
+func tooMany(what string, wait time.Duration) *problem {
 	seconds := int(math.Ceil(wait.Seconds()))
 	return &problem{
 		status: http.StatusTooManyRequests, code: "too_many_requests", retryAfter: seconds,
-		message: fmt.Sprintf("too many failed logins for this email address: try again in %d seconds", seconds),
+		message: fmt.Sprintf("%s: try again in %d seconds", what, seconds),
 	}
 }
 

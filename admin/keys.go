@@ -6,140 +6,202 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/tallygate/tallygate/identity"
 )
 
-// maxExpiresDays is the longest life of a key that does expire, in days.
-const maxExpiresDays = 3650
+// Bounds of what a key may be, and of its rotation.
+const (
+	maxExpiresDays      = 3650 // the longest life of a key that does expire, if given in days
+	maxWords            = 1000 // characters of a note or a reason
+	defaultOverlapHours = 24
+	maxOverlapHours     = 720
+)
 
-// createdKey is a new key. It is the only answer that holds a key in full.
+// createdKey is a new key. No other answer but that of a rotation holds a key
+// in full.
 type createdKey struct {
-	ID        string     `json:"key_id"`
-	Name      string     `json:"key_name"`
-	Key       string     `json:"api_key"`
-	Prefix    string     `json:"key_prefix"`
-	CreatedAt time.Time  `json:"created_at"`
-	ExpiresAt *time.Time `json:"expires_at"`
+	ID        string      `json:"key_id"`
+	Name      string      `json:"key_name"`
+	Key       string      `json:"api_key"`
+	Prefix    string      `json:"key_prefix"`
+	CreatedAt time.Time   `json:"created_at"`
+	ExpiresAt *time.Time  `json:"expires_at"`
+	Note      string      `json:"note"`
+	Scopes    []string    `json:"scopes"`
+	Limits    shownLimits `json:"limits"`
 }
 
-// listedKey is a key as it may be shown. The owner is named only where keys of
-// others may be among them.
-type listedKey struct {
-	ID        string          `json:"key_id"`
-	Name      string          `json:"key_name"`
-	Prefix    string          `json:"key_prefix"`
-	Status    identity.Status `json:"status"`
-	CreatedAt time.Time       `json:"created_at"`
-	ExpiresAt *time.Time      `json:"expires_at"`
-	RevokedAt *time.Time      `json:"revoked_at"`
-	UserID    string          `json:"user_id,omitempty"`
-	UserEmail string          `json:"user_email,omitempty"`
+// rotatedKey is the new key of a rotation, and what becomes of the old one.
+type rotatedKey struct {
+	createdKey
+	Old listedKey `json:"old_key"`
 }
 
-// keyList is the answer of list.
-type keyList struct {
-	Items []listedKey `json:"items"`
+func created(k identity.Key, key string) createdKey {
+	return createdKey{
+		k.ID, k.Name, key, k.Prefix, k.CreatedAt, moment(k.ExpiresAt), k.Note, none(k.Scopes), showLimits(k.Limits),
+	}
 }
 
 func (a *API) createKey(ctx context.Context, r request) (int, any, error) {
-	name, err := r.body.text("key_name")
+	once, kept, err := a.onceOnly(ctx, r)
+	if kept != nil || err != nil {
+		return http.StatusCreated, kept, err
+	}
+	if _, err := r.body.text("key_name"); err != nil {
+		return 0, nil, err
+	}
+	c, err := r.body.keyChange(time.Now())
 	if err != nil {
 		return 0, nil, err
 	}
-	days, err := r.body.wholeNumber("expires_days", maxExpiresDays)
+	k, key, err := a.keyFormat.Issue(r.caller.ID, identity.KeySpec{Name: *c.Name})
 	if err != nil {
 		return 0, nil, err
 	}
-	k, key, err := identity.IssueKey(r.caller.ID, name, time.Time{})
-	if entry, ok := errors.AsType[identity.Invalid](err); ok {
-		return 0, nil, invalid("key_name: %v", entry)
-	}
-	if err != nil {
-		return 0, nil, err
-	}
-	if days > 0 {
-		k.ExpiresAt = k.CreatedAt.AddDate(0, 0, days)
+	c.Apply(&k)
+	answer := created(k, key)
+	if once != nil {
+		return a.createKeyOnce(ctx, r, once, k, answer)
 	}
 	if err := a.store.CreateKey(ctx, k); err != nil {
 		return 0, nil, storeFault(err)
 	}
-	return http.StatusCreated, createdKey{k.ID, k.Name, key, k.Prefix, k.CreatedAt, moment(k.ExpiresAt)}, nil
+	return http.StatusCreated, answer, nil
 }
 
-func (a *API) listKeys(ctx context.Context, r request) (int, any, error) {
-	userID, err := a.whose(ctx, r)
+func (a *API) updateKey(ctx context.Context, r request) (int, any, error) {
+	id, missing, err := r.body.id("key_id", "key")
 	if err != nil {
 		return 0, nil, err
 	}
-	keys, err := a.store.Keys(ctx, userID)
+	c, err := r.body.keyChange(time.Now())
 	if err != nil {
-		return 0, nil, storeFault(err)
+		return 0, nil, err
 	}
-	emails := map[string]string{} // by user ID
-	if _, given := r.query["user"]; given {
-		users, err := a.store.Users(ctx)
-		if err != nil {
-			return 0, nil, storeFault(err)
-		}
-		for _, u := range users {
-			emails[u.ID] = u.Email
-		}
+	if c == (identity.KeyChange{}) {
+		return 0, nil, invalid("there is nothing to change: give key_name, %s", list(keyFields))
 	}
-	answer := keyList{Items: make([]listedKey, len(keys))}
-	for i, k := range keys {
-		answer.Items[i] = listed(k)
-		if email, known := emails[k.UserID]; known {
-			answer.Items[i].UserID, answer.Items[i].UserEmail = k.UserID, email
-		}
-	}
-	return http.StatusOK, answer, nil
+	k, err := a.store.UpdateKey(ctx, r.owner(), id, c)
+	return answerKey(k, err, missing)
 }
 
 func (a *API) revokeKey(ctx context.Context, r request) (int, any, error) {
-	sent, err := r.body.text("key_id")
+	id, missing, err := r.body.id("key_id", "key")
 	if err != nil {
 		return 0, nil, err
 	}
-	owner := r.caller.ID
+	reason, _, err := r.body.words("reason", maxWords)
+	if err != nil {
+		return 0, nil, err
+	}
+	k, err := a.store.RevokeKey(ctx, r.owner(), id, time.Now(), reason)
+	return answerKey(k, err, missing)
+}
+
+func (a *API) rotateKey(ctx context.Context, r request) (int, any, error) {
+	id, missing, err := r.body.id("key_id", "key")
+	if err != nil {
+		return 0, nil, err
+	}
+	hours, err := r.body.wholeNumberFrom(0, "overlap_hours", defaultOverlapHours, maxOverlapHours)
+	if err != nil {
+		return 0, nil, err
+	}
+	old, err := a.store.UpdateKey(ctx, r.owner(), id, identity.KeyChange{}) // which only reads it
+	if err != nil {
+		return answerKey(old, err, missing)
+	}
+	fresh, key := a.keyFormat.Replacement(old)
+	old, fresh, err = a.store.RotateKey(ctx, r.owner(), id, fresh, fresh.CreatedAt.Add(time.Duration(hours)*time.Hour))
+	if err != nil {
+		return answerKey(old, err, missing)
+	}
+	return http.StatusCreated, rotatedKey{created(fresh, key), listed(old)}, nil
+}
+
+// owner is whose keys the caller may change: their own, and an admin anyone's.
+func (r request) owner() string {
 	if r.caller.Role == identity.Admin {
-		owner = "" // anyone
+		return ""
 	}
-	unknown := notFound("there is no key with the key_id %s", quote(sent))
-	id, valid := keyID(sent)
-	if !valid {
-		return 0, nil, unknown
-	}
-	k, err := a.store.RevokeKey(ctx, owner, id, time.Now(), "")
+	return r.caller.ID
+}
+
+// answerKey is the answer of a change to one key.
+func answerKey(k identity.Key, err error, missing *problem) (int, any, error) {
 	switch {
 	case errors.Is(err, identity.ErrNotFound):
-		return 0, nil, unknown
+		return 0, nil, missing
+	case errors.Is(err, identity.ErrNotActive):
+		return 0, nil, conflict("key_not_active", err)
 	case err != nil:
 		return 0, nil, storeFault(err)
 	}
 	return http.StatusOK, listed(k), nil
 }
 
-// listed is a key as it may be shown, without its owner.
-func listed(k identity.Key) listedKey {
-	return listedKey{
-		ID: k.ID, Name: k.Name, Prefix: k.Prefix, Status: k.Status(time.Now()),
-		CreatedAt: k.CreatedAt, ExpiresAt: moment(k.ExpiresAt), RevokedAt: moment(k.RevokedAt),
+// keyFields are the fields, beside its name, of a key to be created or changed.
+var keyFields = []string{"note", "scopes", "limits", "expires_days", "expires_at"}
+
+// keyChange reads the fields that say what a key is to be.
+func (o object) keyChange(now time.Time) (c identity.KeyChange, err error) {
+	check := func(name string, c identity.KeyChange) error { return invalidField(name, c.Check(now)) }
+	if _, given := o["key_name"]; given {
+		name, err := o.text("key_name")
+		if err != nil {
+			return c, err
+		}
+		c.Name = &name
+		if err := check("key_name", identity.KeyChange{Name: c.Name}); err != nil {
+			return c, err
+		}
 	}
+	if note, given, err := o.words("note", maxWords); err != nil {
+		return c, err
+	} else if given {
+		c.Note = &note
+		if err := check("note", identity.KeyChange{Note: c.Note}); err != nil {
+			return c, err
+		}
+	}
+	if scopes, given, err := o.texts("scopes"); err != nil {
+		return c, err
+	} else if given {
+		c.Scopes = &scopes
+		if err := check("scopes", identity.KeyChange{Scopes: c.Scopes}); err != nil {
+			return c, err
+		}
+	}
+	if limits, given, err := o.limits(); err != nil {
+		return c, err
+	} else if given {
+		c.Limits = &limits
+	}
+	c.ExpiresAt, err = o.expiry(now)
+	return c, err
 }
 
-// moment is a time in an answer, null when there is none.
-func moment(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
+// expiry reads when a key is to expire: the zero time for never, and nil when
+// that is not said.
+func (o object) expiry(now time.Time) (*time.Time, error) {
+	days, err := o.wholeNumber("expires_days", maxExpiresDays)
+	if err != nil {
+		return nil, err
 	}
-	return &t
-}
-
-// keyID returns the ID of a key as the store and the ledger write it, and
-// whether s is one at all.
-func keyID(s string) (string, bool) {
-	id, err := uuid.Parse(s)
-	return id.String(), err == nil && len(s) == len(id.String())
+	at, byTime, err := o.moment("expires_at")
+	if err != nil {
+		return nil, err
+	}
+	_, byDays := o["expires_days"]
+	switch {
+	case byDays && byTime:
+		return nil, invalid("expires_days and expires_at are both given: leave one of them out")
+	case !byDays && !byTime:
+		return nil, nil
+	case days > 0:
+		at = now.AddDate(0, 0, days)
+	}
+	c := identity.KeyChange{ExpiresAt: &at}
+	return c.ExpiresAt, invalidField("expires_at", c.Check(now))
 }

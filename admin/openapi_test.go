@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"mime"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,10 +23,8 @@ type description struct {
 	Paths      map[string]map[string]operation `json:"paths"`
 	Components struct {
 		Parameters map[string]parameter `json:"parameters"`
-		Responses  map[string]struct {
-			Description string `json:"description"`
-		} `json:"responses"`
-		Schemas map[string]any `json:"schemas"`
+		Responses  map[string]response  `json:"responses"`
+		Schemas    map[string]any       `json:"schemas"`
 	} `json:"components"`
 }
 
@@ -39,9 +38,13 @@ type operation struct {
 			} `json:"schema"`
 		} `json:"content"`
 	} `json:"requestBody"`
-	Responses map[string]struct {
-		Ref string `json:"$ref"`
-	} `json:"responses"`
+	Responses map[string]response `json:"responses"`
+}
+
+type response struct {
+	Ref         string         `json:"$ref"`
+	Description string         `json:"description"`
+	Content     map[string]any `json:"content"`
 }
 
 type parameter struct {
@@ -79,43 +82,69 @@ func schemaAt(t testing.TB, pointer string) *jsonschema.Schema {
 }
 
 // checkDescribed holds one answer against what openapi.json says about it.
-func checkDescribed(t testing.TB, method, path string, status int, body []byte) {
+func checkDescribed(t testing.TB, method, path string, got answer) {
 	t.Helper()
 	var pointer string
 	operations, knownPath := described().Paths[path]
 	op, knownMethod := operations[strings.ToLower(method)]
+	status := strconv.Itoa(got.status)
+	r := response{}
 	switch {
 	case !knownPath:
 		pointer = "/components/responses/NotFound"
 	case !knownMethod || method != strings.ToUpper(method):
 		pointer = "/components/responses/MethodNotAllowed"
 	default:
-		r, known := op.Responses[strconv.Itoa(status)]
+		var known bool
+		r, known = op.Responses[status]
 		switch {
 		case !known:
-			t.Errorf("%s %s answered %d, which openapi.json does not tell", method, path, status)
+			t.Errorf("%s %s answered %s, which openapi.json does not tell", method, path, status)
 			return
 		case r.Ref != "":
 			pointer = strings.TrimPrefix(r.Ref, "#")
 		default:
-			pointer = "/paths/" + escape(path) + "/" + strings.ToLower(method) + "/responses/" + strconv.Itoa(status)
+			pointer = "/paths/" + escape(path) + "/" + strings.ToLower(method) + "/responses/" + status
 		}
 	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
-	if err != nil {
-		t.Errorf("%s %s answered %d with %q: %v", method, path, status, body, err)
+	if name, shared := strings.CutPrefix(pointer, "/components/responses/"); shared {
+		r = described().Components.Responses[name]
+	}
+	if len(r.Content) == 0 {
+		if len(got.body) > 0 || got.header.Get("Content-Type") != "" {
+			t.Errorf("%s %s answered %s with %q of type %q, and should with nothing", method, path, status, got.body, got.header.Get("Content-Type"))
+		}
 		return
 	}
-	if err := schemaAt(t, pointer+"/content/application~1json/schema").Validate(value); err != nil {
-		t.Errorf("%s %s answered %d with %s: %v", method, path, status, body, err)
+	mediaType, _, err := mime.ParseMediaType(got.header.Get("Content-Type"))
+	if _, known := r.Content[mediaType]; !known || err != nil {
+		t.Errorf("%s %s answered %s with the type %q, which openapi.json does not tell", method, path, status, got.header.Get("Content-Type"))
+		return
+	}
+	values := [][]byte{got.body}
+	switch mediaType {
+	case "text/csv":
+		return
+	case "application/x-ndjson":
+		values = slices.Collect(bytes.Lines(got.body))
+	}
+	schema := schemaAt(t, pointer+"/content/"+escape(mediaType)+"/schema")
+	for _, text := range values {
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		if err != nil {
+			t.Errorf("%s %s answered %s with %q: %v", method, path, status, text, err)
+			return
+		}
+		if err := schema.Validate(value); err != nil {
+			t.Errorf("%s %s answered %s with %s: %v", method, path, status, text, err)
+		}
 	}
 	var refusal struct{ Error struct{ Code string } }
-	if status < 400 || json.Unmarshal(body, &refusal) != nil {
+	if got.status < 400 || json.Unmarshal(got.body, &refusal) != nil {
 		return // the schema was for something else, or found it wrong
 	}
-	name := strings.TrimPrefix(pointer, "/components/responses/")
-	if words := described().Components.Responses[name].Description; !strings.Contains(words, "`"+refusal.Error.Code+"`") {
-		t.Errorf("%s %s: openapi.json does not tell of the code %q in %q", method, path, refusal.Error.Code, words)
+	if !strings.Contains(r.Description, "`"+refusal.Error.Code+"`") {
+		t.Errorf("%s %s: openapi.json does not tell of the code %q in %q", method, path, refusal.Error.Code, r.Description)
 	}
 }
 
@@ -127,12 +156,12 @@ func escape(path string) string {
 // whether they are public.
 func TestDescription(t *testing.T) {
 	type shape struct {
-		Public      bool
-		Query, Body []string
+		Public, Once bool
+		Query, Body  []string
 	}
 	running, documented := map[string]shape{}, map[string]shape{}
 	for _, r := range (&API{}).endpoints() {
-		running[r.method+" "+r.path] = shape{r.public, slices.Sorted(slices.Values(r.query)), slices.Sorted(slices.Values(r.body))}
+		running[r.method+" "+r.path] = shape{r.access == forAnyone, r.once, slices.Sorted(slices.Values(r.query)), slices.Sorted(slices.Values(r.body))}
 	}
 	d := described()
 	for path, operations := range d.Paths {
@@ -141,6 +170,10 @@ func TestDescription(t *testing.T) {
 			for _, p := range op.Parameters {
 				if name, shared := strings.CutPrefix(p.Ref, "#/components/parameters/"); shared {
 					p = d.Components.Parameters[name]
+				}
+				if p.Name == idempotencyHeader && p.In == "header" {
+					s.Once = true
+					continue
 				}
 				if p.In != "query" || p.Description == "" || p.Schema == nil {
 					t.Errorf("%s %s: parameter %q lacks its place, description or schema", method, path, p.Name)
@@ -207,6 +240,7 @@ func TestLimitsAreDescribed(t *testing.T) {
 		"page":         {1., float64(maxPage), 1.},
 		"page_size":    {1., float64(maxPageSize), float64(defaultPageSize)},
 		"days":         {1., float64(maxDays), float64(defaultDays)},
+		"limit":        {1., float64(maxGroups), float64(defaultGroups)},
 		"expires_days": {1., float64(maxExpiresDays), nil},
 	} {
 		s := schemas[name]

@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/usage"
@@ -17,12 +16,10 @@ const (
 	defaultPageSize = 20
 	maxPageSize     = 200
 	maxPage         = math.MaxInt32 // so that no offset overflows
-	defaultDays     = 30
-	maxDays         = 366
 )
 
-// historyQuery names the query parameters of history.
-var historyQuery = []string{"page", "page_size", "cursor", "tool", "table", "key_id", "outcome", "from", "to", "user"}
+// filterQuery names the query parameters that choose calls.
+var filterQuery = []string{"tool", "table", "key_id", "outcome", "from", "to", "user"}
 
 // historyAnswer is one page of events, newest first.
 type historyAnswer struct {
@@ -42,7 +39,7 @@ func (a *API) history(ctx context.Context, r request) (int, any, error) {
 	if err != nil {
 		return 0, nil, ledgerFault(err)
 	}
-	answer := historyAnswer{page.Events, q.Page, q.PageSize, page.Total, nil}
+	answer := historyAnswer{none(page.Events), q.Page, q.PageSize, page.Total, nil}
 	if page.Next != "" {
 		answer.NextCursor = &page.Next
 	}
@@ -51,9 +48,6 @@ func (a *API) history(ctx context.Context, r request) (int, any, error) {
 		p := notFound("page %d is out of range: the last page is %d", q.Page, max(1, (page.Total+size-1)/size))
 		p.code = "page_out_of_range"
 		return 0, nil, p
-	}
-	if answer.Items == nil {
-		answer.Items = []usage.Event{} // [] in JSON, not null
 	}
 	return http.StatusOK, answer, nil
 }
@@ -74,45 +68,24 @@ func (a *API) readHistory(ctx context.Context, r request) (q usage.HistoryQuery,
 		}
 		q.Cursor = sent
 	}
-	if q.From, err = r.query.moment("from"); err != nil {
-		return q, err
-	}
-	if q.To, err = r.query.moment("to"); err != nil {
-		return q, err
-	}
-	if !q.From.IsZero() && !q.To.IsZero() && !q.From.Before(q.To) {
-		return q, invalid("from must be before to")
-	}
-	q.Tool, q.Table, q.Outcome = r.query["tool"], r.query["table"], usage.Outcome(r.query["outcome"])
-	if q.Outcome != "" && !slices.Contains(usage.Outcomes, q.Outcome) {
-		return q, invalid("outcome must be one of %v, not %s", usage.Outcomes, quote(r.query["outcome"]))
-	}
-	if sent, given := r.query["key_id"]; given {
-		var valid bool
-		if q.KeyID, valid = keyID(sent); !valid {
-			return q, invalid("key_id must be the key_id of a key, as list shows it, not %s", quote(sent))
-		}
-	}
-	q.UserID, err = a.whose(ctx, r)
+	q.Filter, err = a.readFilter(ctx, r)
 	return q, err
 }
 
-func (a *API) stats(ctx context.Context, r request) (int, any, error) {
-	days, err := r.query.wholeNumber("days", defaultDays, maxDays)
-	if err != nil {
-		return 0, nil, err
+// readFilter reads which calls a request asks for.
+func (a *API) readFilter(ctx context.Context, r request) (f usage.Filter, err error) {
+	if f.From, f.To, err = r.query.span(); err != nil {
+		return f, err
 	}
-	userID, err := a.whose(ctx, r)
-	if err != nil {
-		return 0, nil, err
+	f.Tool, f.Table, f.Outcome = r.query["tool"], r.query["table"], usage.Outcome(r.query["outcome"])
+	if f.Outcome != "" && !slices.Contains(usage.Outcomes, f.Outcome) {
+		return f, invalid("outcome must be one of %v, not %s", usage.Outcomes, quote(r.query["outcome"]))
 	}
-	stats, err := a.ledger.Stats(ctx, usage.StatsQuery{
-		Filter: usage.Filter{UserID: userID}, Days: days, Now: time.Now(),
-	})
-	if err != nil {
-		return 0, nil, ledgerFault(err)
+	if f.KeyID, err = r.query.id("key_id", "the key_id of a key, as list shows it"); err != nil {
+		return f, err
 	}
-	return http.StatusOK, stats, nil
+	f.UserID, err = a.whose(ctx, r)
+	return f, err
 }
 
 // everyone, as the parameter user, asks for everyone's keys or usage.
@@ -132,9 +105,15 @@ func (a *API) whose(ctx context.Context, r request) (userID string, err error) {
 	if user == everyone {
 		return "", nil
 	}
-	email, err := identity.NormalizeEmail(user)
+	return a.userIDByEmail(ctx, user, "user must be "+everyone+" or a user's email address")
+}
+
+// userIDByEmail returns the ID of the user who has an address. must says what
+// the parameter is, for when it is no address.
+func (a *API) userIDByEmail(ctx context.Context, sent, must string) (string, error) {
+	email, err := identity.NormalizeEmail(sent)
 	if err != nil {
-		return "", invalid("user must be %s or a user's email address: %v", everyone, err)
+		return "", invalid("%s: %v", must, err)
 	}
 	u, err := a.store.UserByEmail(ctx, email)
 	switch {

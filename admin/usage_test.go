@@ -153,14 +153,23 @@ func TestStatsDays(t *testing.T) {
 		}
 	}
 	for query, words := range map[string]string{
-		"days=0":         `days must be a whole number from 1 to 366, not "0"`,
-		"days=367":       "days must be",
-		"days=-30":       "days must be",
-		"days=1e2":       "days must be",
-		"days=":          "days is empty",
-		"days=1&days=2":  "days is given 2 times",
-		"day=1":          `unknown query parameter "day": there are days and user`,
-		"days=30&tool=a": `unknown query parameter "tool"`,
+		"days=0":            `days must be a whole number from 1 to 366, not "0"`,
+		"days=367":          "days must be",
+		"days=-30":          "days must be",
+		"days=1e2":          "days must be",
+		"days=":             "days is empty",
+		"days=1&days=2":     "days is given 2 times",
+		"day=1":             `unknown query parameter "day": there are days, by, limit, tool, table, key_id, outcome and user`,
+		"days=30&page=1":    `unknown query parameter "page"`,
+		"by=":               "by is empty",
+		"by=colour":         `by must be one of [total day tool table key client], not "colour"`,
+		"by=Day":            "by must be one of",
+		"limit=5":           "limit is of groups",
+		"by=key&limit=0":    `limit must be a whole number from 1 to 1000, not "0"`,
+		"by=key&limit=1001": "limit must be",
+		"tool=":             "tool is empty",
+		"key_id=mine":       "key_id must be the key_id of a key",
+		"outcome=fine":      "outcome must be one of",
 	} {
 		refused(t, w.as(t, w.ana, "GET", "/api/mcp-usage/stats?"+query, ""), 400, "invalid_request", words)
 	}

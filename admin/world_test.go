@@ -10,7 +10,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +28,9 @@ import (
 )
 
 const password = "correct horse battery staple"
+
+// clientAddr is where calls come from.
+var clientAddr = netip.MustParseAddr("192.0.2.7")
 
 var secret = []byte("0123456789abcdef0123456789abcdef")
 
@@ -85,21 +90,31 @@ func newWorld(t testing.TB) *world {
 		ledger: ledger,
 		log:    &syncBuffer{},
 	}
+	w.populate(t)
+	w.serve(t, store, ledger)
+	return w
+}
+
+// populate makes the people.
+func (w *world) populate(t testing.TB) {
+	t.Helper()
 	w.ana = w.addUser(t, "ana@example.com", identity.Member)
 	w.ben = w.addUser(t, "ben@example.com", identity.Member)
 	w.root = w.addUser(t, "root@example.com", identity.Admin)
-	w.serve(t, store, ledger)
-	return w
 }
 
 // serve starts an API over a store and a ledger, which may stand before those
 // of the world.
 func (w *world) serve(t testing.TB, store identity.Store, ledger usage.Ledger) {
 	t.Helper()
-	api, err := New(Config{
-		Store: store, Ledger: ledger, Secret: secret,
-		Logger: slog.New(slog.NewTextHandler(w.log, nil)),
-	})
+	w.serveAs(t, Config{Store: store, Ledger: ledger, Secret: secret})
+}
+
+// serveAs starts an API of a config.
+func (w *world) serveAs(t testing.TB, c Config) {
+	t.Helper()
+	c.Logger = slog.New(slog.NewTextHandler(w.log, nil))
+	api, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,10 +138,14 @@ func (w *world) addUser(t testing.TB, email string, role identity.Role) identity
 	return u
 }
 
-// token is what a login as u answers.
+// token is what a login as u answers now.
 func (w *world) token(t testing.TB, u identity.User) string {
 	t.Helper()
-	token, err := w.api.tokens.sign(u.ID)
+	u, err := w.store.User(t.Context(), u.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := w.api.tokens.sign(t.Context(), u)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +170,19 @@ func (w *world) as(t testing.TB, u identity.User, method, target, body string) a
 // refuses, nothing was written.
 func (w *world) do(t testing.TB, method, target string, header http.Header, body string) answer {
 	t.Helper()
+	before := w.rows(t)
+	got := w.send(t, method, target, header, body)
+	if got.status >= 400 {
+		if diff := gocmp.Diff(before, w.rows(t)); diff != "" {
+			t.Errorf("%s %s was refused, yet wrote:\n%s", method, target, diff)
+		}
+	}
+	return got
+}
+
+// send is do, but that others may write at the same time.
+func (w *world) send(t testing.TB, method, target string, header http.Header, body string) answer {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, w.server.URL+target, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -162,8 +194,6 @@ func (w *world) do(t testing.TB, method, target string, header http.Header, body
 	for name, values := range header {
 		req.Header[name] = values
 	}
-
-	before := w.rows(t)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -175,10 +205,9 @@ func (w *world) do(t testing.TB, method, target string, header http.Header, body
 	}
 
 	if method != http.MethodHead {
-		checkDescribed(t, method, req.URL.Path, got.status, got.body)
+		checkDescribed(t, method, req.URL.Path, got)
 	}
 	for name, want := range map[string]string{
-		"Content-Type":            "application/json",
 		"Cache-Control":           "no-store",
 		"X-Content-Type-Options":  "nosniff",
 		"Referrer-Policy":         "no-referrer",
@@ -191,19 +220,16 @@ func (w *world) do(t testing.TB, method, target string, header http.Header, body
 	if (got.status == http.StatusUnauthorized) != (got.header.Get("WWW-Authenticate") != "") {
 		t.Errorf("%s %s: status %d with WWW-Authenticate %q", method, target, got.status, got.header.Get("WWW-Authenticate"))
 	}
-	if got.status >= 400 {
-		if diff := gocmp.Diff(before, w.rows(t)); diff != "" {
-			t.Errorf("%s %s was refused, yet wrote:\n%s", method, target, diff)
-		}
-	}
 	return got
 }
 
 // rows is all that the store and the ledger hold.
 type rows struct {
-	Users  []identity.User
-	Keys   []identity.Key
-	Events int64
+	Users   []identity.User
+	Keys    []identity.Key
+	Invites []identity.Invite
+	Audit   []identity.AuditEntry // failed logins aside
+	Events  int64
 }
 
 func (w *world) rows(t testing.TB) (r rows) {
@@ -215,6 +241,13 @@ func (w *world) rows(t testing.TB) (r rows) {
 	if r.Keys, err = w.store.Keys(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
+	if r.Invites, err = w.store.Invites(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r.Audit, err = w.store.AuditLog(t.Context(), identity.AuditQuery{Limit: identity.MaxAuditLimit}); err != nil {
+		t.Fatal(err)
+	}
+	r.Audit = slices.DeleteFunc(r.Audit, func(e identity.AuditEntry) bool { return e.Action == identity.LoginFailed })
 	page, err := w.ledger.History(t.Context(), usage.HistoryQuery{Page: 1, PageSize: 1})
 	if err != nil {
 		t.Fatal(err)

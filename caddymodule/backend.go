@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -79,10 +78,6 @@ func openBackend(a *App) (_ *backend, err error) {
 	if err := firstUser(ctx, b.authority, log); err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
-	secret, err := signingSecret(ctx, b.authority)
-	if err != nil {
-		return nil, err
-	}
 
 	if b.sessions, err = open(b, sessionPool, a.Store, newSessions); err != nil {
 		return nil, err
@@ -103,7 +98,7 @@ func openBackend(a *App) (_ *backend, err error) {
 	b.pipeline.attach(user)
 	b.closers = append(b.closers, func() { b.pipeline.detach(user) })
 
-	b.admin, err = admin.New(admin.Config{Store: b.authority, Ledger: ledger, Secret: secret, Logger: log})
+	b.admin, err = admin.New(admin.Config{Store: b.authority, Ledger: ledger, Secret: []byte(os.Getenv("TALLYGATE_JWT_SECRET")), Logger: log})
 	return b, err
 }
 
@@ -262,19 +257,4 @@ func firstUser(ctx context.Context, store identity.Store, log *slog.Logger) erro
 		log.Info("made the first user", "email", u.Email)
 	}
 	return err
-}
-
-// signingSecret is what the admin API's tokens are signed with.
-func signingSecret(ctx context.Context, store identity.Store) ([]byte, error) {
-	if s := os.Getenv("TALLYGATE_JWT_SECRET"); s != "" {
-		if len(s) < admin.MinSecret {
-			return nil, fmt.Errorf("TALLYGATE_JWT_SECRET has %d bytes; it needs %d at least", len(s), admin.MinSecret)
-		}
-		return []byte(s), nil
-	}
-	fresh := make([]byte, admin.MinSecret)
-	if _, err := rand.Read(fresh); err != nil {
-		return nil, err
-	}
-	return store.Secret(ctx, "jwt", fresh)
 }

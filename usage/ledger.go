@@ -29,6 +29,15 @@ type Ledger interface {
 	// Stats sums up the events of the last q.Days days.
 	Stats(ctx context.Context, q StatsQuery) (Stats, error)
 
+	// Breakdown sums up the events of the last q.Days days by a dimension.
+	// Groups without events are left out. A dimension that is none is an error.
+	Breakdown(ctx context.Context, q BreakdownQuery) ([]Group, error)
+
+	// KeyCalls counts the events of keys at since and later, by the keys' IDs.
+	// userID is the user whose keys they all are, or "" when they are several
+	// users'. A key without any events may be left out.
+	KeyCalls(ctx context.Context, userID string, keyIDs []string, since time.Time) (map[string]int64, error)
+
 	Close() error
 }
 

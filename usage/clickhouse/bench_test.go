@@ -178,6 +178,24 @@ func BenchmarkRead(b *testing.B) {
 				_, err := l.Stats(b.Context(), usage.StatsQuery{Filter: f.Filter, Days: days, Now: now})
 				return err
 			})
+			for _, by := range usage.Dimensions {
+				measure(fmt.Sprint("Breakdown/", f.name, "/days=", days, "/by=", by), func() error {
+					_, err := l.Breakdown(b.Context(), usage.BreakdownQuery{
+						StatsQuery: usage.StatsQuery{Filter: f.Filter, Days: days, Now: now}, By: by, Limit: 50,
+					})
+					return err
+				})
+			}
 		}
+	}
+	for user, keys := range map[string]int{"user-1": 3, "": 3000} {
+		ids := make([]string, keys)
+		for i := range ids {
+			ids[i] = fmt.Sprintf("key-user-%d-%d", 1+i/3, i%3)
+		}
+		measure(fmt.Sprint("KeyCalls/keys=", keys), func() error {
+			_, err := l.KeyCalls(b.Context(), user, ids, now.AddDate(0, 0, 1-now.Day()).Truncate(24*time.Hour))
+			return err
+		})
 	}
 }

@@ -10,7 +10,10 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/tallygate/tallygate/usage"
 )
@@ -23,12 +26,24 @@ type Writer interface {
 	Close() error
 }
 
-// New returns a writer of a format: csv, ndjson or parquet.
+// Formats that programs choose.
+const (
+	NDJSON = "ndjson"
+	// SpreadsheetCSV is csv for people: text that a spreadsheet would take for
+	// a formula has a ' before it.
+	SpreadsheetCSV = "spreadsheet-csv"
+)
+
+// New returns a writer of a format: csv, ndjson or parquet, or SpreadsheetCSV.
 func New(format string, w io.Writer) (Writer, error) {
 	switch format {
 	case "csv":
 		return newCSV(w), nil
-	case "ndjson":
+	case SpreadsheetCSV:
+		c := newCSV(w)
+		c.harmless = true
+		return c, nil
+	case NDJSON:
 		return newNDJSON(w), nil
 	case "parquet":
 		return newParquet(w), nil
@@ -99,12 +114,13 @@ func number(n usage.NullInt64) string {
 }
 
 type csvWriter struct {
-	w      *csv.Writer
-	fields []string
-	err    error // of the header
+	w        *csv.Writer
+	fields   []string
+	harmless bool  // to spreadsheets
+	err      error // of the header
 }
 
-func newCSV(w io.Writer) Writer {
+func newCSV(w io.Writer) *csvWriter {
 	c := &csvWriter{w: csv.NewWriter(w), fields: make([]string, len(csvColumns))}
 	for i, column := range csvColumns {
 		c.fields[i] = column.name
@@ -116,8 +132,26 @@ func newCSV(w io.Writer) Writer {
 func (c *csvWriter) Write(e *usage.Event) error {
 	for i, column := range csvColumns {
 		c.fields[i] = column.text(e)
+		if c.harmless && isFormula(c.fields[i]) {
+			c.fields[i] = "'" + c.fields[i]
+		}
 	}
 	return errors.Join(c.err, c.w.Write(c.fields))
+}
+
+// isFormula tells what a spreadsheet may run: what begins, after spaces
+// perhaps, with one of = + - @ (their wide forms included), unless it is a
+// number, and what begins with a tab or a line end.
+func isFormula(s string) bool {
+	if strings.HasPrefix(s, "\t") || strings.HasPrefix(s, "\r") || strings.HasPrefix(s, "\n") {
+		return true
+	}
+	s = strings.TrimLeftFunc(s, unicode.IsSpace)
+	if _, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return strings.HasPrefix(s, "+")
+	}
+	first, _ := utf8.DecodeRuneInString(s)
+	return strings.ContainsRune("=+-@＝＋－＠", first) && s != ""
 }
 
 func (c *csvWriter) Close() error {

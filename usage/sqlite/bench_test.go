@@ -3,6 +3,7 @@ package sqlite
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -63,5 +64,29 @@ func BenchmarkRead(b *testing.B) {
 				}
 			}
 		})
+		for _, by := range usage.Dimensions {
+			b.Run("Breakdown/"+name+"/"+string(by), func(b *testing.B) {
+				q := usage.BreakdownQuery{StatsQuery: usage.StatsQuery{Filter: f, Days: 30, Now: now}, By: by, Limit: 50}
+				for b.Loop() {
+					if _, err := l.Breakdown(b.Context(), q); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
+	b.Run("KeyCalls", func(b *testing.B) {
+		var keys []string
+		for _, e := range usagetest.Batch(0, size, 0).Events {
+			if !slices.Contains(keys, e.KeyID) {
+				keys = append(keys, e.KeyID)
+			}
+		}
+		for b.Loop() {
+			if _, err := l.KeyCalls(b.Context(), "", keys, usagetest.Start); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(len(keys)), "keys")
+	})
 }

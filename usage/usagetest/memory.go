@@ -5,11 +5,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"math/big"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tallygate/tallygate/usage"
 )
@@ -117,6 +119,33 @@ func (m *Memory) History(ctx context.Context, q usage.HistoryQuery) (usage.Histo
 	pages := len(events)/q.PageSize + 1 // the last of them may be empty
 	events = events[min(min(q.Page-1, pages)*q.PageSize, len(events)):]
 	return usage.NewHistoryPage(events, q.PageSize, total), nil
+}
+
+// Breakdown implements usage.Ledger.
+func (m *Memory) Breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage.Group, error) {
+	if err := m.usable(ctx); err != nil {
+		return nil, err
+	}
+	if !slices.Contains(usage.Dimensions, q.By) {
+		return nil, fmt.Errorf("memory ledger: there is no dimension %q", q.By)
+	}
+	q.From, q.To = q.Span()
+	groups := breakDown(m.matching(q.Filter), q.By)
+	return groups[:min(len(groups), q.Limit)], nil
+}
+
+// KeyCalls implements usage.Ledger.
+func (m *Memory) KeyCalls(ctx context.Context, _ string, keyIDs []string, since time.Time) (map[string]int64, error) {
+	if err := m.usable(ctx); err != nil {
+		return nil, err
+	}
+	calls := make(map[string]int64)
+	for _, e := range m.matching(usage.Filter{From: since}) {
+		if slices.Contains(keyIDs, e.KeyID) {
+			calls[e.KeyID]++
+		}
+	}
+	return calls, nil
 }
 
 // sum is the usage under one name.

@@ -55,6 +55,9 @@ func RunSharded(t *testing.T, storage Storage) {
 		{"StatsRecords", testStatsRecords},
 		{"StatsTop", testStatsTop},
 		{"StatsFilters", testStatsFilters},
+		{"KeyCalls", testKeyCalls},
+		{"Breakdown", testBreakdown},
+		{"Latency", testLatency},
 		{"Context", testContext},
 		{"Close", testClose},
 	} {
@@ -65,6 +68,8 @@ func RunSharded(t *testing.T, storage Storage) {
 	}
 	t.Run("Model", func(t *testing.T) { testModel(t, storage) })
 	t.Run("CursorModel", func(t *testing.T) { testCursorModel(t, storage) })
+	t.Run("BreakdownModel", func(t *testing.T) { testBreakdownModel(t, storage) })
+	t.Run("KeyCallsModel", func(t *testing.T) { testKeyCallsModel(t, storage) })
 }
 
 // openLedger opens a ledger and closes it when the test ends.

@@ -1,0 +1,98 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/tallygate/tallygate/usage"
+)
+
+// Bounds of the query parameters of stats.
+const (
+	defaultDays   = 30
+	maxDays       = 366
+	defaultGroups = 50
+	maxGroups     = 1000
+)
+
+// statsQuery names the query parameters of stats.
+var statsQuery = []string{"days", "by", "limit", "tool", "table", "key_id", "outcome", "user"}
+
+// statsAnswer is usage summed up and, where it was asked for, broken down.
+type statsAnswer struct {
+	usage.Stats
+	By     usage.Dimension `json:"by,omitempty"`
+	Groups *[]statsGroup   `json:"groups,omitempty"`
+}
+
+// statsGroup is the usage of one day, tool, table, key or client.
+type statsGroup struct {
+	Name          string  `json:"name"`
+	KeyName       string  `json:"key_name,omitempty"`
+	Calls         int64   `json:"calls"`
+	Errors        int64   `json:"errors"`
+	ErrorShare    float64 `json:"error_share"`
+	Records       int64   `json:"records"`
+	RequestBytes  int64   `json:"request_bytes"`
+	ResponseBytes int64   `json:"response_bytes"`
+	P50           int64   `json:"p50_us"`
+	P95           int64   `json:"p95_us"`
+	P99           int64   `json:"p99_us"`
+}
+
+func (a *API) stats(ctx context.Context, r request) (int, any, error) {
+	q, err := a.readStats(ctx, r)
+	if err != nil {
+		return 0, nil, err
+	}
+	stats, err := a.ledger.Stats(ctx, q.StatsQuery)
+	if err != nil {
+		return 0, nil, ledgerFault(err)
+	}
+	answer := statsAnswer{Stats: stats, By: q.By}
+	if q.By != "" {
+		groups, err := a.ledger.Breakdown(ctx, q)
+		if err != nil {
+			return 0, nil, ledgerFault(err)
+		}
+		shown := make([]statsGroup, len(groups))
+		for i, g := range groups {
+			shown[i] = shownGroup(g)
+		}
+		answer.Groups = &shown
+	}
+	return http.StatusOK, answer, nil
+}
+
+func (a *API) readStats(ctx context.Context, r request) (q usage.BreakdownQuery, err error) {
+	q.Now = time.Now()
+	if q.Days, err = r.query.wholeNumber("days", defaultDays, maxDays); err != nil {
+		return q, err
+	}
+	q.By = usage.Dimension(r.query["by"])
+	if q.By != "" && !slices.Contains(usage.Dimensions, q.By) {
+		return q, invalid("by must be one of %v, not %s", usage.Dimensions, quote(string(q.By)))
+	}
+	if _, given := r.query["limit"]; given && q.By == "" {
+		return q, invalid("limit is of groups: say by what, in by")
+	}
+	if q.Limit, err = r.query.wholeNumber("limit", defaultGroups, maxGroups); err != nil {
+		return q, err
+	}
+	if q.By == usage.ByDay {
+		q.Limit = max(q.Limit, q.Days) // they are as many as were asked for
+	}
+	q.Filter, err = a.readFilter(ctx, r)
+	return q, err
+}
+
+func shownGroup(g usage.Group) statsGroup {
+	return statsGroup{
+		Name: g.Name, KeyName: g.KeyName, Calls: g.Calls, Errors: g.Errors,
+		ErrorShare: float64(g.Errors) / float64(g.Calls), // a group has calls
+		Records:    g.Records, RequestBytes: g.RequestBytes, ResponseBytes: g.ResponseBytes,
+		P50: g.Latency.P50, P95: g.Latency.P95, P99: g.Latency.P99,
+	}
+}

@@ -1,0 +1,84 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/big"
+
+	"github.com/tallygate/tallygate/usage"
+)
+
+// dimensions are the names of groups, as SQL.
+var dimensions = map[usage.Dimension]string{
+	usage.ByTotal:  "''",
+	usage.ByDay:    "toString(toDate32(ts))",
+	usage.ByTool:   "toString(tool_name)",
+	usage.ByTable:  "toString(arrayJoin(tables))",
+	usage.ByKey:    "toString(key_id)",
+	usage.ByClient: "toString(ifNull(client_name, ''))",
+}
+
+// Breakdown implements usage.Ledger. It reads the events, for the roll-up knows
+// nothing of durations. Those of large groups are estimated (t-digest).
+func (l *Ledger) Breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage.Group, error) {
+	if err := l.ready(ctx); err != nil {
+		return nil, err
+	}
+	groups, err := l.breakdown(ctx, q)
+	if err != nil {
+		return nil, l.failed("break usage down", err)
+	}
+	return groups, nil
+}
+
+func (l *Ledger) breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage.Group, error) {
+	name, known := dimensions[q.By]
+	if !known {
+		return nil, fmt.Errorf("there is no dimension %q", q.By)
+	}
+	keyName, order := "''", "calls DESC, name"
+	switch q.By {
+	case usage.ByKey:
+		keyName = "toString(argMax(key_name, ts))"
+	case usage.ByDay:
+		order = "name"
+	}
+	q.From, q.To = q.Span()
+	condition, params := where(q.Filter)
+	groups := []usage.Group{}
+	err := l.query(ctx, fmt.Sprintf(`SELECT %s AS name, %s, count() AS calls, countIf(outcome != 'ok'),
+			sum(toInt128(ifNull(record_count, 0))), sum(toInt128(request_bytes)), sum(toInt128(response_bytes)),
+			quantilesTDigest(0.5, 0.95, 0.99)(duration_us)
+		FROM %s WHERE %s AND %s GROUP BY name ORDER BY %s LIMIT %d`,
+		name, keyName, logTable, condition, spanOf(q.Filter).moments(), order, q.Limit), params,
+		func(scan func(...any) error) error {
+			var (
+				g                        usage.Group
+				calls, errors            uint64
+				records, requests, bytes big.Int
+				took                     []float32
+			)
+			if err := scan(&g.Name, &g.KeyName, &calls, &errors, &records, &requests, &bytes, &took); err != nil {
+				return err
+			}
+			g.Calls, g.Errors = int64(calls), int64(errors)
+			g.Records, g.RequestBytes, g.ResponseBytes = clamp(&records), clamp(&requests), clamp(&bytes)
+			g.Latency = usage.Latency{P50: micros(took[0]), P95: micros(took[1]), P99: micros(took[2])}
+			groups = append(groups, g)
+			return nil
+		})
+	return groups, err
+}
+
+// micros is the int64 nearest to an estimate.
+func micros(estimate float32) int64 {
+	switch f := math.Round(float64(estimate)); {
+	case f >= math.MaxInt64:
+		return math.MaxInt64
+	case f <= math.MinInt64:
+		return math.MinInt64
+	default:
+		return int64(f)
+	}
+}
