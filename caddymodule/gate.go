@@ -177,12 +177,12 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		}
 		return refuse(w, ref)
 	}
-	if ref := admit(&body, b.pipeline.journal); ref != nil {
-		return refuse(w, *ref)
-	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	m := &meter{ResponseWriter: w, gate: g, backend: b, principal: principal, sessionID: sessionID, session: session, cancel: cancel}
+	if ref := m.permit(r, &body, arrived); ref != nil {
+		return refuse(w, *ref)
+	}
 	return m.forward(r.WithContext(ctx), next, &body, arrived)
 }
 
@@ -273,6 +273,10 @@ func authorise(r *http.Request, a *identity.Authority) (*identity.Principal, *re
 		return nil, unauthorized(codeKeyInvalid, "Invalid or expired API key")
 	}
 	principal, ok, err := a.Authenticate(r.Context(), strings.TrimLeft(key, " "), clientAddr(r))
+	if throttled := new(identity.Throttled); errors.As(err, &throttled) {
+		a.throttled.Add(1)
+		return nil, &refusal{status: http.StatusTooManyRequests, code: codeThrottled, message: sentence(throttled), retryAfter: throttled.RetryAfter}
+	}
 	if err != nil {
 		return nil, &refusal{status: http.StatusServiceUnavailable, code: codeUnavailable, message: "The key cannot be checked now; try again", cause: err}
 	}

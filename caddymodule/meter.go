@@ -72,7 +72,7 @@ func (m *meter) forward(r *http.Request, next caddyhttp.Handler, body *mcp.Body,
 		defer m.backend.pipeline.open.end(m)
 	}
 	defer m.finish(r)
-	err := next.ServeHTTP(m, r)
+	err := next.ServeHTTP(m.scoped(r, body), r)
 	m.failed(err)
 	return err
 }
@@ -123,11 +123,7 @@ func (m *meter) ask(q question) {
 // request brings.
 func (m *meter) startCall(r *http.Request, msg *mcp.Message, arrived time.Time) question {
 	if msg.Retry {
-		key, ok := msg.StateKey()
-		if !ok {
-			key = msg.ArgumentsKey()
-		}
-		if c := m.backend.pipeline.open.take(retryKey(m.principal.UserID, key)); c != nil {
+		if c := m.backend.pipeline.open.take(m.retryKey(msg)); c != nil {
 			c.mu.Lock()
 			c.event.RequestBytes += int64(len(msg.Raw))
 			c.mu.Unlock()
@@ -135,6 +131,15 @@ func (m *meter) startCall(r *http.Request, msg *mcp.Message, arrived time.Time) 
 		}
 	}
 	return question{waiter: waiter{call: m.newCall(r, msg, arrived)}, msg: msg}
+}
+
+// retryKey is what the call that a retry goes on with waits under.
+func (m *meter) retryKey(msg *mcp.Message) callKey {
+	key, ok := msg.StateKey()
+	if !ok {
+		key = msg.ArgumentsKey()
+	}
+	return retryKey(m.principal.UserID, key)
 }
 
 func (m *meter) newCall(r *http.Request, msg *mcp.Message, arrived time.Time) *call {
