@@ -16,3 +16,10 @@ func (a *Authority) Clients() int {
 	defer a.flood.mu.Unlock()
 	return len(a.flood.whole)
 }
+
+// Accounts is how many keys a Limiter remembers.
+func (l *Limiter) Accounts() int {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return len(l.accounts)
+}

@@ -17,20 +17,24 @@ type Limits struct {
 	ConcurrentCalls int64 `json:"concurrent_calls,omitempty"`
 }
 
-// maxLimit bounds each limit, so that sums of them cannot overflow.
-const maxLimit = 1_000_000_000
+// The bounds of limits, so that what is reckoned with them cannot overflow.
+const (
+	maxLimit = 1_000_000_000
+	maxBurst = 1_000_000
+)
 
 // Check returns an Invalid that tells what is wrong with the limits.
 func (l Limits) Check() error {
 	for _, limit := range []struct {
-		name  string
-		value int64
+		name       string
+		value, max int64
 	}{
-		{"calls a minute", l.CallsPerMinute}, {"burst", l.Burst}, {"calls a day", l.CallsPerDay},
-		{"records a day", l.RecordsPerDay}, {"concurrent calls", l.ConcurrentCalls},
+		{"calls a minute", l.CallsPerMinute, maxLimit}, {"calls at once (the burst)", l.Burst, maxBurst},
+		{"calls a day", l.CallsPerDay, maxLimit}, {"records a day", l.RecordsPerDay, maxLimit},
+		{"concurrent calls", l.ConcurrentCalls, maxLimit},
 	} {
-		if limit.value < 0 || limit.value > maxLimit {
-			return Invalid(fmt.Sprintf("the limit of %s is %d: it must be 0, for none, or up to %d", limit.name, limit.value, maxLimit))
+		if limit.value < 0 || limit.value > limit.max {
+			return Invalid(fmt.Sprintf("the limit of %s is %d: it must be 0, for none, or up to %d", limit.name, limit.value, limit.max))
 		}
 	}
 	if l.Burst > 0 && l.CallsPerMinute == 0 {

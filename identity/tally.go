@@ -92,7 +92,9 @@ func (t *Tally) settleMinute(a ask, now time.Time) (granted int64, wait time.Dur
 	each := int64(time.Minute) / a.limits.CallsPerMinute
 	full := now.UnixNano() // NextAt of a full bucket
 	empty := full + each*a.limits.burst()
-	next := max(t.NextAt, full) + each*a.owedMinute
+	// What is owed takes no more than the burst: it is in the past.
+	next := max(t.NextAt, full)
+	next = max(next, min(next+each*a.owedMinute, empty))
 	if a.minute < 0 {
 		next = max(full, next+each*a.minute)
 	} else {
