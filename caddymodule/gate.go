@@ -141,7 +141,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	var denied *refusal
 	limit := g.MaxBody
 	if r.ContentLength < 0 || r.ContentLength > maxPublicBody {
-		if principal, denied = authorise(r, b.authority); denied != nil {
+		if principal, denied = authorise(r, b); denied != nil {
 			limit = min(limit, maxPublicBody)
 		}
 	}
@@ -158,7 +158,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		return m.forward(r, next, &body, arrived)
 	}
 	if principal == nil && denied == nil {
-		principal, denied = authorise(r, b.authority)
+		principal, denied = authorise(r, b)
 	}
 	if denied != nil {
 		if keyed != nil {
@@ -263,7 +263,7 @@ func admit(body *mcp.Body, j *usage.Journal) *refusal {
 }
 
 // authorise finds out who calls.
-func authorise(r *http.Request, a *identity.Authority) (*identity.Principal, *refusal) {
+func authorise(r *http.Request, b *backend) (*identity.Principal, *refusal) {
 	values := r.Header["Authorization"]
 	if len(values) == 0 {
 		return nil, unauthorized(codeKeyRequired, "API key required")
@@ -272,9 +272,9 @@ func authorise(r *http.Request, a *identity.Authority) (*identity.Principal, *re
 	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") {
 		return nil, unauthorized(codeKeyInvalid, "Invalid or expired API key")
 	}
-	principal, ok, err := a.Authenticate(r.Context(), strings.TrimLeft(key, " "), clientAddr(r))
+	principal, ok, err := b.authority.Authenticate(r.Context(), strings.TrimLeft(key, " "), clientAddr(r))
 	if throttled := new(identity.Throttled); errors.As(err, &throttled) {
-		a.throttled.Add(1)
+		b.pipeline.keys.throttled.Add(1)
 		return nil, &refusal{status: http.StatusTooManyRequests, code: codeThrottled, message: sentence(throttled), retryAfter: throttled.RetryAfter}
 	}
 	if err != nil {

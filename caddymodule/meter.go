@@ -32,6 +32,7 @@ type meter struct {
 	session   session             // what is known of it
 	origin    string              // the request's Origin, which is allowed
 	cancel    context.CancelFunc  // ends a request with a key
+	permits   []identity.Permit   // of the request's calls to come; none for a key without limits
 
 	questions []question   // whose answers concern calls
 	one       [1]question  // what questions begins as
@@ -125,6 +126,7 @@ func (m *meter) startCall(r *http.Request, msg *mcp.Message, arrived time.Time) 
 	if msg.Retry {
 		if c := m.backend.pipeline.open.take(m.retryKey(msg)); c != nil {
 			c.mu.Lock()
+			c.permit, c.released = m.nextPermit(), false
 			c.event.RequestBytes += int64(len(msg.Raw))
 			c.mu.Unlock()
 			return question{waiter: waiter{call: c}, msg: msg, resumed: true}
@@ -156,6 +158,7 @@ func (m *meter) newCall(r *http.Request, msg *mcp.Message, arrived time.Time) *c
 		gate:      m.gate,
 		extractor: m.gate.extractors.For(msg.Tool),
 		arrived:   arrived,
+		permit:    m.nextPermit(),
 		event: usage.Event{
 			Time:            arrived.UTC().Truncate(time.Microsecond),
 			UserID:          p.UserID,

@@ -48,7 +48,11 @@ var metrics = []metric{
 		func(_ usage.JournalStats, s usage.ShipperStats) int64 { return s.Failures }),
 }
 
-var callsDesc = prometheus.NewDesc("tallygate_calls_total", "Calls by outcome.", []string{"outcome"}, nil)
+var (
+	callsDesc     = prometheus.NewDesc("tallygate_calls_total", "Calls by outcome.", []string{"outcome"}, nil)
+	deniedDesc    = prometheus.NewDesc("tallygate_calls_denied_total", "Calls denied to keys, by their scopes or by the limit that they would have exceeded.", []string{"by"}, nil)
+	throttledDesc = prometheus.NewDesc("tallygate_keys_throttled_total", "Requests refused because too many keys that do not exist came from their address.", nil, nil)
+)
 
 // collector reads the metrics of an app. Every config has a registry of its
 // own; the figures are the journal's and outlive it.
@@ -57,6 +61,8 @@ type collector struct{ app *App }
 // Describe is prometheus.Collector's.
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- callsDesc
+	ch <- deniedDesc
+	ch <- throttledDesc
 	for _, m := range metrics {
 		ch <- m.desc
 	}
@@ -72,6 +78,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for i, outcome := range usage.Outcomes {
 		ch <- prometheus.MustNewConstMetric(callsDesc, prometheus.CounterValue, float64(b.pipeline.calls[i].Load()), string(outcome))
 	}
+	keys := &b.pipeline.keys
+	for i, why := range denials {
+		ch <- prometheus.MustNewConstMetric(deniedDesc, prometheus.CounterValue, float64(keys.denied[i].Load()), why)
+	}
+	ch <- prometheus.MustNewConstMetric(throttledDesc, prometheus.CounterValue, float64(keys.throttled.Load()))
 	journal, shipper := b.pipeline.journal.Stats(), b.pipeline.shipper.Stats()
 	for _, m := range metrics {
 		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, float64(m.read(journal, shipper)))
