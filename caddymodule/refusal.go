@@ -92,6 +92,7 @@ func refuse(w http.ResponseWriter, ref refusal) error {
 	if ref.retryAfter > 0 {
 		h.Set("Retry-After", strconv.FormatInt(seconds(ref.retryAfter), 10))
 	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(ref.status)
 	_, err := w.Write(body)
 	return err

@@ -117,7 +117,13 @@ func (s *scopedWriter) refuse() {
 	for _, ofBody := range []string{"Content-Encoding", "Content-Length", "Content-Digest", "Repr-Digest", "ETag", "Trailer"} {
 		s.Header().Del(ofBody)
 	}
-	_ = refuse(s.ResponseWriter, ref) // the client may be gone
+	if s.stream {
+		s.Header().Set("Connection", "close") // it is broken off: see Write
+	}
+	// A client that is gone has no use for it.
+	if refuse(s.ResponseWriter, ref) == nil {
+		_ = s.FlushError()
+	}
 }
 
 // Write passes on what the key may see.
