@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -92,38 +93,58 @@ func TestRevokedUnderLoad(t *testing.T) {
 	callers.Wait()
 }
 
-// BenchmarkAuthenticate is of known keys, 100,000 of them, from all cores.
-// They are read again once a second, as they are in earnest.
+// telling is a store that tells of changes, of which there are none.
+type telling struct{ *fakeStore }
+
+func (telling) Listen(ctx context.Context, heard func(from, to time.Time), _ func(userID, keyID string)) {
+	from := time.Now()
+	for ctx.Err() == nil {
+		heard(from, time.Now())
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// BenchmarkAuthenticate is of known keys, 1 and 100,000 of them, from all
+// cores. They are read again once a second, as they are in earnest, unless the
+// store tells of changes.
 func BenchmarkAuthenticate(b *testing.B) {
 	store := &fakeStore{keys: map[identity.Digest]identity.Key{}, user: identity.User{ID: "user"}}
-	a := identity.NewAuthority(store, identity.Options{})
 	keys := make([]string, 100_000)
 	for i := range keys {
 		key, digest, _ := identity.KeyFormat{}.NewKey()
 		keys[i], store.keys[digest] = key, identity.Key{ID: fmt.Sprint(i), UserID: "user", Digest: digest}
 	}
-	for _, n := range []int{1, len(keys)} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			for _, key := range keys[:n] {
-				if _, ok, err := a.Authenticate(b.Context(), key, client); !ok || err != nil {
-					b.Fatal(ok, err)
-				}
-			}
-			before := store.lookedUp()
-			b.ReportAllocs()
-			b.ResetTimer()
-			b.RunParallel(func(pb *testing.PB) {
-				for i := 0; pb.Next(); i = (i + 7919) % n {
-					if _, ok, err := a.Authenticate(b.Context(), keys[i], client); !ok || err != nil {
+	for _, kind := range []struct {
+		name  string
+		store identity.Store
+	}{{"silent", store}, {"telling", telling{store}}} {
+		a := identity.NewAuthority(kind.store, identity.Options{})
+		for _, n := range []int{1, len(keys)} {
+			b.Run(fmt.Sprintf("%s/%d", kind.name, n), func(b *testing.B) {
+				for _, key := range keys[:n] {
+					if _, ok, err := a.Authenticate(b.Context(), key, client); !ok || err != nil {
 						b.Fatal(ok, err)
 					}
 				}
+				before := store.lookedUp()
+				b.ReportAllocs()
+				b.ResetTimer()
+				b.RunParallel(func(pb *testing.PB) {
+					for i := 0; pb.Next(); i = (i + 7919) % n {
+						if _, ok, err := a.Authenticate(b.Context(), keys[i], client); !ok || err != nil {
+							b.Fatal(ok, err)
+						}
+					}
+				})
+				b.ReportMetric(float64(store.lookedUp()-before)/float64(b.N), "look-ups/op")
 			})
-			b.ReportMetric(float64(store.lookedUp()-before)/float64(b.N), "look-ups/op")
-		})
-	}
-	if err := a.Close(); err != nil {
-		b.Error(err)
+		}
+		if err := a.Close(); err != nil {
+			b.Error(err)
+		}
 	}
 }
 

@@ -23,3 +23,8 @@ func (l *Limiter) Accounts() int {
 	defer l.mu.RUnlock()
 	return len(l.accounts)
 }
+
+// Forget makes an Authority forget all keys.
+func (a *Authority) Forget() {
+	a.changed(nil, false, func(*Principal) bool { return true })
+}

@@ -368,7 +368,7 @@ func TestLimitsAway(t *testing.T) {
 				w.want(1, 200, 100, "calls_per_minute") // knows of no other
 				for range 10 {
 					time.Sleep(time.Minute)
-					w.calls(0, 200)
+					_, _ = w.calls(0, 200)
 				}
 				w.want(0, 1, 0, "calls_per_day")
 				permit, _ := w.call(1)

@@ -210,7 +210,7 @@ func testMoreRaces(t *testing.T, open func() identity.Store) {
 		return s.CreateKeyOnce(t.Context(), newKey(one, 10+n), r)
 	})
 	signing := newSigningKey(1)
-	won("AddSigningKey", identity.ErrNotFound, func(s identity.Store, n int) error {
+	won("AddSigningKey", identity.ErrNotFound, func(s identity.Store, _ int) error {
 		k := newSigningKey(1)
 		added, err := s.AddSigningKey(t.Context(), k, signing.CreatedAt)
 		if err == nil && !added {

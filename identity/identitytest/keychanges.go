@@ -134,20 +134,19 @@ func testCreateKeyOnce(t *testing.T, open func() identity.Store) {
 	ann, bob := newUser(1), newUser(2)
 	must(t, s.CreateUser(t.Context(), ann))
 	must(t, s.CreateUser(t.Context(), bob))
-	receipt := func(userID, key string) (*identity.Idempotency, identity.Receipt) {
-		i, err := identity.NewIdempotency(userID, key, []byte("request"))
+	receipt := func(userID string) (*identity.Idempotency, identity.Receipt) {
+		i, err := identity.NewIdempotency(userID, "0123456789abcdef", []byte("request"))
 		must(t, err)
 		return i, i.Seal([]byte("the answer of "+userID), epoch)
 	}
-	const clientKey = "0123456789abcdef"
-	once, r := receipt(ann.ID, clientKey)
+	once, r := receipt(ann.ID)
 	_, err := s.Receipt(t.Context(), ann.ID, once.ID(), epoch)
 	wantError(t, "Receipt before", err, identity.ErrNotFound)
 	k := newKey(ann, 1)
 	must(t, s.CreateKeyOnce(t.Context(), k, r))
 	wantKeys(t, s, "", k)
 
-	again, r2 := receipt(ann.ID, clientKey)
+	again, r2 := receipt(ann.ID)
 	wantError(t, "CreateKeyOnce, again", s.CreateKeyOnce(t.Context(), newKey(ann, 2), r2), identity.ErrReceiptTaken)
 	wantKeys(t, s, "", k)
 	kept, err := s.Receipt(t.Context(), ann.ID, again.ID(), epoch)
@@ -163,7 +162,7 @@ func testCreateKeyOnce(t *testing.T, open func() identity.Store) {
 
 	// The same key of someone else is another; so is it when the first has
 	// expired.
-	_, r3 := receipt(bob.ID, clientKey)
+	_, r3 := receipt(bob.ID)
 	must(t, s.CreateKeyOnce(t.Context(), newKey(bob, 3), r3))
 	_, err = s.Receipt(t.Context(), ann.ID, once.ID(), r.ExpiresAt)
 	wantError(t, "Receipt that has expired", err, identity.ErrNotFound)
@@ -172,7 +171,7 @@ func testCreateKeyOnce(t *testing.T, open func() identity.Store) {
 	must(t, s.CreateKeyOnce(t.Context(), late, r2))
 
 	// Neither the key nor the receipt is kept of what fails.
-	nobody, r4 := receipt(newUser(3).ID, clientKey)
+	nobody, r4 := receipt(newUser(3).ID)
 	wantError(t, "CreateKeyOnce for nobody", s.CreateKeyOnce(t.Context(), newKey(newUser(3), 5), r4), identity.ErrNotFound)
 	_, err = s.Receipt(t.Context(), r4.UserID, nobody.ID(), epoch)
 	wantError(t, "Receipt of nobody", err, identity.ErrNotFound)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 	"golang.org/x/sync/errgroup"
 
@@ -149,4 +150,56 @@ func TestStopped(t *testing.T) {
 	if _, err := late.Users(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// BenchmarkOpen opens a store, of ten keys and of 100,000, and looks one up;
+// BenchmarkKeyByDigest looks up any of 100,000.
+func BenchmarkOpen(b *testing.B) {
+	for _, keys := range []int{10, 100_000} {
+		b.Run(fmt.Sprint(keys), func(b *testing.B) {
+			dsn, digests := newWith(b, keys)
+			for b.Loop() {
+				s, err := Open(dsn)
+				must(b, err)
+				_, _, err = s.KeyByDigest(b.Context(), digests[0])
+				must(b, err)
+				must(b, s.Close())
+			}
+		})
+	}
+}
+
+func BenchmarkKeyByDigest(b *testing.B) {
+	dsn, digests := newWith(b, 100_000)
+	s := open(b, dsn)
+	i := 0
+	for b.Loop() {
+		_, _, err := s.KeyByDigest(b.Context(), digests[i])
+		must(b, err)
+		i = (i + 7919) % len(digests)
+	}
+}
+
+// newWith makes a database with keys in it.
+func newWith(b *testing.B, keys int) (dsn string, digests []identity.Digest) {
+	b.Helper()
+	dsn = postgrestest.Start(b).NewDatabase(b)
+	s := open(b, dsn)
+	u := newUser(b)
+	must(b, s.CreateUser(b.Context(), u))
+	conn, err := pgx.Connect(b.Context(), dsn)
+	must(b, err)
+	defer func() { must(b, conn.Close(b.Context())) }()
+	digests = make([]identity.Digest, keys)
+	rows := make([][]any, keys)
+	for i := range rows {
+		k, _, err := identity.IssueKey(u.ID, "key", time.Time{})
+		must(b, err)
+		digests[i] = k.Digest
+		rows[i] = []any{k.ID, k.UserID, k.Name, "", k.Prefix, k.Digest[:], "[]", "{}", k.CreatedAt.UnixMicro(), ""}
+	}
+	_, err = conn.CopyFrom(b.Context(), pgx.Identifier{"keys"},
+		[]string{"id", "user_id", "name", "note", "prefix", "digest", "scopes", "limits", "created_at", "revoke_reason"}, pgx.CopyFromRows(rows))
+	must(b, err)
+	return dsn, digests
 }

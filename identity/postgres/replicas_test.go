@@ -236,7 +236,7 @@ func (s *countingStore) KeyByDigest(ctx context.Context, d identity.Digest) (ide
 // are known go on working for StaleOK, and of others nothing is said. When it
 // is back, so is everything, what was changed meanwhile included.
 func TestAway(t *testing.T) {
-	const staleOK = 20 * time.Second
+	const staleOK = 12 * time.Second
 	for name, outage := range map[string]struct {
 		begin, end func(*postgrestest.Server, testing.TB)
 	}{
