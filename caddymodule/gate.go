@@ -273,12 +273,8 @@ func authorise(r *http.Request, b *backend) (*identity.Principal, *refusal) {
 		return nil, unauthorized(codeKeyInvalid, "Invalid or expired API key")
 	}
 	principal, ok, err := b.authority.Authenticate(r.Context(), strings.TrimLeft(key, " "), clientAddr(r))
-	if throttled := new(identity.Throttled); errors.As(err, &throttled) {
-		b.pipeline.keys.throttled.Add(1)
-		return nil, &refusal{status: http.StatusTooManyRequests, code: codeThrottled, message: sentence(throttled), retryAfter: throttled.RetryAfter}
-	}
 	if err != nil {
-		return nil, &refusal{status: http.StatusServiceUnavailable, code: codeUnavailable, message: "The key cannot be checked now; try again", cause: err}
+		return nil, uncheckable(b, err)
 	}
 	if !ok {
 		return nil, unauthorized(codeKeyInvalid, "Invalid or expired API key")

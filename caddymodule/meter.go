@@ -33,6 +33,7 @@ type meter struct {
 	origin    string              // the request's Origin, which is allowed
 	cancel    context.CancelFunc  // ends a request with a key
 	permits   []identity.Permit   // of the request's calls to come; none for a key without limits
+	onePermit [1]identity.Permit  // what permits begins as
 
 	questions []question   // whose answers concern calls
 	one       [1]question  // what questions begins as

@@ -44,6 +44,7 @@ func (m *meter) permit(r *http.Request, body *mcp.Body, arrived time.Time) *refu
 	if m.principal.Limits == (identity.Limits{}) {
 		return nil
 	}
+	m.permits = m.onePermit[:0]
 	for i := range body.Messages {
 		if !body.Messages[i].IsCall() {
 			continue
@@ -56,6 +57,7 @@ func (m *meter) permit(r *http.Request, body *mcp.Body, arrived time.Time) *refu
 		for _, p := range m.permits {
 			p.Release()
 		}
+		m.permits = nil
 		var e *identity.Exceeded
 		if !errors.As(err, &e) { // the client is gone, or the gate about to be
 			return &refusal{status: http.StatusServiceUnavailable, id: body.Messages[i].ID, code: codeUnavailable, message: "The limits of the key cannot be checked now; try again"}
@@ -71,6 +73,9 @@ func exceeded(e *identity.Exceeded) string {
 	what := map[string]string{
 		"calls_per_minute": "calls a minute", "calls_per_day": "calls a day", "records_per_day": "records a day", "concurrent_calls": "calls at the same time",
 	}[e.Limit]
+	if e.Value == 1 {
+		what = strings.Replace(what, "s ", " ", 1)
+	}
 	wait := time.Duration(seconds(e.RetryAfter)) * time.Second
 	return fmt.Sprintf("This API key is limited to %d %s; try again in %v", e.Value, what, wait)
 }
@@ -124,8 +129,14 @@ func (m *meter) nextPermit() (p identity.Permit) {
 	return p
 }
 
-// sentence is an error's text as one.
-func sentence(err error) string {
-	s := err.Error()
-	return strings.ToUpper(s[:1]) + s[1:]
+// uncheckable refuses a key that cannot be looked up: the client's address has
+// shown too many that do not exist, or the store is away.
+func uncheckable(b *backend, err error) *refusal {
+	var t *identity.Throttled
+	if !errors.As(err, &t) {
+		return &refusal{status: http.StatusServiceUnavailable, code: codeUnavailable, message: "The key cannot be checked now; try again", cause: err}
+	}
+	b.pipeline.keys.throttled.Add(1)
+	text := t.Error()
+	return &refusal{status: http.StatusTooManyRequests, code: codeThrottled, message: strings.ToUpper(text[:1]) + text[1:], retryAfter: t.RetryAfter}
 }

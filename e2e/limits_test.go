@@ -27,24 +27,13 @@ func limited(t *testing.T, a answer, id, which string) {
 	}
 }
 
-// metric is the value of a series on Caddy's control port.
-func (s *site) metric(tb testing.TB, control, series string) string {
-	tb.Helper()
-	for line := range strings.Lines(do(tb, "GET", "http://"+control+"/metrics", "").body) {
-		if value, ok := strings.CutPrefix(line, series+" "); ok {
-			return strings.TrimSpace(value)
-		}
-	}
-	tb.Fatalf("there is no series %s", series)
-	return ""
-}
-
 // TestLimits holds that each limit refuses the call beyond it, in the
 // contract's form, with its row, before it reaches the upstream.
 func TestLimits(t *testing.T) {
 	u := startUpstream(t)
 	s := startSiteAt(t, u.address())
 	control := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	metrics := "http://" + control + "/metrics"
 	s.rewrite(t, "admin off", "admin "+control)
 	jwt := s.login(t)
 	n := 0
@@ -58,7 +47,7 @@ func TestLimits(t *testing.T) {
 		limits      identity.Limits
 		passes      int64 // calls, each with 3 records
 	}{
-		{"calls_per_minute", "1 calls a minute", identity.Limits{CallsPerMinute: 1, Burst: 3}, 3},
+		{"calls_per_minute", "1 call a minute", identity.Limits{CallsPerMinute: 1, Burst: 3}, 3},
 		{"calls_per_day", "4 calls a day", identity.Limits{CallsPerDay: 4}, 4},
 		{"records_per_day", "5 records a day", identity.Limits{RecordsPerDay: 5}, 2},
 	} {
@@ -78,8 +67,8 @@ func TestLimits(t *testing.T) {
 		if row["outcome"] != "http_error" || row["http_status"] != 429.0 || row["rpc_code"] != 42901.0 || row["key_id"] != record.ID || row["table_name"] != "t" || row["record_count"] != nil {
 			t.Errorf("%s: the row is %v", c.name, row)
 		}
-		if got := s.metric(t, control, `tallygate_calls_denied_total{by="`+c.name+`"}`); got != "1" {
-			t.Errorf("%s: the metric is %s", c.name, got)
+		if got := metric(t, metrics, `tallygate_calls_denied_total{by="`+c.name+`"}`); got != 1 {
+			t.Errorf("%s: the metric is %d", c.name, got)
 		}
 		// What is no call is not limited.
 		if a := do(t, "POST", s.gate, `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, "Authorization: Bearer "+key); a.status != http.StatusOK {
@@ -129,6 +118,13 @@ func TestConcurrentCalls(t *testing.T) {
 			}
 		}
 	}
+	// A batch that was refused has taken nothing, and given nothing back.
+	for range 3 {
+		two := "[" + callBody("rows") + "," + strings.Replace(callBody("rows"), `"id":1`, `"id":2`, 1) + "]"
+		if a := do(t, "POST", s.gate, two, "Authorization: Bearer "+key); a.status != http.StatusTooManyRequests || strings.Count(a.body, "1 call at the same time") != 2 {
+			t.Errorf("a batch of two answers %d %s", a.status, a.body)
+		}
+	}
 	// An open result has it to itself, until its client leaves.
 	hold := func() (res *http.Response, leave func()) {
 		t.Helper()
@@ -143,11 +139,11 @@ func TestConcurrentCalls(t *testing.T) {
 		return res, func() { cancel(); _ = res.Body.Close() }
 	}
 	_, leave := hold()
-	limited(t, call("rows"), "1", "1 calls at the same time")
+	limited(t, call("rows"), "1", "1 call at the same time")
 	leave()
 	eventually(t, "room for another call", func() bool { return call("rows").status == http.StatusOK })
 	res, leave := hold()
-	limited(t, call("rows"), "1", "1 calls at the same time")
+	limited(t, call("rows"), "1", "1 call at the same time")
 	close(u.release)
 	if _, err := io.Copy(io.Discard, res.Body); err != nil {
 		t.Fatal(err)
@@ -249,6 +245,7 @@ func TestLimitsOfClients(t *testing.T) {
 func TestUnknownKeysThrottled(t *testing.T) {
 	s := startSite(t)
 	control := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	metrics := "http://" + control + "/metrics"
 	s.rewrite(t, "admin off", "admin "+control)
 	key, _ := s.issue(t, identity.KeySpec{Name: "k"})
 	if !s.works(t, key) {
@@ -273,7 +270,7 @@ func TestUnknownKeysThrottled(t *testing.T) {
 	if a := do(t, "POST", s.gate, call, "Authorization: Bearer "+key[:20]+swap(key[20])+key[21:]); a.status != http.StatusUnauthorized {
 		t.Errorf("a mistyped key answers %d %s", a.status, a.body)
 	}
-	if got := s.metric(t, control, "tallygate_keys_throttled_total"); got == "0" {
-		t.Errorf("the metric is %s", got)
+	if got := metric(t, metrics, "tallygate_keys_throttled_total"); got == 0 {
+		t.Errorf("the metric is %d", got)
 	}
 }
