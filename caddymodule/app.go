@@ -4,6 +4,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/tallygate/tallygate/identity"
 )
 
 func init() {
@@ -36,14 +39,26 @@ type App struct {
 	// `sqlite:data/usage.db`.
 	Ledger string `json:"ledger,omitempty"`
 
+	// How long keys that are known go on working while the store cannot be
+	// reached. All other keys are answered with 503 then. Negative: not at all.
+	// Default: 5m.
+	StaleOK caddy.Duration `json:"stale_ok,omitempty"`
+
+	// What the API keys that are made begin with, by which people and secret
+	// scanners know them: 2 to 24 letters, digits, _ or -, a letter first and _ or
+	// - last, as in `acme_live_`. Keys made under another prefix go on working.
+	// Default: `sk-`.
+	KeyPrefix string `json:"key_prefix,omitempty"`
+
 	// The journal, where events wait for the ledger.
 	Journal JournalConfig `json:"journal,omitzero"`
 
-	ctx     caddy.Context
-	store   StoreOpener
-	ledger  LedgerOpener
-	started chan struct{} // closed by Start, when backend is there or never will be
-	backend atomic.Pointer[backend]
+	ctx       caddy.Context
+	store     StoreOpener
+	ledger    LedgerOpener
+	keyFormat identity.KeyFormat
+	started   chan struct{} // closed by Start, when backend is there or never will be
+	backend   atomic.Pointer[backend]
 }
 
 // latest is the backend of the config that started last. A request may reach a
@@ -80,10 +95,14 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return ctx.GetMetricsRegistry().Register(collector{a})
 }
 
-// complete replaces placeholders and fills in the defaults.
-func (a *App) complete() error {
+// complete replaces placeholders, fills in the defaults and checks the rest.
+func (a *App) complete() (err error) {
 	a.Store = setting(a.Store, "TALLYGATE_STORE", "sqlite:data/tallygate.db")
 	a.Ledger = setting(a.Ledger, "TALLYGATE_LEDGER", "sqlite:data/usage.db")
+	a.KeyPrefix = cmp.Or(caddy.NewReplacer().ReplaceAll(a.KeyPrefix, ""), identity.DefaultMark)
+	if a.keyFormat, err = identity.NewKeyFormat(a.KeyPrefix); err != nil {
+		return fmt.Errorf("key_prefix: %w", err)
+	}
 	return a.Journal.complete()
 }
 

@@ -21,10 +21,12 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// What outlives a config is shared between the old one and the new: stores,
-// their users' sessions, and ledgers by their DSN, journals by their folder.
+// What outlives a config is shared between the old one and the new: stores and
+// their limits by their options and DSN, their users' sessions and ledgers by
+// their DSN, journals by their folder.
 var (
 	authorities = caddy.NewUsagePool() // of pooled[*identity.Authority]
+	limiters    = caddy.NewUsagePool() // of pooled[closingLimiter]
 	ledgers     = caddy.NewUsagePool() // of pooled[usage.Ledger]
 	pipelines   = caddy.NewUsagePool() // of pooled[*pipeline]
 	sessionPool = caddy.NewUsagePool() // of pooled[*sessions], by the store's DSN
@@ -44,6 +46,7 @@ const (
 // the config and every request that began under it have let go.
 type backend struct {
 	authority *identity.Authority
+	limiter   *identity.Limiter
 	sessions  *sessions
 	pipeline  *pipeline
 	admin     http.Handler
@@ -63,12 +66,14 @@ func openBackend(a *App) (_ *backend, err error) {
 	}()
 	log := a.ctx.Slogger()
 
-	b.authority, err = open(b, authorities, a.Store, func() (*identity.Authority, error) {
+	// An Authority's options are those that it was made with: a config that
+	// changes them has one of its own.
+	b.authority, err = open(b, authorities, fmt.Sprint(a.StaleOK, " ", a.Store), func() (*identity.Authority, error) {
 		s, err := a.store.OpenStore()
 		if err != nil {
 			return nil, err
 		}
-		return identity.NewAuthority(s, identity.Options{}), nil
+		return identity.NewAuthority(s, identity.Options{StaleOK: time.Duration(a.StaleOK)}), nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
@@ -79,6 +84,13 @@ func openBackend(a *App) (_ *backend, err error) {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 
+	limiter, err := open(b, limiters, fmt.Sprint(a.StaleOK, " ", a.Store), func() (closingLimiter, error) {
+		return closingLimiter{identity.NewLimiter(b.authority)}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.limiter = limiter.Limiter
 	if b.sessions, err = open(b, sessionPool, a.Store, newSessions); err != nil {
 		return nil, err
 	}
@@ -131,6 +143,15 @@ type pooled[T io.Closer] struct{ value T }
 // Destruct closes the value when its last user is gone.
 func (p pooled[T]) Destruct() error { return p.value.Close() }
 
+// closingLimiter is a Limiter for the pool.
+type closingLimiter struct{ *identity.Limiter }
+
+// Close gives back what the Limiter has in hand.
+func (l closingLimiter) Close() error {
+	l.Limiter.Close()
+	return nil
+}
+
 // open takes the value under key out of the pool, or opens it into the pool,
 // and has b give it back.
 func open[T io.Closer](b *backend, pool *caddy.UsagePool, key string, open func() (T, error)) (T, error) {
@@ -158,6 +179,7 @@ type pipeline struct {
 	open    *openCalls
 	log     *slog.Logger
 	calls   [5]atomic.Int64 // by their outcome's place in usage.Outcomes
+	keys    keyStats
 
 	unknowns unknowns
 

@@ -25,9 +25,11 @@ func init() {
 // parseApp reads the global option:
 //
 //	tallygate {
-//		store   <dsn>
-//		ledger  <dsn>
-//		journal [<folder>] {
+//		store      <dsn>
+//		stale_ok   <duration> | off
+//		key_prefix <prefix>
+//		ledger     <dsn>
+//		journal    [<folder>] {
 //			…
 //		}
 //	}
@@ -53,16 +55,39 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		switch d.Val() {
 		case "store":
 			err = once(d, &a.Store)
+		case "stale_ok":
+			err = a.readStaleOK(d)
+		case "key_prefix":
+			err = once(d, &a.KeyPrefix)
 		case "ledger":
 			err = once(d, &a.Ledger)
 		case "journal":
 			err = a.Journal.unmarshalCaddyfile(d)
 		default:
-			err = d.Errf("unknown option %q; there are store, ledger and journal", d.Val())
+			err = d.Errf("unknown option %q; there are store, stale_ok, key_prefix, ledger and journal", d.Val())
 		}
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (a *App) readStaleOK(d *caddyfile.Dispenser) error {
+	if a.StaleOK != 0 {
+		return d.Err("stale_ok is given twice")
+	}
+	args := d.RemainingArgs()
+	if len(args) != 1 {
+		return d.Err("stale_ok takes one argument")
+	}
+	if args[0] == "off" {
+		a.StaleOK = -1
+		return nil
+	}
+	var ok bool
+	if a.StaleOK, ok = positiveDuration(args[0]); !ok {
+		return d.Errf("stale_ok: %q is neither a duration, as in 5m, nor off", args[0])
 	}
 	return nil
 }

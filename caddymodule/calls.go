@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
 )
@@ -32,6 +33,8 @@ type call struct {
 	session   callKey     // whose open streams put off the end of waiting; zero: none
 	cancelled bool        // by its client: nobody will resume its stream
 	unread    bool        // its result came in a form that is not read
+	permit    identity.Permit
+	released  bool        // the permit counts no more against the concurrent calls
 	expiry    *time.Timer // nil while its waiting has no end
 
 	known []callKey // under which openCalls knows it; guarded by its mu
@@ -225,6 +228,7 @@ func (o *openCalls) hold(c *call, soFar func(*usage.Event), key callKey, most ti
 	if c.done {
 		return
 	}
+	c.release()
 	c.stamp()
 	c.event.Tables = c.facts.Tables
 	soFar(&c.event)
@@ -268,6 +272,7 @@ func (o *openCalls) cancel(key callKey) {
 func (o *openCalls) keep(c *call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.release()
 	if c.done || c.expiry != nil {
 		return
 	}
@@ -311,7 +316,18 @@ func (o *openCalls) record(c *call, how func(*usage.Event)) {
 		}
 		o.p.unknowns.add(aspectRecords, why)
 	}
+	c.release()
+	c.permit.Records(c.event.RecordCount.Int64)
 	o.p.record(&c.event, c.held)
+}
+
+// release makes room for another concurrent call: this one is done, or it is
+// held and no request of its client's is under way. The caller holds c.mu.
+func (c *call) release() {
+	if !c.released {
+		c.released = true
+		c.permit.Release()
+	}
 }
 
 // expire ends the waiting of a call after a time. The caller holds c.mu.

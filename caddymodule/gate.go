@@ -145,7 +145,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	var denied *refusal
 	limit := g.MaxBody
 	if r.ContentLength < 0 || r.ContentLength > maxPublicBody {
-		if principal, denied = authorise(r, b.authority); denied != nil {
+		if principal, denied = authorise(r, b); denied != nil {
 			limit = min(limit, maxPublicBody)
 		}
 	}
@@ -162,7 +162,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		return m.forward(r, next, &body, arrived)
 	}
 	if principal == nil && denied == nil {
-		principal, denied = authorise(r, b.authority)
+		principal, denied = authorise(r, b)
 	}
 	if denied != nil {
 		if keyed != nil {
@@ -181,12 +181,12 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		}
 		return refuse(w, ref)
 	}
-	if ref := admit(&body, b.pipeline.journal); ref != nil {
-		return refuse(w, *ref)
-	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	m := &meter{ResponseWriter: w, gate: g, backend: b, principal: principal, sessionID: sessionID, session: session, cancel: cancel}
+	if ref := m.permit(r, &body, arrived); ref != nil {
+		return refuse(w, *ref)
+	}
 	return m.forward(r.WithContext(ctx), next, &body, arrived)
 }
 
@@ -267,7 +267,7 @@ func admit(body *mcp.Body, j *usage.Journal) *refusal {
 }
 
 // authorise finds out who calls.
-func authorise(r *http.Request, a *identity.Authority) (*identity.Principal, *refusal) {
+func authorise(r *http.Request, b *backend) (*identity.Principal, *refusal) {
 	values := r.Header["Authorization"]
 	if len(values) == 0 {
 		return nil, unauthorized(codeKeyRequired, "API key required")
@@ -276,9 +276,9 @@ func authorise(r *http.Request, a *identity.Authority) (*identity.Principal, *re
 	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") {
 		return nil, unauthorized(codeKeyInvalid, "Invalid or expired API key")
 	}
-	principal, ok, err := a.Authenticate(r.Context(), strings.TrimLeft(key, " "), clientAddr(r))
+	principal, ok, err := b.authority.Authenticate(r.Context(), strings.TrimLeft(key, " "), clientAddr(r))
 	if err != nil {
-		return nil, &refusal{status: http.StatusServiceUnavailable, code: codeUnavailable, message: "The key cannot be checked now; try again", cause: err}
+		return nil, uncheckable(b, err)
 	}
 	if !ok {
 		return nil, unauthorized(codeKeyInvalid, "Invalid or expired API key")

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -39,50 +37,6 @@ without one.`,
 	})
 }
 
-// exitAttention is the exit status of a command that did what it was told and
-// found something that a person should look at.
-const exitAttention = 3
-
-// ledgerCommand makes a command that runs with the app that a config names,
-// until a signal ends it.
-func ledgerCommand(cmd *cobra.Command, run func(context.Context, *App) (int, error)) *cobra.Command {
-	cmd.Args = cobra.NoArgs
-	config := cmd.Flags().StringP("config", "c", "", "Configuration file (default: a Caddyfile in this folder, if there is one)")
-	adapter := cmd.Flags().StringP("adapter", "a", "", "Name of the config adapter to apply")
-	cmd.RunE = caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) {
-		cmd.SilenceUsage = true
-		app, err := configuredApp(*config, *adapter)
-		if err != nil {
-			return caddy.ExitCodeFailedStartup, err
-		}
-		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		return run(ctx, app)
-	})
-	return cmd
-}
-
-// configuredApp is the app of a config, as Provision would complete it.
-func configuredApp(config, adapter string) (*App, error) {
-	data, _, _, err := caddycmd.LoadConfig(config, adapter)
-	if err != nil {
-		return nil, err
-	}
-	app := new(App)
-	if data != nil {
-		var c caddy.Config
-		if err := json.Unmarshal(data, &c); err != nil {
-			return nil, fmt.Errorf("reading the config: %w", err)
-		}
-		if raw := c.AppsRaw["tallygate"]; raw != nil {
-			if err := caddy.StrictUnmarshalJSON(raw, app); err != nil {
-				return nil, fmt.Errorf("reading the config of tallygate: %w", err)
-			}
-		}
-	}
-	return app, app.complete()
-}
-
 // openLedger opens the ledger that a DSN names, for a command.
 func openLedger(dsn string) (usage.Ledger, error) {
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
@@ -107,7 +61,7 @@ events are set aside, records are damaged, or an event waits for longer than
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
 	check := cmd.Flags().Bool("check", false, "Exit with status 3 when something needs attention")
 	maxAge := cmd.Flags().Duration("max-age", 10*time.Minute, "How long an event may wait, for --check")
-	return ledgerCommand(cmd, func(_ context.Context, app *App) (int, error) {
+	return appCommand(cmd, cobra.NoArgs, func(_ context.Context, app *App) (int, error) {
 		i, err := usage.InspectJournal(app.Journal.Folder)
 		if err != nil {
 			return caddy.ExitCodeFailedStartup, err
@@ -175,7 +129,7 @@ in between, no event is stored twice; so a replay that was killed is simply
 started again. The exit status is 3 when the ledger rejects an event again or a
 file cannot be read; those stay. It is 1 when the ledger cannot be reached.`,
 	}
-	return ledgerCommand(cmd, func(ctx context.Context, app *App) (status int, err error) {
+	return appCommand(cmd, cobra.NoArgs, func(ctx context.Context, app *App) (status int, err error) {
 		l, err := openLedger(app.Ledger)
 		if err != nil {
 			return caddy.ExitCodeFailedStartup, err
@@ -224,7 +178,7 @@ beginning in UTC, or a date and time, as in 2026-01-31T12:00:00Z.`,
 	f.StringVar(&o.user, "user", "", "Events of this user, by ID or e-mail address")
 	f.StringVar(&o.filter.KeyID, "key", "", "Events of the key with this ID")
 	f.StringVar((*string)(&o.filter.Outcome), "outcome", "", "Events that ended so: ok, tool_error, rpc_error, http_error or aborted")
-	return ledgerCommand(cmd, func(ctx context.Context, app *App) (int, error) {
+	return appCommand(cmd, cobra.NoArgs, func(ctx context.Context, app *App) (int, error) {
 		if err := o.run(ctx, app, cmd.OutOrStdout()); err != nil {
 			return caddy.ExitCodeFailedStartup, err
 		}

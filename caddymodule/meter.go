@@ -32,6 +32,8 @@ type meter struct {
 	session   session             // what is known of it
 	origin    string              // the request's Origin, which is allowed
 	cancel    context.CancelFunc  // ends a request with a key
+	permits   []identity.Permit   // of the request's calls to come; none for a key without limits
+	onePermit [1]identity.Permit  // what permits begins as
 
 	questions []question   // whose answers concern calls
 	one       [1]question  // what questions begins as
@@ -73,7 +75,7 @@ func (m *meter) forward(r *http.Request, next caddyhttp.Handler, body *mcp.Body,
 		defer m.backend.pipeline.open.end(m)
 	}
 	defer m.finish(r)
-	err := next.ServeHTTP(m, r)
+	err := next.ServeHTTP(m.scoped(r, body), r)
 	m.failed(err)
 	return err
 }
@@ -124,18 +126,24 @@ func (m *meter) ask(q question) {
 // request brings.
 func (m *meter) startCall(r *http.Request, msg *mcp.Message, arrived time.Time) question {
 	if msg.Retry {
-		key, ok := msg.StateKey()
-		if !ok {
-			key = msg.ArgumentsKey()
-		}
-		if c := m.backend.pipeline.open.take(retryKey(m.principal.UserID, key)); c != nil {
+		if c := m.backend.pipeline.open.take(m.retryKey(msg)); c != nil {
 			c.mu.Lock()
+			c.permit, c.released = m.nextPermit(), false
 			c.event.RequestBytes += int64(len(msg.Raw))
 			c.mu.Unlock()
 			return question{waiter: waiter{call: c}, msg: msg, resumed: true}
 		}
 	}
 	return question{waiter: waiter{call: m.newCall(r, msg, arrived)}, msg: msg}
+}
+
+// retryKey is what the call that a retry goes on with waits under.
+func (m *meter) retryKey(msg *mcp.Message) callKey {
+	key, ok := msg.StateKey()
+	if !ok {
+		key = msg.ArgumentsKey()
+	}
+	return retryKey(m.principal.UserID, key)
 }
 
 func (m *meter) newCall(r *http.Request, msg *mcp.Message, arrived time.Time) *call {
@@ -152,6 +160,7 @@ func (m *meter) newCall(r *http.Request, msg *mcp.Message, arrived time.Time) *c
 		gate:      m.gate,
 		extractor: m.gate.extractors.For(msg.Tool),
 		arrived:   arrived,
+		permit:    m.nextPermit(),
 		event: usage.Event{
 			Time:            arrived.UTC().Truncate(time.Microsecond),
 			UserID:          p.UserID,

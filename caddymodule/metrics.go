@@ -52,7 +52,11 @@ var metrics = []metric{
 		func(_ usage.JournalStats, s usage.ShipperStats) int64 { return s.Failures }),
 }
 
-var callsDesc = prometheus.NewDesc("tallygate_calls_total", "Calls by outcome.", []string{"outcome"}, nil)
+var (
+	callsDesc     = prometheus.NewDesc("tallygate_calls_total", "Calls by outcome.", []string{"outcome"}, nil)
+	deniedDesc    = prometheus.NewDesc("tallygate_calls_denied_total", "Calls denied to keys, by their scopes or by the limit that they would have exceeded.", []string{"by"}, nil)
+	throttledDesc = prometheus.NewDesc("tallygate_keys_throttled_total", "Requests refused because too many keys that do not exist came from their address.", nil, nil)
+)
 
 var unknownDesc = prometheus.NewDesc("tallygate_unknown_total",
 	"Calls whose tables or records are unknown, by why.", []string{"question", "reason"}, nil)
@@ -107,6 +111,8 @@ type collector struct{ app *App }
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- callsDesc
 	ch <- unknownDesc
+	ch <- deniedDesc
+	ch <- throttledDesc
 	for _, m := range metrics {
 		ch <- m.desc
 	}
@@ -123,6 +129,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(callsDesc, prometheus.CounterValue, float64(b.pipeline.calls[i].Load()), string(outcome))
 	}
 	b.pipeline.unknowns.collect(ch)
+	keys := &b.pipeline.keys
+	for i, why := range denials {
+		ch <- prometheus.MustNewConstMetric(deniedDesc, prometheus.CounterValue, float64(keys.denied[i].Load()), why)
+	}
+	ch <- prometheus.MustNewConstMetric(throttledDesc, prometheus.CounterValue, float64(keys.throttled.Load()))
 	journal, shipper := b.pipeline.journal.Stats(), b.pipeline.shipper.Stats()
 	for _, m := range metrics {
 		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, float64(m.read(journal, shipper)))

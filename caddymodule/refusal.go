@@ -1,11 +1,15 @@
 package caddymodule
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strconv"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -20,8 +24,12 @@ const (
 	codeKeyRequired = 40101
 	codeKeyInvalid  = 40102
 	codeOrigin      = 40301
+	codeScope       = 40302
 	codeSession     = 40401
 	codeTooLarge    = 41301
+	codeLimit       = 42901
+	codeThrottled   = 42902
+	codeEncodedList = 50201
 	codeUnavailable = 50301
 	codeUnrecorded  = 50302
 )
@@ -29,10 +37,13 @@ const (
 // refusal is why a request does not reach the upstream.
 type refusal struct {
 	status  int
-	id      []byte // of the request, as JSON text; nil when unknown
+	id      []byte   // of the request, as JSON text; nil when unknown
+	batch   [][]byte // the ids of a batch's requests, which are answered each; nil for one answer
 	code    int
 	message string
 	cause   error // for the log, not for the client
+
+	retryAfter time.Duration // zero: not said
 }
 
 func unauthorized(code int, message string) *refusal {
@@ -59,13 +70,13 @@ func refuse(w http.ResponseWriter, ref refusal) error {
 	if ref.cause != nil {
 		caddy.Log().Named("http.handlers.tallygate").Error(ref.message, zap.Error(ref.cause))
 	}
-	id := ref.id
-	if id == nil {
-		id = []byte("null")
-	}
-	message, err := json.Marshal(ref.message)
-	if err != nil {
-		return err
+	body := ref.answer(ref.id)
+	if ref.batch != nil {
+		var answers [][]byte
+		for _, id := range ref.batch {
+			answers = append(answers, ref.answer(id))
+		}
+		body = slices.Concat([]byte("["), bytes.Join(answers, []byte(",")), []byte("]"))
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -78,9 +89,40 @@ func refuse(w http.ResponseWriter, ref refusal) error {
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "1")
 	}
+	if ref.retryAfter > 0 {
+		h.Set("Retry-After", strconv.FormatInt(seconds(ref.retryAfter), 10))
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(ref.status)
-	_, err = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":%s}}`, id, ref.code, message)
+	_, err := w.Write(body)
 	return err
+}
+
+// answer is the error that answers the request with an id, nil when unknown.
+func (ref *refusal) answer(id []byte) []byte {
+	if id == nil {
+		id = []byte("null")
+	}
+	message, _ := json.Marshal(ref.message) // a string always encodes
+	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":%s}}`, id, ref.code, message)
+}
+
+// seconds is a time to wait in whole seconds, at least 1.
+func seconds(wait time.Duration) int64 {
+	return max(1, int64((wait+time.Second-1)/time.Second))
+}
+
+// requestIDs are the ids of a batch's requests; nil for what is no batch.
+func requestIDs(body *mcp.Body) (ids [][]byte) {
+	if !body.Batch {
+		return nil
+	}
+	for i := range body.Messages {
+		if m := &body.Messages[i]; m.Kind == mcp.Request {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids
 }
 
 // refuseDiscovery tells a client that looks for an authorisation server that

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -10,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,17 +25,7 @@ import (
 // ledger runs `tallygate ledger` beside the site, with its config, to its end.
 func (s *site) ledger(tb testing.TB, args ...string) (stdout, stderr string, code int) {
 	tb.Helper()
-	cmd := exec.Command(binary, append([]string{"ledger"}, args...)...)
-	cmd.Dir = s.dir
-	cmd.Env = append(cleanEnv(), append([]string{"HOME=" + tb.TempDir()}, s.env...)...)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		tb.Fatal(err)
-	}
-	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+	return s.command(tb, "", append([]string{"ledger"}, args...)...)
 }
 
 // status is what `ledger status --json` prints.

@@ -1,0 +1,49 @@
+package mcp
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// BenchmarkToolFilter filters a list of a hundred tools of a kilobyte each, of
+// which every other one stays, and a result without a list, as it comes.
+func BenchmarkToolFilter(b *testing.B) {
+	var tools []string
+	for i := range 100 {
+		name := fmt.Sprint("q", i)
+		if i%2 == 1 {
+			name = fmt.Sprint("x", i)
+		}
+		tools = append(tools, fmt.Sprintf(`{"name":%q,"description":%q,"inputSchema":{"type":"object","properties":{"table":{"type":"string"}},"required":["table"]}}`,
+			name, strings.Repeat("What it is for. ", 50)))
+	}
+	list := `{"jsonrpc":"2.0","id":1,"result":{"tools":[` + strings.Join(tools, ",") + `]}}`
+	rows := `{"jsonrpc":"2.0","id":1,"result":{"structuredContent":{"rows":[` + strings.TrimSuffix(strings.Repeat(`{"a":1,"b":"text"},`, 5000), ",") + `]}}}`
+	for _, c := range []struct {
+		name, body string
+		format     Format
+	}{
+		{"list, JSON", list, JSON}, {"list, SSE", "data: " + list + "\n\n", SSE}, {"no list, JSON", rows, JSON}, {"no list, SSE", "data: " + rows + "\n\n", SSE},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			var f ToolFilter
+			body := []byte(c.body)
+			out := make([]byte, 0, 2*len(body))
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				f.Reset(c.format, mayCall)
+				out = out[:0]
+				for p := body; len(p) > 0; {
+					n := min(32<<10, len(p))
+					var err error
+					if out, err = f.Filter(out, p[:n]); err != nil {
+						b.Fatal(err)
+					}
+					p = p[n:]
+				}
+			}
+		})
+	}
+}
