@@ -7,20 +7,24 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 LIBCHDB := e2e/npm/node_modules/.package-lock.json
 
 # How long each fuzz target runs in `make test`; `make fuzz FUZZTIME=10m` for more.
-FUZZTIME := 10s
+FUZZTIME := 5s
+FUZZ := mcp:FuzzRead mcp:FuzzScanJSON mcp:FuzzScanSSE mcp:FuzzParsePath mcp:FuzzVector mcp:FuzzToolFilter \
+	mcp/sqltables:FuzzTables usage:FuzzScanner usage:FuzzReadEvent
 
 .PHONY: build deps lint test fuzz soak bench
 
 build:
 	go build -trimpath -o tallygate .
 
-# What the tests need beside Go: a ClickHouse out of npm, and the seed's curl
-# and python3.
+# What the tests need beside Go: a ClickHouse out of npm, a PostgreSQL out of
+# Debian's package, the seed's curl and python3, and for what a power failure
+# does an ext4 on a loop device.
 deps: $(LIBCHDB)
 	@missing=""; \
-	for command in curl:curl python3:python3 git:git; do \
-		command -v "$${command%%:*}" >/dev/null || missing="$$missing $${command##*:}"; \
+	for command in curl:curl python3:python3 git:git mkfs.ext4:e2fsprogs mount:mount; do \
+		PATH="$$PATH:/usr/sbin:/sbin" command -v "$${command%%:*}" >/dev/null || missing="$$missing $${command##*:}"; \
 	done; \
+	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	if [ -n "$$missing" ]; then apt-get update -q && apt-get install -qy --no-install-recommends $$missing; fi
 
 $(LIBCHDB): e2e/npm/package-lock.json
@@ -37,15 +41,20 @@ test: deps lint
 	$(MAKE) --no-print-directory fuzz
 
 fuzz:
-	for target in FuzzRead FuzzScanJSON FuzzScanSSE; do \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x ./mcp; \
+	for target in $(FUZZ); do \
+		go test -run '^$$' -fuzz "^$${target##*:}\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "./$${target%%:*}"; \
 	done
 
 # What takes too long for every change: an hour of silence on a stream, a
-# thousand kills of the journal, ten minutes of fuzzing each.
+# thousand kills of the gate and of the journal at each step, calls in their
+# hundred thousands, every fault of a ClickHouse fifty times, ten minutes of
+# fuzzing each.
 soak: deps
 	QUIET=1h go test -timeout 2h -count=1 -run TestQuietStream ./e2e
-	TALLYGATE_TEST_KILLS=1000 go test -timeout 1h -count=1 -run TestKill ./usage
+	KILLS=1000 go test -timeout 2h -count=1 -run TestKillLosesNothing ./e2e
+	FLOWS=200000 go test -timeout 2h -count=1 -run TestEveryCallIsOneRow ./e2e
+	TALLYGATE_TEST_KILLS=1000 go test -timeout 2h -count=1 -run Kill ./usage
+	TALLYGATE_TEST_FAULTS=50 go test -timeout 4h -count=1 -run 'TestPipeline|TestKill' ./usage/clickhouse
 	$(MAKE) --no-print-directory fuzz FUZZTIME=10m
 
 bench:
