@@ -54,7 +54,7 @@ soak: deps
 	KILLS=1000 go test -timeout 2h -count=1 -run TestKillLosesNothing ./e2e
 	FLOWS=200000 go test -timeout 2h -count=1 -run TestEveryCallIsOneRow ./e2e
 	TALLYGATE_TEST_KILLS=1000 go test -timeout 2h -count=1 -run Kill ./usage
-	TALLYGATE_TEST_FAULTS=50 go test -timeout 4h -count=1 -run 'TestPipeline|TestKill' ./usage/clickhouse
+	TALLYGATE_TEST_FAULTS=50 go test -timeout 4h -count=1 -run "TestPipeline|TestGateKilled" ./usage/clickhouse
 	$(MAKE) --no-print-directory fuzz FUZZTIME=10m
 
 bench:

@@ -31,6 +31,7 @@ type call struct {
 	held      bool        // the journal holds the call
 	key       callKey     // under which it waits while it is held
 	session   callKey     // whose open streams put off the end of waiting; zero: none
+	abandoned bool        // its stream has ended
 	cancelled bool        // by its client: nobody will resume its stream
 	unread    bool        // its result came in a form that is not read
 	permit    identity.Permit
@@ -111,7 +112,7 @@ func (o *openCalls) restore() error {
 		return err
 	}
 	for _, h := range held {
-		c := &call{arrived: h.Event.Time, event: h.Event, held: true}
+		c := &call{arrived: h.Event.Time, event: h.Event, held: true, abandoned: true}
 		n, err := hex.Decode(c.key[:], []byte(h.Key))
 		if err != nil || n != len(c.key) || json.Unmarshal(h.State, &c.facts) != nil {
 			h.Deadline = time.Time{} // nothing can be found under it
@@ -232,10 +233,6 @@ func (o *openCalls) hold(c *call, soFar func(*usage.Event), key callKey, most ti
 	c.stamp()
 	c.event.Tables = c.facts.Tables
 	soFar(&c.event)
-	if c.cancelled {
-		o.record(c, abort)
-		return
-	}
 	state, err := json.Marshal(c.facts)
 	if err == nil {
 		err = o.p.journal.Hold(&usage.Held{Event: c.event, Key: hex.EncodeToString(key[:]), Deadline: time.Now().Add(most), State: state})
@@ -253,6 +250,22 @@ func (o *openCalls) hold(c *call, soFar func(*usage.Event), key callKey, most ti
 	o.expire(c, most)
 }
 
+// abandon notes that the stream of a call that is held has ended without its
+// answer. soFar says what its event is if none comes.
+func (o *openCalls) abandon(c *call, soFar func(*usage.Event)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done {
+		return
+	}
+	c.stamp()
+	soFar(&c.event)
+	c.abandoned = true
+	if c.cancelled {
+		o.record(c, abort)
+	}
+}
+
 // cancel notes that the client has given up the call that waits under key.
 func (o *openCalls) cancel(key callKey) {
 	w, ok := o.find(key)
@@ -263,7 +276,7 @@ func (o *openCalls) cancel(key callKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cancelled = true
-	if c.held && c.key == key && !c.done {
+	if c.abandoned && c.key == key && !c.done {
 		o.record(c, abort)
 	}
 }

@@ -43,6 +43,7 @@ type meter struct {
 	atEnd     []func()     // to be called when the response has ended
 	scanner   *mcp.Scanner // nil when there is nothing to scan
 	decoder   *decoder     // in front of the scanner where the body is encoded; else nil
+	resumable bool         // the client may ask for the rest of this stream on another
 	unread    bool         // the body is of a type or in a coding that is not read
 	status    int          // of the response; 0 before
 	written   int64        // bytes of the body so far
@@ -267,8 +268,23 @@ func (m *meter) Write(p []byte) (int, error) {
 	default:
 		m.scanner.Scan(p, m.found)
 	}
+	if !m.resumable && m.open > 0 && m.scanner != nil && m.sessionID != "" && m.status == http.StatusOK && m.scanner.Resumable() {
+		m.resumable = true
+		m.holdOpen()
+	}
 	m.written += int64(len(p))
 	return m.ResponseWriter.Write(p)
+}
+
+// holdOpen holds the calls without an answer when their stream turns out to be
+// one that the client can resume, before it knows: should this process be
+// killed, the answer comes to the next one.
+func (m *meter) holdOpen() {
+	for i := range m.questions {
+		if q := &m.questions[i]; q.role == callReply && !q.answered && !q.resumed {
+			m.backend.pipeline.open.hold(q.call, m.soFar(m.written), requestCallKey(m.sessionID, q.id), resumeWait, sessionCallKey(m.sessionID))
+		}
+	}
 }
 
 // FlushError flushes; a flush before the header sends the header.
@@ -418,7 +434,6 @@ func (m *meter) finish(r *http.Request) {
 	if m.decoder != nil {
 		m.decoder.close()
 	}
-	resumable := m.status == http.StatusOK && m.sessionID != "" && m.scanner != nil && m.scanner.Resumable()
 	if m.scanner != nil {
 		scanners.Put(m.scanner)
 		m.scanner = nil
@@ -428,19 +443,19 @@ func (m *meter) finish(r *http.Request) {
 		m.status = 0 // Caddy's own, for a client that went away: no status came
 	}
 	for i := range m.questions {
-		m.leave(&m.questions[i], resumable)
+		m.leave(&m.questions[i])
 	}
 }
 
 // leave sees to a question when its request has ended.
-func (m *meter) leave(q *question, resumable bool) {
+func (m *meter) leave(q *question) {
 	open, key := m.backend.pipeline.open, requestCallKey(m.sessionID, q.id)
 	switch {
 	case q.answered:
-	case resumable && !q.resumed:
+	case m.resumable && !q.resumed:
 		// The client may ask for the rest of the stream, and the answer be there.
 		if q.role == callReply {
-			open.hold(q.call, m.soFar(m.written), key, resumeWait, sessionCallKey(m.sessionID))
+			open.abandon(q.call, m.soFar(m.written))
 		}
 		return
 	case q.resumed:
