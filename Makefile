@@ -37,9 +37,10 @@ test: deps lint
 	$(MAKE) --no-print-directory fuzz
 
 fuzz:
-	for target in FuzzRead FuzzScanJSON FuzzScanSSE; do \
+	for target in FuzzRead FuzzScanJSON FuzzScanSSE FuzzTexts; do \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x ./mcp; \
 	done
+	go test -run '^$$' -fuzz '^FuzzTables$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1x ./mcp/sqltables
 
 # What takes too long for every change: an hour of silence on a stream, a
 # thousand kills of the journal, ten minutes of fuzzing each.

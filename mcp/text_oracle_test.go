@@ -41,16 +41,16 @@ func expectFacts(document string, e *Extractor, root string) (f Facts) {
 		f.Tables = nil
 	}
 	for _, t := range e.records {
-		sum, known, any := int64(0), true, false
+		sum, known, here := int64(0), true, false
 		for _, p := range t.parts {
 			if p.path.root == root {
-				any = true
+				here = true
 				n, ok := expectNumber(document, p.path)
 				known = known && ok && n <= math.MaxInt64-sum
 				sum += n
 			}
 		}
-		if any && known {
+		if here && known {
 			f.Records, f.RecordsKnown = sum, true
 			return f
 		}
