@@ -8,7 +8,7 @@ LIBCHDB := e2e/npm/node_modules/.package-lock.json
 
 # How long each fuzz target runs in `make test`; `make fuzz FUZZTIME=10m` for more.
 FUZZTIME := 5s
-FUZZ := mcp:FuzzRead mcp:FuzzScanJSON mcp:FuzzScanSSE mcp:FuzzParsePath mcp:FuzzVector mcp:FuzzToolFilter \
+FUZZ := mcp:FuzzRead mcp:FuzzScanJSON mcp:FuzzScanSSE mcp:FuzzParsePath mcp:FuzzTexts mcp:FuzzVector mcp:FuzzToolFilter \
 	mcp/sqltables:FuzzTables usage:FuzzScanner usage:FuzzReadEvent
 
 .PHONY: build deps lint test fuzz soak bench
@@ -37,7 +37,8 @@ lint:
 	go run . fmt --diff Caddyfile >/dev/null
 
 test: deps lint
-	go test -count=1 -timeout 15m ./...
+	go test -count=1 -timeout 25m ./...
+	go test -count=1 -tags purego ./mcp
 	$(MAKE) --no-print-directory fuzz
 
 fuzz:
@@ -58,4 +59,4 @@ soak: deps
 	$(MAKE) --no-print-directory fuzz FUZZTIME=10m
 
 bench:
-	go test -run '^$$' -bench . -benchmem ./...
+	go test -run '^$$' -bench . -benchmem -timeout 1h ./...

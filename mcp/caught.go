@@ -186,7 +186,7 @@ func (c *caught) settle(w int) {
 		end++
 	}
 	for i := first; i < end; i++ {
-		if s := &c.answers[i]; c.plan.wanted[i].rank == this.rank && !(s.done && s.known) {
+		if s := &c.answers[i]; c.plan.wanted[i].rank == this.rank && (!s.done || !s.known) {
 			return
 		}
 	}

@@ -2,8 +2,10 @@ package mcp
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/tidwall/gjson"
@@ -16,6 +18,8 @@ var fuzzExtractors = func() (es []*Extractor) {
 		{Tables: []string{"result.content.0.text|@fromstr|tables", "result.content.0.text"}, Records: []string{"result.content.0.text|@fromstr"}},
 		{Tables: []string{"result.a.1", "result.a.0.name"}, Records: []string{"result.content.0.text.@fromstr.rows.#"}},
 		{Records: []string{"result.n"}},
+		{Records: []string{"sum(result.content.#.text|@fromstr|rows.#)", "sum(result.content.#.text|@ndjson|#)", "sum(result.tables.#.n)"}},
+		{Tables: []string{"first(result.a.0.name, result.tables)"}, Records: []string{"result.content.0.text|@csv|#", "result.content.0.text|@fenced|@python|#", "=3"}},
 	} {
 		r.Tool = "*"
 		e, err := newExtractor(r)
@@ -180,6 +184,49 @@ func eventsOf(body []byte) (events []event) {
 		}
 	}
 	return events
+}
+
+// FuzzTexts holds the readers of rows in texts against readers of whole texts,
+// however the text comes.
+func FuzzTexts(f *testing.F) {
+	modifiers := []string{"@csv", "@csv:1", "@tsv", "@tsv:1", "@markdown", "@markdown:only", "@ndjson", "@ndjson:2", "@python", "@fenced|@csv", "@tagged:d|@ndjson", "@fenced|@markdown"}
+	var extractors []*Extractor
+	for _, m := range modifiers {
+		extractors = append(extractors, mustExtractor(f, Rule{Records: []string{"result.text|" + m + "|#"}}))
+	}
+	for _, pieces := range textPieces {
+		for i := range modifiers {
+			f.Add(strings.Join(pieces[:3], ""), uint8(i), uint8(3))
+			f.Add("```\n"+strings.Join(pieces, "")+"\n```\n<d>\n"+strings.Join(pieces[:2], "")+"\n</d>", uint8(i), uint8(3))
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string, modifier, cut uint8) {
+		if !utf8.ValidString(text) {
+			return
+		}
+		spelled, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		message := `{"id":1,"result":{"text":` + string(spelled) + `}}`
+		e := extractors[int(modifier)%len(extractors)]
+		want := expectFacts(message, e, rootResult)
+		for _, n := range []int{1, int(cut) + 2, len(message)} {
+			var pieces [][]byte
+			for p := message; len(p) > 0; p = p[min(n, len(p)):] {
+				pieces = append(pieces, []byte(p[:min(n, len(p))]))
+			}
+			var s Scanner
+			got := scanAll(&s, JSON, pieces, e)
+			// Of lines the scanner need not see that what is in the brackets is no JSON.
+			if strings.Contains(e.rule.Records[0], "ndjson") && !want.RecordsKnown && got[0].Facts[0].RecordsKnown {
+				return
+			}
+			if diff := cmp.Diff([]Facts{want}, got[0].Facts, cmpFacts); diff != "" {
+				t.Fatalf("%v of %q in pieces of %d: %s", e.rule.Records, text, n, diff)
+			}
+		}
+	})
 }
 
 func FuzzParsePath(f *testing.F) {

@@ -246,10 +246,19 @@ func stream(t *testing.T, format Format, e *Extractor, head, unit string, n int,
 }
 
 func TestLongStreamsInLittleMemory(t *testing.T) {
-	const row = `,{"ts_code":"000001.SZ","name":"a\"]},","n":1}`
+	// 10 million of these are more than 1 GiB.
+	const row = `,{"ts_code":"000001.SZ","name":"a\"]},","trade_date":"2024-01-02","close":10.20,"vol":120000,"n":1,"x":null}`
 	count := mustExtractor(t, Rule{Records: []string{"result.structuredContent.rows.#"}})
 	each := mustExtractor(t, Rule{Tables: []string{"result.rows.#.name"}, Records: []string{"result.rows.#"}})
 	text := mustExtractor(t, Rule{Tables: []string{"result.content.0.text"}, Records: []string{"result.content.0.text|@fromstr|rows.#"}})
+	csv := mustExtractor(t, Rule{Records: []string{"result.content.0.text|@csv|#"}})
+	sum := mustExtractor(t, Rule{Records: []string{"sum(result.content.#.text|@ndjson|#)"}})
+	formats := mustExtractor(t, Rule{Records: []string{
+		"result.content.0.text|@markdown|#", "result.content.0.text|@tsv|#", "result.content.0.text|@python|#",
+		"result.content.0.text|@fenced|@csv|#", "result.content.0.text|@tagged:x|@ndjson|#", "result.content.0.text|@fromstr|@fenced|@csv|#",
+	}})
+	byDefault := mustExtractor(t, Rule{Tables: DefaultRule.Tables, Records: DefaultRule.Records})
+	const inText = `{"id":1,"result":{"content":[{"text":"`
 	quoted := func(s string) string { s = fmt.Sprintf("%q", s); return s[1 : len(s)-1] }
 	for name, c := range map[string]struct {
 		format           Format
@@ -263,6 +272,21 @@ func TestLongStreamsInLittleMemory(t *testing.T) {
 		"rows in a stream":     {SSE, count, `data: {"id":1,"result":{"structuredContent":{"rows":[0`, row, "]}}}\n\n", 1_000_000, 1, 1_000_001},
 		"rows gone through":    {JSON, each, `{"id":1,"result":{"rows":[0`, row, `]}}`, 1_000_000, 1, 1_000_001},
 		"rows in a text":       {JSON, text, `{"id":1,"result":{"content":[{"text":"{\"rows\":[0`, quoted(row), `]}"}]}}`, 1_000_000, 1, 1_000_001},
+		"rows by default":      {JSON, byDefault, `{"id":1,"result":{"structuredContent":{"results":[0`, row, `]}}}`, 1_000_000, 1, 1_000_001},
+		"rows of JSON lines":   {JSON, byDefault, inText, `{\"a\":\"}\"}\n`, `"}]}}`, 1_000_000, 1, 1_000_000},
+		"rows of CSV":          {JSON, csv, inText + `a,b`, `\n1,\"\"`, `"}]}}`, 1_000_000, 1, 1_000_000},
+		"rows of Markdown":     {JSON, formats, inText + `|a|b|\n|-|-|`, `\n|1|2|`, `"}]}}`, 1_000_000, 1, 1_000_000},
+		"rows of Python":       {JSON, formats, inText + `[`, `{'a': 'x'}, `, `0]"}]}}`, 1_000_000, 1, 1_000_001},
+		"rows in a fence":      {JSON, formats, inText + "```\\na,b\\n", `1,2\n`, "```\"}]}}", 1_000_000, 1, 1_000_000},
+		"rows between tags":    {JSON, formats, inText + `<x>\n`, `[]\n`, `</x>"}]}}`, 1_000_000, 1, 1_000_000},
+		"rows of many texts":   {JSON, sum, `{"id":1,"result":{"content":[{"text":"{}"}`, `,{"type":"text","text":"{}\n{}"}`, `]}}`, 200_000, 1, 400_001},
+		"endless field of CSV": {JSON, csv, inText + `a,b\n1,\"`, `xx`, `"}]}}`, 1_000_000, 1, -1},
+		"endless line of text": {JSON, formats, inText, ` x`, `"}]}}`, 1_000_000, 1, -1},
+		"endless edge":         {JSON, formats, inText, "`", `"}]}}`, 1_000_000, 1, -1},
+		"endless tag":          {JSON, formats, inText + `<x`, `x`, `"}]}}`, 1_000_000, 1, -1},
+		"endless brackets":     {JSON, formats, inText, `[`, `"}]}}`, 1_000_000, 1, -1},
+		"endless lines":        {JSON, formats, inText, `|\n`, `"}]}}`, 1_000_000, 1, -1},
+		"endless backslashes":  {JSON, byDefault, inText, `\\\\`, `"}]}}`, 1_000_000, 1, -1},
 		"endless line":         {SSE, count, "data: ", `{"id":1,"result":`, "\n\ndata: {\"id\":1,\"result\":{}}\n\n", 1_000_000, 1, -1},
 		"endless field":        {SSE, count, "", `data`, "\n\ndata: {\"id\":1,\"result\":{}}\n\n", 1_000_000, 1, -1},
 		"endless name":         {JSON, each, `{"id":1,"result":{"`, `ro\u0077s`, `":{}}}`, 1_000_000, 1, -1},

@@ -246,7 +246,10 @@ type rowsFound struct {
 
 // fits tells whether that is what the modifier asks for.
 func (f rowsFound) fits(modifier step) bool {
-	return f.size >= int64(modifier.index) && !(f.other && modifier.kind == stepMarkdown && modifier.name == "only")
+	if f.other && modifier.kind == stepMarkdown && modifier.name == "only" {
+		return false
+	}
+	return f.size >= int64(modifier.index)
 }
 
 func newRowCounter(kind stepKind) rowCounter {

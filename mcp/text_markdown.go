@@ -34,6 +34,7 @@ type markdownLine struct {
 	escaped   bool  // the next byte is behind a backslash
 	delimiter bool  // so far it is a delimiter row
 	cell      uint8 // of a delimiter row: where in a cell it has come
+	dashes    bool
 }
 
 // Where in a cell of a delimiter row a line has come.
@@ -121,7 +122,7 @@ func (l *markdownLine) addDelimiter(c byte, pipe bool) bool {
 		if l.cell > cellDash {
 			return false
 		}
-		l.cell = cellDash
+		l.cell, l.dashes = cellDash, true
 		return true
 	case c == ':':
 		switch l.cell {
@@ -142,16 +143,15 @@ func (l *markdownLine) cells() int64 {
 	if l.pipeFirst {
 		n--
 	}
-	if l.pipeLast && !(l.pipeFirst && l.pipes == 1) {
+	if l.pipeLast && (!l.pipeFirst || l.pipes > 1) {
 		n--
 	}
 	return n
 }
 
-// isDelimiter tells whether the line is a delimiter row. A lone pipe has no cell.
+// isDelimiter tells whether the line is a delimiter row.
 func (l *markdownLine) isDelimiter() bool {
-	lone := l.pipeFirst && l.pipes == 1
-	return l.delimiter && l.pipes > 0 && (l.pipeLast && !lone || l.cell >= cellDash)
+	return l.delimiter && l.dashes && l.pipes > 0 && (l.pipeLast || l.cell >= cellDash)
 }
 
 // endLine tells whether the text can still be counted.

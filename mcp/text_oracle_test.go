@@ -41,16 +41,16 @@ func expectFacts(document string, e *Extractor, root string) (f Facts) {
 		f.Tables = nil
 	}
 	for _, t := range e.records {
-		sum, known, any := int64(0), true, false
+		sum, known, here := int64(0), true, false
 		for _, p := range t.parts {
 			if p.path.root == root {
-				any = true
+				here = true
 				n, ok := expectNumber(document, p.path)
 				known = known && ok && n <= math.MaxInt64-sum
 				sum += n
 			}
 		}
-		if any && known {
+		if here && known {
 			f.Records, f.RecordsKnown = sum, true
 			return f
 		}
@@ -263,7 +263,10 @@ func expectTSV(text string, columns int) (int64, bool) {
 			return 0, false
 		}
 	}
-	return int64(len(lines) - 1), fields >= columns && !(fields == 1 && strings.Contains(text, "\n\n") || fields == 1 && strings.Contains(text, "\n\r\n"))
+	if fields == 1 && (strings.Contains(text, "\n\n") || strings.Contains(text, "\n\r\n")) {
+		return 0, false
+	}
+	return int64(len(lines) - 1), fields >= columns
 }
 
 func expectNDJSON(text string, atLeast int) (n int64, ok bool) {
@@ -377,7 +380,10 @@ func expectMarkdown(text string, only bool) (rows int64, ok bool) {
 		}
 		other = true
 	}
-	return rows, tables > 0 && !(only && (other || strings.TrimLeft(text, " \t\r\n")[0] != '|'))
+	if only && (other || !strings.HasPrefix(strings.TrimLeft(text, " \t\r\n"), "|")) {
+		return 0, false
+	}
+	return rows, tables > 0
 }
 
 // expectValue is gjson.Get, but for what Path says of @fromstr.

@@ -89,9 +89,9 @@ func TestRowsInTexts(t *testing.T) {
 		{markdown, "| a |\n|---|", 0},
 		{markdown, "Two rows:\n\n| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |\n\nAnd one:\n| a |\n|---|\n| 5 |", 3},
 		{markdown, "| a \\| b | c |\n|---|---|\n| 1 | 2 |", 1},
-		{markdown, "| a | b |\n|---|\n| 1 | 2 |", -1},               // two cells, one dash
-		{markdown, "| a | b |\n| 1 | 2 |", -1},                      // no delimiter row
-		{markdown, "|\n|\n", -1},                                    // a lone pipe has no cell
+		{markdown, "| a | b |\n|---|\n| 1 | 2 |", -1}, // two cells, one dash
+		{markdown, "| a | b |\n| 1 | 2 |", -1},        // no delimiter row
+		{markdown, "|\n|\n|\n", -1},
 		{markdown, "a\n---\nb", -1},                                 // a heading
 		{markdown, "| a | b |\n|---|---|\n| 1 | 2 |\n2 rows", -1},   // is that a row?
 		{markdown, "```\n| a | b |\n|---|---|\n| 1 | 2 |\n```", -1}, // code

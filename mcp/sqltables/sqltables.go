@@ -98,7 +98,7 @@ func (d *dialect) tables(query string) (tables []string, err error) {
 		w.statement(s)
 	}
 	switch {
-	case w.err == ErrStatement && d.loose, w.err == nil && d.loose && o.from && !w.any:
+	case errors.Is(w.err, ErrStatement) && d.loose, w.err == nil && d.loose && o.from && !w.any:
 		return nil, ErrSyntax
 	case w.err != nil:
 		return nil, w.err

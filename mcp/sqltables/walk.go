@@ -167,8 +167,7 @@ func (w *walker) table(parts ...string) {
 		return
 	}
 	w.any = true
-	switch {
-	case len(parts) == 1 && contains(w.scope, parts[0]):
+	if len(parts) == 1 && contains(w.scope, parts[0]) {
 		return
 	}
 	if name := strings.Join(parts, "."); !slices.Contains(w.tables, name) {
