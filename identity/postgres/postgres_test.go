@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestStore(t *testing.T) {
 	server := postgrestest.Start(t)
 	identitytest.Run(t, func(t testing.TB) func() identity.Store {
-		dsn := server.NewDatabase(t)
+		dsn := server.NewSchema(t)
 		return func() identity.Store { return open(t, dsn) }
 	})
 }
