@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 // Why a key's calls are denied, as the metric labels it: its scopes, or one of
-// its limits.
+// its limits, as identity.Exceeded names them.
 const deniedByScope = "scope"
 
 var denials = []string{deniedByScope, "calls_per_minute", "calls_per_day", "records_per_day", "concurrent_calls"}
@@ -94,7 +95,7 @@ func (m *meter) deny(r *http.Request, body *mcp.Body, arrived time.Time, ref *re
 		if !msg.IsCall() {
 			continue
 		}
-		m.backend.pipeline.keys.denied[denial(why)].Add(1)
+		m.backend.pipeline.keys.denied[slices.Index(denials, why)].Add(1)
 		if msg.Retry && m.principal.Scope.Match(msg.Tool) {
 			if _, waits := open.find(m.retryKey(msg)); waits {
 				continue
@@ -109,16 +110,6 @@ func (m *meter) deny(r *http.Request, body *mcp.Body, arrived time.Time, ref *re
 		})
 	}
 	return ref
-}
-
-// denial is the place of a reason in denials.
-func denial(why string) int {
-	for i, d := range denials {
-		if d == why {
-			return i
-		}
-	}
-	panic("no metric counts the limit " + why) // identity has grown one
 }
 
 // nextPermit is that of the request's next call.

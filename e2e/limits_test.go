@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -272,5 +274,54 @@ func TestUnknownKeysThrottled(t *testing.T) {
 	}
 	if got := metric(t, metrics, "tallygate_keys_throttled_total"); got == 0 {
 		t.Errorf("the metric is %d", got)
+	}
+}
+
+// TestReloadOfKeys holds that a reload that changes what is said of keys leaves
+// them, their limits and an open stream as they were.
+func TestReloadOfKeys(t *testing.T) {
+	u := startUpstream(t)
+	s := startSiteAt(t, u.address())
+	control := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	s.rewrite(t, "admin off", "admin "+control)
+	jwt := s.login(t)
+	key, record := s.issue(t, identity.KeySpec{Name: "k", Limits: identity.Limits{CallsPerDay: 5}})
+	auth := "Authorization: Bearer " + key
+	for range 2 {
+		if a := do(t, "POST", s.gate, callBody("rows"), auth); a.status != http.StatusOK {
+			t.Fatalf("a call answers %d %s", a.status, a.body)
+		}
+	}
+	open, err := http.DefaultClient.Do(s.keyedPost(t.Context(), key, callBody("hold")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Body.Close()
+
+	name := filepath.Join(s.dir, "Caddyfile")
+	text := strings.Replace(readFile(t, name), "tallygate {\n\t\tstore", "tallygate {\n\t\tstale_ok 1m\n\t\tkey_prefix acme_\n\t\tstore", 1)
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := s.command(t, "", "reload", "--address", control); code != 0 {
+		t.Fatalf("reload: %d %s", code, stderr)
+	}
+	let := 0
+	for do(t, "POST", s.gate, callBody("rows"), auth).status == http.StatusOK {
+		let++
+	}
+	// The config that is going has a call in hand while its stream is open.
+	if let != 1 && let != 2 {
+		t.Errorf("of 5 calls a day, 3 were made before the reload and %d after", let)
+	}
+	close(u.release)
+	if b, err := io.ReadAll(open.Body); err != nil || !strings.HasSuffix(string(b), "}}\n\n") {
+		t.Errorf("the open stream ends with %q, %v", b, err)
+	}
+	if a := do(t, "POST", s.admin+"/api/mcp-keys/revoke", `{"key_id":"`+record.ID+`"}`, jwt); a.status != http.StatusOK {
+		t.Fatalf("revoke: %d %s", a.status, a.body)
+	}
+	if s.works(t, key) {
+		t.Error("a key that was revoked after the reload works")
 	}
 }

@@ -164,6 +164,14 @@ func TestScopedLists(t *testing.T) {
 			t.Errorf("%s: a key without scopes sees %d %v", how, a.status, a.header)
 		}
 	}
+	// A call beside such a list ends as its client sees it.
+	a := do(t, "POST", s.gate, strings.Replace(batch, `"cursor":"batch"`, `"cursor":"gzip"`, 1), "Authorization: Bearer "+scoped)
+	if a.status != http.StatusBadGateway || strings.Count(a.body, `"code":50201`) != 2 || !strings.HasPrefix(a.body, `[{"jsonrpc":"2.0","id":2,`) {
+		t.Errorf("a batch whose answer is encoded answers %d %s", a.status, a.body)
+	}
+	if row := s.awaitCalls(t, s.login(t), 3)[0]; row["outcome"] != "http_error" || row["http_status"] != 502.0 || row["rpc_code"] != 50201.0 {
+		t.Errorf("the row of the call is %v", row)
+	}
 	for _, how := range []string{"broken", "huge"} {
 		res, err := http.DefaultClient.Do(s.keyedPost(t.Context(), scoped, listBody(how)))
 		var body []byte
