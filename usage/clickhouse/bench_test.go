@@ -168,7 +168,7 @@ func BenchmarkRead(b *testing.B) {
 		history("page 1", usage.HistoryQuery{Page: 1, PageSize: 20})
 		history("page 10,000", usage.HistoryQuery{Page: 10_000, PageSize: 20})
 		history("page 500,000", usage.HistoryQuery{Page: 500_000, PageSize: 20})
-		history("cursor", usage.HistoryQuery{Cursor: usage.Cursor{Time: now.AddDate(0, -5, 0)}.String(), PageSize: 20})
+		history("cursor", usage.HistoryQuery{Cursor: usage.Cursor{Time: now.AddDate(0, -2, 0)}.String(), PageSize: 20})
 		history("page 1 of 200", usage.HistoryQuery{Page: 1, PageSize: 200})
 		if !f.From.IsZero() {
 			continue // not for stats

@@ -44,14 +44,8 @@ func (l *Ledger) days(ctx context.Context, f usage.Filter) (days []bucket, err e
 		if err := scan(&midnight, &events); err != nil {
 			return err
 		}
-		b := bucket{span{midnight.UTC(), midnight.UTC().Add(day)}, int64(events)}
-		if b.from.Before(all.from) {
-			b.from = all.from
-		}
-		if b.to.After(all.to) {
-			b.to = all.to
-		}
-		days = append(days, b)
+		d := span{midnight.UTC(), midnight.UTC().Add(day)}
+		days = append(days, bucket{d.cut(all), int64(events)})
 		return nil
 	})
 	return newestFirst(days), err
@@ -72,7 +66,7 @@ func (l *Ledger) minutes(ctx context.Context, f usage.Filter, s span) (minutes [
 				return err
 			}
 			from := s.from.Add(time.Duration(minute) * time.Minute)
-			minutes = append(minutes, bucket{span{from, from.Add(time.Minute)}, int64(events)})
+			minutes = append(minutes, bucket{span{from, from.Add(time.Minute)}.cut(s), int64(events)})
 			return nil
 		})
 	return newestFirst(minutes), err
@@ -83,9 +77,6 @@ func newestFirst(buckets []bucket) []bucket {
 	return buckets
 }
 
-// cheapSkip is how many events a query may read past to where a page begins.
-const cheapSkip = 1_000
-
 // place is where a page is: in the span, behind the cursor where there is one,
 // after so many events that are newer.
 type place struct {
@@ -93,44 +84,49 @@ type place struct {
 	behind *usage.Cursor
 	skip   int64
 	events int64 // how many the page has
+	found  int64 // how many the span has
 }
 
-// within narrows the place down to the buckets that it lies in. Where they
-// have fewer events than to skip, for some have gone since, it remains.
-func (p place) within(buckets []bucket) place {
+// cheap is how many events a query may find in a span to read a page of them.
+const cheap = 20_000
+
+// in narrows the place down to the buckets that it lies in.
+func (p place) in(buckets []bucket) place {
+	if p.behind != nil {
+		return p.after(buckets, p.behind.Time)
+	}
 	narrow := p
+	narrow.found = 0
 	for i, b := range buckets {
 		if narrow.skip >= b.events {
 			narrow.skip -= b.events
 			continue
 		}
 		narrow.to = b.to
-		rest := narrow.skip + narrow.events
 		for _, b := range buckets[i:] {
 			narrow.from = b.from
-			if rest -= b.events; rest <= 0 {
+			if narrow.found += b.events; narrow.found >= narrow.skip+narrow.events {
 				break
 			}
 		}
 		return narrow
 	}
-	return p
+	return p // some events have gone since they were counted
 }
 
-// after is the place behind the cursor. How many of its own day's events are
-// behind it is not known, so they do not count.
-func (p place) after(days []bucket, c usage.Cursor) place {
-	c.Time = clampTime(c.Time)
-	p.behind = &c
-	p.from, p.to = c.Time, clampTime(c.Time.Add(time.Microsecond))
+// after narrows the place down to what may follow the moment. How many of its
+// own bucket's events follow it is not known, so they do not count.
+func (p place) after(buckets []bucket, moment time.Time) place {
+	p.span, p.found = span{moment, clampTime(moment.Add(time.Microsecond))}, 0
 	rest := p.events
-	for _, d := range days {
-		if d.from.After(c.Time) {
+	for _, b := range buckets {
+		if b.from.After(moment) {
 			continue
 		}
-		p.from = d.from
-		if !d.to.After(c.Time) {
-			rest -= d.events
+		p.from = b.from
+		p.found += b.events
+		if !b.to.After(moment) {
+			rest -= b.events
 		}
 		if rest <= 0 {
 			break

@@ -66,6 +66,17 @@ func ceilMicro(t time.Time) time.Time {
 	return t.Add(time.Microsecond - time.Nanosecond).Truncate(time.Microsecond).UTC()
 }
 
+// cut is the part of s that lies in all.
+func (s span) cut(all span) span {
+	if s.from.Before(all.from) {
+		s.from = all.from
+	}
+	if s.to.After(all.to) {
+		s.to = all.to
+	}
+	return s
+}
+
 // moments is the condition on a row that its ts lies in the span. It finds the
 // rows by the table's key.
 func (s span) moments() string {
@@ -132,24 +143,25 @@ func (l *Ledger) history(ctx context.Context, q usage.HistoryQuery) (usage.Histo
 	}
 
 	p := place{events: int64(q.PageSize) + 1} // one more tells whether something follows
-	if q.Cursor != "" {
+	switch {
+	case q.Cursor != "":
 		c, err := usage.ParseCursor(q.Cursor)
 		if err != nil {
 			return usage.HistoryPage{}, err
 		}
-		p = p.after(days, c)
-	} else {
-		if int64(q.Page-1) > total/int64(q.PageSize) {
-			return usage.HistoryPage{Total: total}, nil // past the end, by however far
-		}
+		c.Time = clampTime(c.Time)
+		p.behind = &c
+	case int64(q.Page-1) > total/int64(q.PageSize):
+		return usage.HistoryPage{Total: total}, nil // past the end, by however far
+	default:
 		p.skip = int64(q.Page-1) * int64(q.PageSize)
-		if p = p.within(days); p.skip > cheapSkip {
-			minutes, err := l.minutes(ctx, q.Filter, p.span)
-			if err != nil {
-				return usage.HistoryPage{}, err
-			}
-			p = p.within(minutes)
+	}
+	if p = p.in(days); p.found > cheap {
+		minutes, err := l.minutes(ctx, q.Filter, p.span)
+		if err != nil {
+			return usage.HistoryPage{}, err
 		}
+		p = p.in(minutes)
 	}
 	events, err := l.events(ctx, q.Filter, p)
 	return usage.NewHistoryPage(events, q.PageSize, total), err

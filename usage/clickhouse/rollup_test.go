@@ -112,12 +112,12 @@ func TestFarPages(t *testing.T) {
 			dsn := newDatabase(t, server, protocol)
 			l := open(t, dsn)
 			for n := range 3 {
-				mustWrite(t, l, usagetest.Batch(n, 4_000, 11*time.Second)) // each of the same half a day
+				mustWrite(t, l, usagetest.Batch(n, 10_000, 9*time.Second)) // each of the same day
 			}
 			for _, f := range []usage.Filter{{}, {Table: "stock_basic"}, {
-				From: usagetest.Start.Add(time.Hour / 3), To: usagetest.Start.Add(10*time.Hour + time.Millisecond),
+				From: usagetest.Start.Add(time.Hour / 3), To: usagetest.Start.Add(20*time.Hour + time.Millisecond),
 			}} {
-				const size = 700
+				const size = 1_700
 				q := usage.HistoryQuery{Filter: f, PageSize: size}
 				for page := 1; ; page++ {
 					byPage, err := l.History(t.Context(), usage.HistoryQuery{Filter: f, Page: page, PageSize: size})
@@ -142,7 +142,7 @@ func TestFarPages(t *testing.T) {
 				}
 			}
 			past, err := l.History(t.Context(), usage.HistoryQuery{Page: math.MaxInt, PageSize: 1})
-			if err != nil || past.Total != 12_000 || past.Events != nil {
+			if err != nil || past.Total != 30_000 || past.Events != nil {
 				t.Errorf("past the end: %+v, %v", past, err)
 			}
 		})
