@@ -39,8 +39,8 @@ type Group struct {
 }
 
 // Latency tells how long calls took, in microseconds: half of them, 95 and 99
-// in a hundred took no longer than this. Ledgers may be off by one in a hundred
-// calls, and by one in a hundred of the time.
+// in a hundred took no longer than this. Ledgers may be off by one call, and by
+// one in a hundred of the time.
 type Latency struct {
 	P50, P95, P99 int64
 }

@@ -13,14 +13,15 @@ import (
 var dimensions = map[usage.Dimension]string{
 	usage.ByTotal:  "''",
 	usage.ByDay:    "toString(toDate32(ts))",
-	usage.ByTool:   "toString(tool_name)",
-	usage.ByTable:  "toString(arrayJoin(tables))",
-	usage.ByKey:    "toString(key_id)",
-	usage.ByClient: "toString(ifNull(client_name, ''))",
+	usage.ByTool:   "tool_name",
+	usage.ByTable:  "arrayJoin(tables)",
+	usage.ByKey:    "key_id",
+	usage.ByClient: "ifNull(client_name, '')",
 }
 
 // Breakdown implements usage.Ledger. It reads the events, for the roll-up knows
-// nothing of durations. Those of large groups are estimated (t-digest).
+// nothing of durations. These are counted to eight binary digits (BFloat16),
+// which is faster than a t-digest and true to 0.4 % at every rank.
 func (l *Ledger) Breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage.Group, error) {
 	if err := l.ready(ctx); err != nil {
 		return nil, err
@@ -40,7 +41,7 @@ func (l *Ledger) breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage
 	keyName, order := "''", "calls DESC, name"
 	switch q.By {
 	case usage.ByKey:
-		keyName = "toString(argMax(key_name, ts))"
+		keyName = "argMax(key_name, ts)"
 	case usage.ByDay:
 		order = "name"
 	}
@@ -49,7 +50,7 @@ func (l *Ledger) breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage
 	groups := []usage.Group{}
 	err := l.query(ctx, fmt.Sprintf(`SELECT %s AS name, %s, count() AS calls, countIf(outcome != 'ok'),
 			sum(toInt128(ifNull(record_count, 0))), sum(toInt128(request_bytes)), sum(toInt128(response_bytes)),
-			quantilesTDigest(0.5, 0.95, 0.99)(duration_us)
+			quantilesBFloat16(0.5, 0.95, 0.99)(duration_us)
 		FROM %s WHERE %s AND %s GROUP BY name ORDER BY %s LIMIT %d`,
 		name, keyName, logTable, condition, spanOf(q.Filter).moments(), order, q.Limit), params,
 		func(scan func(...any) error) error {
@@ -57,7 +58,7 @@ func (l *Ledger) breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage
 				g                        usage.Group
 				calls, errors            uint64
 				records, requests, bytes big.Int
-				took                     []float32
+				took                     []float64
 			)
 			if err := scan(&g.Name, &g.KeyName, &calls, &errors, &records, &requests, &bytes, &took); err != nil {
 				return err
@@ -72,8 +73,8 @@ func (l *Ledger) breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage
 }
 
 // micros is the int64 nearest to an estimate.
-func micros(estimate float32) int64 {
-	switch f := math.Round(float64(estimate)); {
+func micros(estimate float64) int64 {
+	switch f := math.Round(estimate); {
 	case f >= math.MaxInt64:
 		return math.MaxInt64
 	case f <= math.MinInt64:

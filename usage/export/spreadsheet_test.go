@@ -15,7 +15,7 @@ func TestIsFormula(t *testing.T) {
 	for s, want := range map[string]bool{
 		"": false, "tool": false, "query_=1": false, "a-b": false, "1": false, "-1": false, "-32602": false, "a\n=1": false, "'=1": false,
 		"=1": true, "+1": true, "-": true, "-a": true, "-1+2": true, "@SUM(1)": true, "\t=1": true, "\r": true, "\n=1": true,
-		" =1": true, "\u00a0=1": true, "＝1": true, "＋1": true, "－1": true, "＠a": true, "=HYPERLINK(\"http://a\")": true, "99999999999999999999": false,
+		"\u2003=1": true, "\u00a0=1": true, "＝1": true, "＋1": true, "－1": true, "＠a": true, "=HYPERLINK(\"http://a\")": true, "99999999999999999999": false,
 	} {
 		if got := isFormula(s); got != want {
 			t.Errorf("%q is a formula: %t", s, got)

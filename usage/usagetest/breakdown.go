@@ -116,8 +116,8 @@ func checkBreakdown(got []usage.Group, events []usage.Event, q usage.BreakdownQu
 			got   int64
 		}{{0.5, g.Latency.P50}, {0.95, g.Latency.P95}, {0.99, g.Latency.P99}} {
 			last := float64(len(took) - 1)
-			low := float64(took[int(math.Floor(max(0, (l.share-0.01)*last)))])
-			high := float64(took[int(math.Ceil(min(last, (l.share+0.01)*last)))])
+			low := float64(took[int(max(0, math.Floor(l.share*last)-1))])
+			high := float64(took[int(min(last, math.Ceil(l.share*last)+1))])
 			low, high = low-math.Abs(low)/100, high+math.Abs(high)/100
 			if f := float64(l.got); f < low || f > high {
 				return fmt.Sprintf("group %q: %v of the calls took %d µs at most, want from %.0f to %.0f", g.Name, l.share, l.got, low, high)
