@@ -25,35 +25,37 @@ const maxDecoded = 4 << 30
 // newDecoder returns a decoder that hands what it decodes to scan, or nil for a
 // coding that it does not know.
 func newDecoder(coding string, scan func([]byte)) *decoder {
-	d := &decoder{in: make(chan []byte), hungry: make(chan struct{})}
-	var open func() (io.Reader, error)
-	switch coding {
-	case "gzip", "x-gzip":
-		open = func() (io.Reader, error) { return gzip.NewReader(d) }
-	case "deflate":
-		open = func() (io.Reader, error) { return zlib.NewReader(d) }
-	case "br":
-		open = func() (io.Reader, error) { return brotli.NewReader(d), nil }
-	case "zstd":
-		open = func() (io.Reader, error) {
-			return zstd.NewReader(d, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(64<<20))
-		}
-	default:
+	open := codings[coding]
+	if open == nil {
 		return nil
 	}
+	d := &decoder{in: make(chan []byte), hungry: make(chan struct{})}
 	go func() {
 		defer close(d.hungry)
-		r, err := open()
+		r, err := open(d)
 		if err != nil {
 			return
 		}
-		if z, ok := r.(*zstd.Decoder); ok {
-			defer z.Close()
-		}
+		defer func() { _ = r.Close() }()
 		_, _ = io.Copy(scanWriter(scan), io.LimitReader(r, maxDecoded)) // what is broken is not looked at any further
 	}()
 	d.wait()
 	return d
+}
+
+// codings are those that HTTP has (RFC 9110, section 8.4.1; RFC 7932; RFC 8878).
+var codings = map[string]func(io.Reader) (io.ReadCloser, error){
+	"gzip":    func(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) },
+	"x-gzip":  func(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) },
+	"deflate": zlib.NewReader,
+	"br":      func(r io.Reader) (io.ReadCloser, error) { return io.NopCloser(brotli.NewReader(r)), nil },
+	"zstd": func(r io.Reader) (io.ReadCloser, error) {
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(64<<20))
+		if err != nil {
+			return nil, err
+		}
+		return z.IOReadCloser(), nil
+	},
 }
 
 // write decodes a piece as far as it goes.

@@ -85,8 +85,11 @@ type flowClient struct {
 	key string
 }
 
+// reading reads an answer as far as it wants to.
+type reading func(status int, body io.Reader) error
+
 // send sends a message of the flow, and hands its response to read.
-func (c flowClient) send(ctx context.Context, f flow, method, body string, read func(*http.Response) error, headers ...string) error {
+func (c flowClient) send(ctx context.Context, f flow, method, body string, read reading, headers ...string) error {
 	req, err := http.NewRequestWithContext(ctx, method, c.gate, strings.NewReader(body))
 	if err != nil {
 		return err
@@ -107,16 +110,16 @@ func (c flowClient) send(ctx context.Context, f flow, method, body string, read 
 		return err
 	}
 	defer res.Body.Close()
-	return read(res)
+	return read(res.StatusCode, res.Body)
 }
 
 // whole reads a response to its end, which must hold each of the parts.
-func whole(parts ...string) func(*http.Response) error {
-	return func(res *http.Response) error {
-		b, err := io.ReadAll(res.Body)
+func whole(parts ...string) reading {
+	return func(status int, body io.Reader) error {
+		b, err := io.ReadAll(body)
 		for _, part := range parts {
 			if err == nil && !strings.Contains(string(b), part) {
-				err = fmt.Errorf("%d %q without %q", res.StatusCode, b, part)
+				err = fmt.Errorf("%d %q without %q", status, b, part)
 			}
 		}
 		return err
@@ -124,8 +127,8 @@ func whole(parts ...string) func(*http.Response) error {
 }
 
 // begun reads the first line of a response.
-func begun(res *http.Response) error {
-	_, err := bufio.NewReader(res.Body).ReadString('\n')
+func begun(_ int, body io.Reader) error {
+	_, err := bufio.NewReader(body).ReadString('\n')
 	return err
 }
 
@@ -138,7 +141,7 @@ func (c flowClient) start(f flow) error {
 		defer leave()
 		return c.send(ctx, f, "POST", f.body(f.id, ""), begun)
 	case kind == "death":
-		read = func(res *http.Response) error { _ = whole()(res); return nil }
+		read = func(status int, body io.Reader) error { _ = whole()(status, body); return nil }
 	case kind == "task", kind == "task 2025":
 		read = whole(`"working"`)
 	case kind == "input":

@@ -378,7 +378,7 @@ func (d *document) readString(p []byte) int {
 // beginText gets ready for a text that is unescaped piece by piece.
 func (d *document) beginText() {
 	if d.piece == nil {
-		d.piece = make([]byte, 0, textPiece+16)
+		d.piece = make([]byte, 0, textPiece+block)
 	}
 	if d.place.text != nil {
 		if d.text == nil {

@@ -73,6 +73,9 @@ var unescaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 
 // copyPlain appends what p holds from n on, up to a quote or backslash; eight
 // bytes at once, since in the JSON of a text these are near each other.
 func copyPlain(out, p []byte, n, limit int) ([]byte, int) {
+	if p[n] != '\\' {
+		out, n = unescapeBlocks(out, p, n, limit)
+	}
 	for len(p)-n >= 8 && cap(out)-len(out) >= 8 {
 		w := binary.LittleEndian.Uint64(p[n:])
 		low := w & lows
