@@ -217,7 +217,7 @@ func TestStopLeavesRows(t *testing.T) {
 	const calls = 20
 	ended := make(chan error, calls)
 	for range calls {
-		res, err := http.DefaultClient.Do(s.keyedPost(t.Context(), key, callBody("hold")))
+		res, err := http.DefaultClient.Do(s.keyedPost(t.Context(), key, callBody("hold"))) //nolint:bodyclose // in the goroutine
 		if err != nil {
 			t.Fatal(err)
 		}

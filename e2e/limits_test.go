@@ -140,11 +140,11 @@ func TestConcurrentCalls(t *testing.T) {
 		}
 		return res, func() { cancel(); _ = res.Body.Close() }
 	}
-	_, leave := hold()
+	_, leave := hold() //nolint:bodyclose // leave does
 	limited(t, call("rows"), "1", "1 call at the same time")
 	leave()
 	eventually(t, "room for another call", func() bool { return call("rows").status == http.StatusOK })
-	res, leave := hold()
+	res, leave := hold() //nolint:bodyclose // likewise
 	limited(t, call("rows"), "1", "1 call at the same time")
 	close(u.release)
 	if _, err := io.Copy(io.Discard, res.Body); err != nil {
