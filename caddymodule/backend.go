@@ -111,7 +111,10 @@ func openBackend(a *App) (_ *backend, err error) {
 	b.closers = append(b.closers, func() { b.pipeline.detach(user) })
 
 	b.admin, err = admin.New(admin.Config{Store: b.authority, Ledger: ledger, Secret: []byte(os.Getenv("TALLYGATE_JWT_SECRET")), Logger: log})
-	return b, err
+	if err != nil {
+		return nil, fmt.Errorf("making the admin API, with TALLYGATE_JWT_SECRET: %w", err)
+	}
+	return b, nil
 }
 
 // acquire takes a reference, unless the last one is gone.
