@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -49,6 +50,15 @@ type App struct {
 	// - last, as in `acme_live_`. Keys made under another prefix go on working.
 	// Default: `sk-`.
 	KeyPrefix string `json:"key_prefix,omitempty"`
+
+	// Whether anyone may make themselves a user of the admin API, without an
+	// invitation. Default: false.
+	Registration bool `json:"registration,omitempty"`
+
+	// Where people reach the admin API, as in `https://keys.example.com`, for the
+	// links of invitations. Default: where the admin who invites reached it, by
+	// http where a proxy in front ends TLS.
+	BaseURL string `json:"base_url,omitempty"`
 
 	// The journal, where events wait for the ledger.
 	Journal JournalConfig `json:"journal,omitzero"`
@@ -99,6 +109,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 func (a *App) complete() (err error) {
 	a.Store = setting(a.Store, "TALLYGATE_STORE", "sqlite:data/tallygate.db")
 	a.Ledger = setting(a.Ledger, "TALLYGATE_LEDGER", "sqlite:data/usage.db")
+	a.BaseURL = caddy.NewReplacer().ReplaceAll(a.BaseURL, "")
+	if u, err := url.Parse(a.BaseURL); a.BaseURL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
+		return fmt.Errorf("base_url: %q is no address, as in https://keys.example.com", a.BaseURL)
+	}
 	a.KeyPrefix = cmp.Or(caddy.NewReplacer().ReplaceAll(a.KeyPrefix, ""), identity.DefaultMark)
 	if a.keyFormat, err = identity.NewKeyFormat(a.KeyPrefix); err != nil {
 		return fmt.Errorf("key_prefix: %w", err)

@@ -110,7 +110,10 @@ func openBackend(a *App) (_ *backend, err error) {
 	b.pipeline.attach(user)
 	b.closers = append(b.closers, func() { b.pipeline.detach(user) })
 
-	b.admin, err = admin.New(admin.Config{Store: b.authority, Ledger: ledger, Secret: []byte(os.Getenv("TALLYGATE_JWT_SECRET")), Logger: log})
+	b.admin, err = admin.New(admin.Config{
+		Store: b.authority, Ledger: ledger, Secret: []byte(os.Getenv("TALLYGATE_JWT_SECRET")), Logger: log,
+		KeyFormat: a.keyFormat, Registration: a.Registration, BaseURL: a.BaseURL,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("making the admin API, with TALLYGATE_JWT_SECRET: %w", err)
 	}

@@ -28,6 +28,8 @@ func init() {
 //		store      <dsn>
 //		stale_ok   <duration> | off
 //		key_prefix <prefix>
+//		registration
+//		base_url   <url>
 //		ledger     <dsn>
 //		journal    [<folder>] {
 //			…
@@ -59,12 +61,18 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = a.readStaleOK(d)
 		case "key_prefix":
 			err = once(d, &a.KeyPrefix)
+		case "registration":
+			if a.Registration = true; d.NextArg() {
+				err = d.Err("registration takes no argument")
+			}
+		case "base_url":
+			err = once(d, &a.BaseURL)
 		case "ledger":
 			err = once(d, &a.Ledger)
 		case "journal":
 			err = a.Journal.unmarshalCaddyfile(d)
 		default:
-			err = d.Errf("unknown option %q; there are store, stale_ok, key_prefix, ledger and journal", d.Val())
+			err = d.Errf("unknown option %q; there are store, stale_ok, key_prefix, registration, base_url, ledger and journal", d.Val())
 		}
 		if err != nil {
 			return err

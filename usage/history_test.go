@@ -27,9 +27,13 @@ func TestEachEvent(t *testing.T) {
 		if rapid.Bool().Draw(t, "bounded") {
 			q.From, q.To = start.Add(time.Microsecond), start.Add(4*time.Microsecond)
 		}
-		want := historyOf(l.rows, HistoryQuery{Filter: q.Filter, Page: 1, PageSize: 100}).Events
+		all, err := historyOf(l.rows, HistoryQuery{Filter: q.Filter, Page: 1, PageSize: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := all.Events
 		var got []Event
-		err := eachEvent(t.Context(), l, q, func(e *Event) error {
+		err = eachEvent(t.Context(), l, q, func(e *Event) error {
 			got = append(got, *e)
 			newer := newEvent(-1)
 			newer.Time = start.Add(time.Hour)

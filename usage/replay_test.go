@@ -22,19 +22,30 @@ type historyLedger struct{ *fakeLedger }
 func (l historyLedger) History(_ context.Context, q HistoryQuery) (page HistoryPage, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return historyOf(l.rows, q), nil
+	return historyOf(l.rows, q)
 }
 
-func historyOf(rows []Event, q HistoryQuery) (page HistoryPage) {
+func historyOf(rows []Event, q HistoryQuery) (HistoryPage, error) {
+	newestFirst := func(a, b Event) int {
+		return cmp.Or(b.Time.Compare(a.Time), slices.Compare(b.ID[:], a.ID[:]))
+	}
 	rows = slices.DeleteFunc(slices.Clone(rows), func(e Event) bool {
 		return !q.From.IsZero() && e.Time.Before(q.From) || !q.To.IsZero() && !e.Time.Before(q.To) ||
 			q.UserID != "" && e.UserID != q.UserID
 	})
-	slices.SortFunc(rows, func(a, b Event) int {
-		return cmp.Or(b.Time.Compare(a.Time), slices.Compare(b.ID[:], a.ID[:]))
-	})
-	from := min(len(rows), (q.Page-1)*q.PageSize)
-	return HistoryPage{Events: rows[from:min(len(rows), from+q.PageSize)], Total: int64(len(rows))}
+	slices.SortFunc(rows, newestFirst)
+	total, from := int64(len(rows)), min(len(rows), (q.Page-1)*q.PageSize)
+	if q.Cursor != "" {
+		c, err := ParseCursor(q.Cursor)
+		if err != nil {
+			return HistoryPage{}, err
+		}
+		from = 0
+		for from < len(rows) && newestFirst(rows[from], Event{Time: c.Time, ID: c.ID}) <= 0 {
+			from++
+		}
+	}
+	return NewHistoryPage(rows[from:], q.PageSize, total), nil
 }
 
 // setAsideAll puts n events into the journal at dir and has them set aside.
@@ -173,7 +184,7 @@ func (l replayLedger) History(_ context.Context, q HistoryQuery) (HistoryPage, e
 		}
 		rows = append(rows, events...)
 	}
-	return historyOf(rows, q), nil
+	return historyOf(rows, q)
 }
 
 // A replay that is killed with -9 at any of its steps, and started again,
