@@ -118,16 +118,17 @@ func (l endlessLedger) History(_ context.Context, q usage.HistoryQuery) (usage.H
 	if *l.served == l.fail {
 		return usage.HistoryPage{}, errors.New("connection refused")
 	}
-	if *l.served > l.pages {
-		return usage.HistoryPage{}, nil
-	}
 	events := make([]usage.Event, q.PageSize)
 	for i := range events {
 		events[i] = l.event
 		events[i].ID = uuid.UUID{byte(*l.served >> 8), byte(*l.served), byte(i >> 8), byte(i)}
 		events[i].Time = l.event.Time.Add(-time.Duration(*l.served*q.PageSize+i) * time.Microsecond)
 	}
-	return usage.HistoryPage{Events: events}, nil
+	page := usage.HistoryPage{Events: events}
+	if last := events[len(events)-1]; *l.served < l.pages {
+		page.Next = usage.Cursor{Time: last.Time, ID: last.ID}.String()
+	}
+	return page, nil
 }
 
 func (w *world) serveEndless(t testing.TB, pages, fail int) {

@@ -129,10 +129,11 @@ func (l *Limiter) Acquire(ctx context.Context, p *Principal) (Permit, error) {
 	}
 }
 
-// Records counts the records that the call returned.
+// Records counts the records that the call returned. It may have waited for
+// them until after its key's account was forgotten.
 func (p Permit) Records(n int64) {
 	if p.a != nil && n > 0 {
-		p.a.addRecords(n)
+		p.a.limiter.account(p.a.keyID).addRecords(n)
 	}
 }
 
