@@ -94,7 +94,10 @@ func (u *flowUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		u.resume(w, r)
 		return
 	}
-	body, _ := io.ReadAll(r.Body)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the gate was killed
+	}
 	if body[0] == '[' {
 		u.batch(w, body)
 		return
