@@ -7,7 +7,7 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 LIBCHDB := e2e/npm/node_modules/.package-lock.json
 
 # How long each fuzz target runs in `make test`; `make fuzz FUZZTIME=10m` for more.
-FUZZTIME := 5s
+FUZZTIME := 3s
 FUZZ := mcp:FuzzRead mcp:FuzzScanJSON mcp:FuzzScanSSE mcp:FuzzParsePath mcp:FuzzTexts mcp:FuzzVector mcp:FuzzToolFilter \
 	mcp/sqltables:FuzzTables usage:FuzzScanner usage:FuzzReadEvent
 
