@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime/debug"
+	"strings"
+)
+
+// deployment is what a gateway is started with.
+type deployment struct {
+	dir      string // an empty folder of its own
+	port     int    // to listen on, on 127.0.0.1
+	upstream string // HOST:PORT of the MCP server, which answers at /mcp
+	key      string // the API key that callers show as "Authorization: Bearer KEY"
+	cache    string // a folder for what is built or installed once, kept between runs
+}
+
+// gateway is one that is measured.
+type gateway struct {
+	name    string                   // as the tables show it, with its version where it is not ours
+	mcp     bool                     // it is an MCP gateway: it knows what it passes
+	path    string                   // where it answers
+	session bool                     // it wants an initialize first, and its Mcp-Session-Id on each call
+	stdio   bool                     // it runs the upstream itself, as a program that speaks MCP over stdio
+	prepare func(cache string) error // builds or installs it; nil: nothing to do
+	start   func(d deployment) (*service, error)
+	note    string // what a reader must know of the comparison
+}
+
+// bareCaddy is what the gate is measured against: Caddy's own binary with a
+// reverse proxy that is set up as the gate's is.
+var bareCaddy = gateway{
+	name:    "bare Caddy",
+	path:    "/mcp",
+	prepare: func(cache string) error { return build(cache, "caddy", "github.com/caddyserver/caddy/v2/cmd/caddy") },
+	start: func(d deployment) (*service, error) {
+		return startCaddy(d, "caddy", "{\n\tadmin off\n}\n"+site(d, ""))
+	},
+}
+
+// gate is Tallygate with everything on. purego tells that it is built without
+// vector code.
+func gate(name string, purego bool) gateway {
+	binary, tags := "tallygate", []string{}
+	if purego {
+		binary, tags = "tallygate-purego", []string{"-tags", "purego"}
+	}
+	return gateway{
+		name:    name,
+		path:    "/mcp",
+		prepare: func(cache string) error { return build(cache, binary, "github.com/tallygate/tallygate", tags...) },
+		start: func(d deployment) (*service, error) {
+			return startCaddy(d, binary, gateConfig(d, ""))
+		},
+	}
+}
+
+// gateConfig is the Caddyfile of a gate with more lines inside its directive.
+func gateConfig(d deployment, rules string) string {
+	return "{\n\tadmin off\n\ttallygate {\n\t\tstore sqlite:data/tallygate.db\n\t\tledger sqlite:data/usage.db\n\t\tjournal data/journal\n\t}\n}\n" +
+		site(d, "\ttallygate {\n"+rules+"\t}\n")
+}
+
+// site is the site of the repository's Caddyfile, with a directive in front of
+// the reverse proxy.
+func site(d deployment, directive string) string {
+	return fmt.Sprintf(`http://127.0.0.1:%d {
+%s	reverse_proxy %s {
+		header_up Host {upstream_hostport}
+		transport http {
+			keepalive_idle_conns_per_host 1024
+		}
+	}
+}
+`, d.port, directive, d.upstream)
+}
+
+// startCaddy starts a Caddy with a Caddyfile.
+func startCaddy(d deployment, binary, config string) (*service, error) {
+	if err := os.WriteFile(filepath.Join(d.dir, "Caddyfile"), []byte(config), 0o600); err != nil {
+		return nil, err
+	}
+	if strings.Contains(config, "\ttallygate") {
+		if err := addKey(filepath.Join(d.dir, "data"), d.key); err != nil {
+			return nil, err
+		}
+	}
+	return startService(d.dir, []string{"HOME=" + d.dir}, filepath.Join(d.cache, binary), "run")
+}
+
+// build builds a package of this module or of one that it is made of.
+func build(cache, binary, pkg string, flags ...string) error {
+	args := append(append([]string{"build", "-trimpath", "-o", filepath.Join(cache, binary)}, flags...), pkg)
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// versionOf is the version of a module that this program is built with.
+func versionOf(module string) string {
+	info, _ := debug.ReadBuildInfo()
+	for _, m := range info.Deps {
+		if m.Path == module {
+			return m.Version
+		}
+	}
+	return "of an unknown version"
+}
+
+// nameless is a gateway's name as part of a file's.
+func (g gateway) nameless() string {
+	return strings.Trim(regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(g.name), "-"), "-")
+}

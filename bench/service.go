@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// service is a running process, which is measured together with its children.
+type service struct {
+	cmd    *exec.Cmd
+	log    string
+	exited chan struct{}
+}
+
+// The gateways run on the first core. What loads them and what stands behind
+// them run on the others, where there are others.
+var gatewayCores, loadCores = cores()
+
+func cores() (gateway, load unix.CPUSet) {
+	var all unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil || all.Count() < 2 {
+		return all, all
+	}
+	for i := 0; i < len(all)*64; i++ {
+		switch {
+		case !all.IsSet(i):
+		case gateway.Count() == 0:
+			gateway.Set(i)
+		default:
+			load.Set(i)
+		}
+	}
+	return gateway, load
+}
+
+// startService starts a command on the gateways' core, in dir. What it says
+// goes to dir/log.
+func startService(dir string, env []string, command string, args ...string) (*service, error) {
+	return startOn(gatewayCores, dir, env, command, args...)
+}
+
+func startOn(set unix.CPUSet, dir string, env []string, command string, args ...string) (*service, error) {
+	log := filepath.Join(dir, "log")
+	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	cmd := exec.Command(command, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdout, cmd.Stderr = out, out
+	// A process group of its own, so that it can be stopped with its children.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	s := &service{cmd: cmd, log: log, exited: make(chan struct{})}
+
+	// A process inherits the cores of the thread that starts it. The thread
+	// lives as long as this process: Pdeathsig asks for that.
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		if err := unix.SchedSetaffinity(0, &set); err != nil {
+			started <- err
+			return
+		}
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // how it ended, its log tells
+			close(s.exited)
+		}
+	}()
+	return s, <-started
+}
+
+// await waits until something listens on the port.
+func (s *service) await(port int) error {
+	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if c, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
+			return c.Close()
+		}
+		select {
+		case <-s.exited:
+			return fmt.Errorf("%s ended, its log says:\n%s", filepath.Base(s.cmd.Path), s.tail())
+		default:
+		}
+	}
+	return fmt.Errorf("%s does not listen on port %d, its log says:\n%s", filepath.Base(s.cmd.Path), port, s.tail())
+}
+
+// tail is the end of the log.
+func (s *service) tail() string {
+	text, _ := os.ReadFile(s.log)
+	return string(text[max(0, len(text)-2000):])
+}
+
+// signal sends a signal to the process and its children.
+func (s *service) signal(sig syscall.Signal) { _ = syscall.Kill(-s.cmd.Process.Pid, sig) }
+
+// end asks the service to stop, and makes it after a while.
+func (s *service) end() {
+	s.signal(syscall.SIGCONT)
+	s.signal(syscall.SIGTERM)
+	select {
+	case <-s.exited:
+	case <-time.After(5 * time.Second):
+	}
+	s.signal(syscall.SIGKILL)
+	<-s.exited
+}
+
+// pids are the processes of the service: its process group.
+func (s *service) pids() []int {
+	group := s.cmd.Process.Pid
+	dirs, _ := filepath.Glob("/proc/[0-9]*/stat")
+	var pids []int
+	for _, path := range dirs {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		// pid (command) state ppid pgrp …: proc(5)
+		fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+		if pgrp, _ := strconv.Atoi(string(fields[2])); pgrp == group {
+			pid, _ := strconv.Atoi(strings.Split(path, "/")[2])
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// cpu is the processor time of the processes' threads so far.
+func cpu(pids []int) (sum time.Duration) {
+	for _, pid := range pids {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+		for _, path := range tasks {
+			text, _ := os.ReadFile(path)
+			ns, _, _ := strings.Cut(string(text), " ")
+			n, _ := strconv.ParseInt(ns, 10, 64)
+			sum += time.Duration(n)
+		}
+	}
+	return sum
+}
+
+// forgetPeak makes peak count from now on.
+func forgetPeak(pids []int) error {
+	var errs []error
+	for _, pid := range pids {
+		errs = append(errs, os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0))
+	}
+	return errors.Join(errs...)
+}
+
+// peak is the most memory in bytes that was resident in the processes.
+func peak(pids []int) int64 { return memory(pids, "VmHWM:") }
+
+// resident is the memory in bytes that is.
+func resident(pids []int) int64 { return memory(pids, "VmRSS:") }
+
+func memory(pids []int, field string) (sum int64) {
+	for _, pid := range pids {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		_, rest, _ := strings.Cut(string(text), field)
+		if fields := strings.Fields(rest); len(fields) > 0 {
+			kib, _ := strconv.ParseInt(fields[0], 10, 64)
+			sum += kib << 10
+		}
+	}
+	return sum
+}
+
+// freePort is a port that nothing listens on.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// pinSelf keeps this program, which makes the load, to the load's cores.
+func pinSelf() error {
+	tasks, err := filepath.Glob("/proc/self/task/*")
+	for _, path := range tasks {
+		tid, _ := strconv.Atoi(filepath.Base(path))
+		err = errors.Join(err, unix.SchedSetaffinity(tid, &loadCores))
+	}
+	runtime.GOMAXPROCS(loadCores.Count())
+	return err
+}

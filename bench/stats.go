@@ -1,0 +1,93 @@
+package main
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// estimate is a median with the interval that holds it with 95 % confidence.
+type estimate struct{ median, low, high float64 }
+
+// estimateOf takes the interval from the medians of 2,000 resamples (the
+// percentile bootstrap): it asks nothing of how the values are spread.
+func estimateOf(values []float64) estimate {
+	if len(values) == 0 {
+		return estimate{}
+	}
+	random := rand.New(rand.NewPCG(1, 2)) // the same values give the same interval
+	medians := make([]float64, 2000)
+	again := make([]float64, len(values))
+	for i := range medians {
+		for j := range again {
+			again[j] = values[random.IntN(len(values))]
+		}
+		medians[i] = median(again)
+	}
+	slices.Sort(medians)
+	return estimate{median(values), medians[len(medians)/40], medians[len(medians)-1-len(medians)/40]}
+}
+
+// median sorts a copy.
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	if n == 0 {
+		return 0
+	}
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// rates are a sample's calls a second, by window; those of a gateway that
+// answered nothing in a window are 0.
+func (s *sample) rates() (rates []float64) {
+	for _, w := range s.windows {
+		if w.took > 0 {
+			rates = append(rates, w.rate())
+		}
+	}
+	return rates
+}
+
+// ratio compares a sample to that of bare Caddy, cycle by cycle.
+func (s *sample) ratio(bare *sample) estimate {
+	var ratios []float64
+	for i, w := range s.windows {
+		if b := bare.windows[i]; w.took > 0 && b.took > 0 && b.rate() > 0 {
+			ratios = append(ratios, w.rate()/b.rate())
+		}
+	}
+	return estimateOf(ratios)
+}
+
+// calls is how many calls were answered rightly, and how many were not.
+func (s *sample) calls() (answered, failed int) {
+	for _, w := range s.windows {
+		answered += len(w.calls)
+		failed += w.errors
+	}
+	return answered, failed
+}
+
+// latencies are those of all calls, sorted, to the first byte or to the last.
+func (s *sample) latencies(of func(call) time.Duration) []time.Duration {
+	var all []time.Duration
+	for _, w := range s.windows {
+		for _, c := range w.calls {
+			all = append(all, of(c))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func first(c call) time.Duration { return c.first }
+func last(c call) time.Duration  { return c.last }
+
+// quantile of sorted latencies.
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+}
