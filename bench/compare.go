@@ -20,10 +20,6 @@ type scenario struct {
 	callers  int
 }
 
-func (s scenario) String() string {
-	return fmt.Sprintf("%s, %d callers", s.result, s.callers)
-}
-
 // String names a result as the tables do.
 func (r *result) String() string {
 	name := sizeName(r.size)
@@ -43,7 +39,8 @@ type sample struct {
 	gateway gateway
 	windows []window // by cycle; nil calls where it was not measured in one
 	cpu     time.Duration
-	peak    int64 // bytes
+	idle    int64 // memory in bytes before the first window
+	peak    int64 // the most in any
 	err     error // why it was not measured, or what went wrong in a window
 }
 
@@ -97,9 +94,6 @@ func compare(s scenario, gateways []gateway, p plan, e *environment) ([]*sample,
 			}
 		}
 	}
-	for _, c := range up {
-		c.peak = peak(c.pids)
-	}
 	return samples, nil
 }
 
@@ -112,13 +106,34 @@ const gateName = "Tallygate"
 func (c *contender) measure(cycle int, most time.Duration) {
 	c.service.signal(syscall.SIGCONT)
 	before := cpu(c.pids)
+	stop := c.watchMemory()
 	w := c.callers.load(most)
+	stop()
 	c.cpu += cpu(c.pids) - before
 	c.service.signal(syscall.SIGSTOP)
 	c.windows[cycle] = w
 	if w.err != nil {
 		c.err = fmt.Errorf("%d calls failed in a window: %w", w.errors, w.err)
 	}
+}
+
+// watchMemory takes the peak until stop is called.
+func (c *contender) watchMemory() (stop func()) {
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			c.peak = max(c.peak, memory(c.pids))
+			select {
+			case <-tick.C:
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { close(done); <-stopped }
 }
 
 // environment is where the benchmark runs.
@@ -165,9 +180,7 @@ func (e *environment) start(c *contender, upstream string, s scenario) (err erro
 	}
 	c.callers.load(200 * time.Millisecond) // connections are made, pools filled
 	c.pids = c.service.pids()
-	if err := forgetPeak(c.pids); err != nil {
-		return err
-	}
+	c.idle = memory(c.pids)
 	c.service.signal(syscall.SIGSTOP)
 	return nil
 }

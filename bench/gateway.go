@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime/debug"
 	"strings"
 )
 
@@ -42,17 +41,16 @@ var bareCaddy = gateway{
 	},
 }
 
-// gate is Tallygate with everything on. purego tells that it is built without
-// vector code.
-func gate(name string, purego bool) gateway {
-	binary, tags := "tallygate", []string{}
-	if purego {
-		binary, tags = "tallygate-purego", []string{"-tags", "purego"}
+// gate is Tallygate with everything on, built with a tag unless it is empty.
+func gate(name, tag string) gateway {
+	binary := "tallygate"
+	if tag != "" {
+		binary += "-" + tag
 	}
 	return gateway{
 		name:    name,
 		path:    "/mcp",
-		prepare: func(cache string) error { return build(cache, binary, "github.com/tallygate/tallygate", tags...) },
+		prepare: func(cache string) error { return build(cache, binary, "github.com/tallygate/tallygate", "-tags="+tag) },
 		start: func(d deployment) (*service, error) {
 			return startCaddy(d, binary, gateConfig(d, ""))
 		},
@@ -101,17 +99,6 @@ func build(cache, binary, pkg string, flags ...string) error {
 		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
 	return nil
-}
-
-// versionOf is the version of a module that this program is built with.
-func versionOf(module string) string {
-	info, _ := debug.ReadBuildInfo()
-	for _, m := range info.Deps {
-		if m.Path == module {
-			return m.Version
-		}
-	}
-	return "of an unknown version"
 }
 
 // nameless is a gateway's name as part of a file's.

@@ -1,6 +1,9 @@
 // Command bench measures what the gate costs beside Caddy's bare reverse proxy
 // and beside other gateways, and how that grows. docs/performance.md tells the
 // method.
+//
+//	bench [-quick] [-out FOLDER] [-scenario REGEXP] [-gateway REGEXP]
+//	bench -render FOLDER
 package main
 
 import (
@@ -8,19 +11,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
 )
-
-// results are what the upstream's tools return.
-var results = func() (all []*result) {
-	for _, size := range []int{2 << 10, 64 << 10, 1 << 20, 16 << 20} {
-		all = append(all, newResult(size, 0, false), newResult(size, 1, false))
-	}
-	return append(all, newResult(64<<10, 1000, false), newResult(2<<10, 0, true), newResult(64<<10, 0, true), newResult(1<<20, 0, true))
-}
 
 func main() {
 	if err := run(); err != nil {
@@ -30,74 +28,131 @@ func main() {
 }
 
 func run() error {
-	if len(os.Args) > 1 {
-		switch os.Args[1] {
-		case "fixed":
-			return serveFixed(os.Args[2], results())
-		case "mcp-go":
-			return serveMCPGo(os.Args[2], results())
-		case "stdio":
-			return serveStdio(results())
-		}
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
+		return serve(os.Args[1:])
 	}
-	scenarioFlag := flag.String("scenario", "", "only this one, by its tool, as in query_2KB")
-	conns := flag.Int("conns", 16, "callers")
-	cycles := flag.Int("cycles", 20, "cycles")
-	length := flag.Duration("window", 100*time.Millisecond, "length of a window")
-	profile := flag.String("upstream", "fixed", "fixed or mcp-go")
+	quick := flag.Bool("quick", false, "measure a part of it, in about three minutes")
+	out := flag.String("out", "", "leave results.json, results.md and pictures in this `folder`, too")
+	render := flag.String("render", "", "measure nothing: write results.md and the pictures of a `folder` anew")
+	only := flag.String("scenario", "", "only those whose names, as in \"64KB SSE, 16 callers, from fixed\", a `regexp` matches")
+	which := flag.String("gateway", "", "beside bare Caddy, only gateways whose names a `regexp` matches")
+	cycles := flag.Int("cycles", 0, "of windows (default: enough for an interval of about 2 %)")
 	flag.Parse()
-
-	cache := filepath.Join(os.TempDir(), "tallygate-bench")
-	if err := os.MkdirAll(cache, 0o700); err != nil {
-		return err
+	if *render != "" {
+		r, err := readReport(*render)
+		if err != nil {
+			return err
+		}
+		return r.write(*render)
 	}
-	dir, err := os.MkdirTemp("", "bench-")
+	scenarios, err := matching(scenariosOf(*quick), *only, scenario.String)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	self, err := os.Executable()
+	gateways, err := matching(gatewaysOf(*quick), *which, func(g gateway) string { return g.name })
 	if err != nil {
 		return err
 	}
-	key, _, _ := identity.KeyFormat{}.NewKey()
-	e := &environment{dir: dir, cache: cache, key: key, self: self}
-	gateways := []gateway{bareCaddy, gate(gateName, false), gate("Tallygate, portable", true)}
-	again := bareCaddy
-	again.name = "bare Caddy again"
-	gateways = append(gateways, again)
-	for _, g := range gateways {
+	e, err := newEnvironment()
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	r := &report{Machine: machine(), When: time.Now().UTC().Format(time.DateOnly)}
+	gateways = append([]gateway{bareCaddy}, gateways...)
+	gateways = slices.DeleteFunc(gateways, func(g gateway) bool {
+		fmt.Fprintln(os.Stderr, "prepare", g.name)
 		if g.prepare != nil {
-			if err := g.prepare(cache); err != nil {
-				return err
+			if err := g.prepare(e.cache); err != nil {
+				r.Missing = append(r.Missing, fmt.Sprintf("%s: %v", g.name, err))
+				return true
 			}
 		}
+		r.Versions = append(r.Versions, g.name)
+		if g.note != "" {
+			r.Notes = append(r.Notes, g.name+": "+g.note)
+		}
+		return false
+	})
+	if len(gateways) == 0 || gateways[0].name != bareCaddy.name {
+		return fmt.Errorf("bare Caddy cannot be built: %s", strings.Join(r.Missing, "; "))
 	}
 	if err := pinSelf(); err != nil {
 		return err
 	}
-	all := results()
-	i := slices.IndexFunc(all, func(r *result) bool { return r.tool == *scenarioFlag })
-	if i < 0 {
-		return fmt.Errorf("no tool %q", *scenarioFlag)
-	}
-	s := scenario{all[i], *profile, *conns}
-	samples, err := compare(s, gateways, plan{*cycles, *length, 1}, e)
-	if err != nil {
-		return err
-	}
-	fmt.Println(s)
-	bare := samples[0]
-	for _, s := range samples {
-		answered, failed := s.calls()
-		l, f := s.latencies(last), s.latencies(first)
-		r := s.ratio(bare)
-		cpu := time.Duration(0)
-		if answered > 0 {
-			cpu = s.cpu / time.Duration(answered)
+	for i, s := range scenarios {
+		p := s.plan(*quick)
+		if *cycles > 0 {
+			p.cycles = *cycles
 		}
-		fmt.Printf("%-22s %8.0f/s  %.3f [%.3f %.3f] p50 %v p99 %v p99.9 %v  first %v cpu/call %v peak %d MiB  %d calls %d failed %v\n", s.gateway.name, median(s.rates()), r.median, r.low, r.high,
-			quantile(l, .5), quantile(l, .99), quantile(l, .999), quantile(f, .5), cpu, s.peak>>20, answered, failed, s.err)
+		fmt.Fprintf(os.Stderr, "%s  %d of %d: %s\n", time.Now().Format(time.TimeOnly), i+1, len(scenarios), s)
+		samples, err := compare(s, gateways, p, e)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s, err)
+		}
+		ms := measurements(s, samples)
+		r.Measurements = append(r.Measurements, ms...)
+		var b strings.Builder
+		fmt.Fprintf(&b, "\n%s\n\n", s)
+		table(&b, ms)
+		fmt.Println(b.String())
 	}
-	return nil
+	fmt.Println(r.goals())
+	if *out == "" {
+		return nil
+	}
+	return r.write(*out)
+}
+
+// serve is what this program does as the upstream of a run.
+func serve(args []string) error {
+	switch {
+	case args[0] == "fixed" && len(args) == 2:
+		return serveFixed(args[1], results())
+	case args[0] == "mcp-go" && len(args) == 2:
+		return serveMCPGo(args[1], results())
+	case args[0] == "stdio":
+		return serveStdio(results())
+	}
+	return fmt.Errorf("%q is not fixed PORT, mcp-go PORT or stdio", strings.Join(args, " "))
+}
+
+// matching are those whose names a regular expression matches.
+func matching[T any](all []T, expression string, name func(T) string) ([]T, error) {
+	re, err := regexp.Compile(expression)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(t T) bool { return !re.MatchString(name(t)) }), nil
+}
+
+// newEnvironment makes the folders that a run needs.
+func newEnvironment() (*environment, error) {
+	caches, err := os.UserCacheDir()
+	if err != nil {
+		return nil, err
+	}
+	e := &environment{cache: filepath.Join(caches, "tallygate-bench")}
+	e.key, _, _ = identity.KeyFormat{}.NewKey()
+	if err := os.MkdirAll(e.cache, 0o700); err != nil {
+		return nil, err
+	}
+	if e.self, err = os.Executable(); err != nil {
+		return nil, err
+	}
+	e.dir, err = os.MkdirTemp("", "tallygate-bench-")
+	return e, err
+}
+
+func (e *environment) close() { _ = os.RemoveAll(e.dir) }
+
+// machine says what the benchmark ran on.
+func machine() string {
+	model := "an unknown processor"
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		if _, rest, ok := strings.Cut(string(text), "model name"); ok {
+			model, _, _ = strings.Cut(strings.TrimLeft(rest, "\t :"), "\n")
+		}
+	}
+	return fmt.Sprintf("%s, %d cores, %s/%s, %s", model, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }

@@ -155,28 +155,18 @@ func cpu(pids []int) (sum time.Duration) {
 	return sum
 }
 
-// forgetPeak makes peak count from now on.
-func forgetPeak(pids []int) error {
-	var errs []error
-	for _, pid := range pids {
-		errs = append(errs, os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0))
-	}
-	return errors.Join(errs...)
-}
-
-// peak is the most memory in bytes that was resident in the processes.
-func peak(pids []int) int64 { return memory(pids, "VmHWM:") }
-
-// resident is the memory in bytes that is.
-func resident(pids []int) int64 { return memory(pids, "VmRSS:") }
-
-func memory(pids []int, field string) (sum int64) {
+// memory is what the processes hold in bytes for themselves. Pages of their
+// programs' files are not counted: the kernel shares them and drops them when
+// it likes.
+func memory(pids []int) (sum int64) {
 	for _, pid := range pids {
 		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-		_, rest, _ := strings.Cut(string(text), field)
-		if fields := strings.Fields(rest); len(fields) > 0 {
-			kib, _ := strconv.ParseInt(fields[0], 10, 64)
-			sum += kib << 10
+		for _, field := range []string{"RssAnon:", "RssShmem:"} {
+			_, rest, _ := strings.Cut(string(text), field)
+			if fields := strings.Fields(rest); len(fields) > 0 {
+				kib, _ := strconv.ParseInt(fields[0], 10, 64)
+				sum += kib << 10
+			}
 		}
 	}
 	return sum

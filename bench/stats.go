@@ -7,7 +7,7 @@ import (
 )
 
 // estimate is a median with the interval that holds it with 95 % confidence.
-type estimate struct{ median, low, high float64 }
+type estimate struct{ Median, Low, High float64 }
 
 // estimateOf takes the interval from the medians of 2,000 resamples (the
 // percentile bootstrap): it asks nothing of how the values are spread.
@@ -26,6 +26,15 @@ func estimateOf(values []float64) estimate {
 	}
 	slices.Sort(medians)
 	return estimate{median(values), medians[len(medians)/40], medians[len(medians)-1-len(medians)/40]}
+}
+
+// spreadOf is the median of values with their quartiles.
+func spreadOf(values []float64) spread {
+	if len(values) == 0 {
+		return spread{}
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	return spread{median(sorted), sorted[len(sorted)/4], sorted[len(sorted)*3/4]}
 }
 
 // median sorts a copy.

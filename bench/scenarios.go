@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// results are what the upstream's tools return.
+func results() (all []*result) {
+	for _, size := range []int{2 << 10, 64 << 10, 1 << 20, 16 << 20} {
+		all = append(all, newResult(size, 0, false), newResult(size, 1, false))
+	}
+	all = append(all, newResult(64<<10, 1000, false))
+	for _, size := range []int{2 << 10, 64 << 10, 1 << 20} {
+		all = append(all, newResult(size, 0, true))
+	}
+	return all
+}
+
+// scenariosOf are what is measured.
+func scenariosOf(quick bool) (all []scenario) {
+	for _, r := range results() {
+		for _, callers := range []int{1, 16, 64, 256} {
+			switch {
+			case quick && (callers != 16 && (callers != 1 || r.size > 2<<10) || r.text || r.size > 1<<20 || r.events == 1):
+			case r.text && callers != 16:
+			default:
+				all = append(all, scenario{r, "fixed", callers})
+			}
+		}
+	}
+	if quick {
+		return all
+	}
+	for _, r := range results() {
+		for _, callers := range []int{1, 16, 64, 256} {
+			if r.text && r.size <= 64<<10 { // as mcp-go's tools mostly answer
+				all = append(all, scenario{r, "mcp-go", callers})
+			}
+		}
+	}
+	return all
+}
+
+// String names a scenario.
+func (s scenario) String() string {
+	return fmt.Sprintf("%s, %s, from %s", s.result, plural(s.callers, "caller"), s.upstream)
+}
+
+// plan is for windows that hold enough calls of a size.
+func (s scenario) plan(quick bool) plan {
+	p := plan{cycles: 80, window: 100 * time.Millisecond, peers: 5}
+	switch {
+	case s.result.size >= 16<<20:
+		p = plan{cycles: 30, window: 500 * time.Millisecond, peers: 5}
+	case s.result.size >= 1<<20 || s.result.events > 1:
+		p = plan{cycles: 60, window: 200 * time.Millisecond, peers: 5}
+	}
+	if quick {
+		p.cycles, p.peers = p.cycles/2, 4
+	}
+	return p
+}
+
+// gatewaysOf are what is measured beside bare Caddy.
+func gatewaysOf(quick bool) []gateway {
+	all := []gateway{gate(gateName, ""), gate(portableName, "purego"), control}
+	for _, p := range peers {
+		if !quick || !p.mcp {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// control is bare Caddy once more: its ratio tells how exact the others are.
+var control = func() gateway {
+	g := bareCaddy
+	g.name = "bare Caddy again"
+	return g
+}()
