@@ -41,7 +41,7 @@ func (c chart) draw(folder, name string) error {
 	p.Title.Text, p.Title.Padding = c.title, vg.Points(8)
 	p.Y.Label.Text = c.y
 	p.BackgroundColor = color.White // the page around it may be dark
-	p.Legend.Top, p.Legend.Left, p.Legend.YOffs = false, false, 0
+	p.Legend.Top, p.Legend.Padding, p.Legend.ThumbnailWidth, p.Legend.XOffs = true, vg.Points(4), vg.Points(16), vg.Points(-12)
 	p.Add(plotter.NewGrid())
 	if c.log {
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
@@ -61,11 +61,11 @@ func (c chart) draw(folder, name string) error {
 	}
 	p.NominalX(c.x...)
 	p.X.Min, p.X.Max = -0.5, float64(len(c.x))-0.5
-	width := vg.Length(max(640, 110*len(c.x)))
-	// The legend stands beside the chart, not over it.
-	p.Legend.XOffs = vg.Points(0)
-	p.X.Max += 2.2 * float64(len(c.x)) / 8
-	return p.Save(width, 380, filepath.Join(folder, name+".svg"))
+	if c.log { // whole decades, so that there are ticks
+		p.Y.Min, p.Y.Max = math.Pow(10, math.Floor(math.Log10(p.Y.Min))), math.Pow(10, math.Ceil(math.Log10(p.Y.Max)))
+	}
+	p.X.Max += 0.25 * float64(len(c.x)) // where the legend stands
+	return p.Save(vg.Length(max(640, 100*len(c.x))), 380, filepath.Join(folder, name+".svg"))
 }
 
 // add draws a series; those of one place stand side by side.
