@@ -21,21 +21,22 @@ func peers() []gateway {
 type unmeasured struct{ name, why string }
 
 // notServed is why most of those in Go are missing.
-const notServed = "its documented go install fails: the Go module proxy answers that the module is not available"
+const notServed = "the Go module proxy answers that its module is not available"
 
 var notMeasured = []unmeasured{
-	{"ToolHive 0.63.0", "go install fails, with Go 1.27 too: the Go module proxy lacks six modules that it needs (toolhive-core/redisconn, jwkfetch, x/exp/jsonrpc2, sentry-go/otel/otlp, timestamp-authority, json-canonicalization, at its versions), and lists no other version of it"},
+	{"ToolHive 0.63.0", "does not build from the Go module proxy, with Go 1.27.3 either: six modules that it needs are not available at its versions (toolhive-core/redisconn, jwkfetch, x/exp/jsonrpc2, sentry-go/otel/otlp, timestamp-authority, json-canonicalization), and no other version of it is listed"},
 	{"Traefik 3.7.13", "go install refuses a module whose go.mod has replace directives"},
 	{"TBXark mcp-proxy", notServed},
 	{"hyprmcp mcp-gateway", notServed},
 	{"dgellow mcp-front", notServed},
 	{"smart-mcp-proxy mcpproxy-go", notServed},
+	{"Unla", notServed},
+	{"Docker MCP Gateway", notServed},
 	{"Envoy AI Gateway (aigw)", notServed + "; Envoy itself is measured, with its MCP filter"},
-	{"Bifrost", notServed + ", and its npm package downloads a binary from elsewhere"},
-	{"Unla, Docker MCP Gateway", "the Go module proxy answers that the module is not available"},
+	{"Bifrost", notServed + ", and its npm package downloads a binary from its maker"},
 	{"agentgateway", "on no package registry: binaries, containers, or a build from its source"},
-	{"IBM ContextForge 1.1.0", "callers show a JWT that it signed itself, not a key they were given, and it renames each tool"},
-	{"Kong, LiteLLM, Obot", "need a database server or containers of their own beside them"},
+	{"Kong, Obot", "on no package registry: containers and installers of their own"},
+	{"LiteLLM, IBM ContextForge", "on PyPI, not tried: applications with a database and an admin API of their own, far more than a gateway in front of one server"},
 }
 
 // run runs a command that installs something. When it fails, its output tells why.

@@ -1,6 +1,8 @@
+// Command bench measures gateways in front of one upstream.
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,4 +56,11 @@ type gateway struct {
 	note    string // what a reader must know of the comparison
 }
 
-func main() {}
+func main() {
+	for _, g := range peers() {
+		fmt.Printf("%s: %s\n", g.name, g.note)
+	}
+	for _, g := range notMeasured {
+		fmt.Printf("not measured: %s: %s\n", g.name, g.why)
+	}
+}

@@ -96,6 +96,7 @@ const haproxyConfig = `
 global
 	nbthread 1
 	maxconn 4096
+	tune.bufsize 65536
 defaults
 	mode http
 	http-reuse always

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// How much a peer does with what it passes.
+// fidelity is what a peer leaves of what it passes.
 type fidelity int
 
 const (
@@ -53,8 +53,6 @@ func TestPeers(t *testing.T) {
 		t.Fatal(err)
 	}
 	cache = filepath.Join(cache, "tallygate-bench")
-	upstream := httptest.NewServer(http.HandlerFunc(serveUpstream))
-	t.Cleanup(upstream.Close)
 
 	for _, peer := range []struct {
 		gateway
@@ -73,11 +71,20 @@ func TestPeers(t *testing.T) {
 		}
 		t.Run(peer.name, func(t *testing.T) {
 			t.Parallel()
+			fixed := &testUpstream{seen: make(chan struct{})}
+			upstream := httptest.NewServer(fixed)
+			t.Cleanup(upstream.Close)
 			p := startPeer(t, peer.gateway, cache, upstream.Listener.Addr().String())
 			for _, tool := range []string{"query_2kb", "query_64kb", "query_1mb"} {
 				for _, as := range []string{"json", "sse"} {
 					p.checkCall(t, tool, as, peer.fidelity)
 				}
+			}
+			if peer.fidelity == sameBytes {
+				p.checkStreaming(t, fixed.seen)
+			}
+			if got := p.post(t, testKey, `{"hello":"there"}`); peer.mcp && got.status < http.StatusBadRequest {
+				t.Errorf("what is no MCP: %d %s", got.status, got.body)
 			}
 			for _, key := range []string{"", testKey + "x"} {
 				got := p.post(t, key, callOf("query_2kb", "json"))
@@ -161,6 +168,24 @@ func (p *running) checkCall(t *testing.T, tool, as string, f fidelity) {
 	}
 }
 
+// checkStreaming calls a tool that ends when its first event has been seen.
+func (p *running) checkStreaming(t *testing.T, seen chan<- struct{}) {
+	t.Helper()
+	resp, err := p.send(testKey, callOf("query_2kb", "progress"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	got := make([]byte, len(progressEvent))
+	if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != progressEvent {
+		t.Fatalf("the first event: %q %v", got, err)
+	}
+	close(seen)
+	if got, err := io.ReadAll(resp.Body); err != nil || !bytes.Contains(got, []byte(`"result"`)) {
+		t.Errorf("the last event: %q %v", got, err)
+	}
+}
+
 // answer is what came over HTTP.
 type answer struct {
 	status      int
@@ -192,9 +217,19 @@ func (p *running) post(t *testing.T, key, body string) answer {
 }
 
 func (p *running) try(key, body string) (answer, error) {
-	req, err := http.NewRequest(http.MethodPost, p.url, strings.NewReader(body))
+	resp, err := p.send(key, body)
 	if err != nil {
 		return answer{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	got, err := io.ReadAll(resp.Body)
+	return answer{resp.StatusCode, resp.Header.Get("Content-Type"), resp.Header.Get("Mcp-Session-Id"), got}, err
+}
+
+func (p *running) send(key, body string) (*http.Response, error) {
+	req, err := http.NewRequest(http.MethodPost, p.url, strings.NewReader(body))
+	if err != nil {
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
@@ -205,13 +240,7 @@ func (p *running) try(key, body string) (answer, error) {
 	if key != "" {
 		req.Header.Set("Authorization", "Bearer "+key)
 	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return answer{}, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	got, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header.Get("Content-Type"), resp.Header.Get("Mcp-Session-Id"), got}, err
+	return client.Do(req)
 }
 
 var client = &http.Client{Timeout: patience}
@@ -240,9 +269,18 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// serveUpstream is an MCP server that answers at /mcp and refuses whoever
-// shows it a key, since keys are for the gateway.
-func serveUpstream(w http.ResponseWriter, r *http.Request) {
+// testUpstream is an MCP server that answers at /mcp and refuses whoever shows
+// it a key, since keys are for the gateway.
+type testUpstream struct {
+	seen chan struct{} // closed when the caller has its first event
+}
+
+const progressEvent = `event: message
+data: {"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":7,"progress":1}}
+
+`
+
+func (u *testUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path != "/mcp":
 		http.NotFound(w, r)
@@ -266,6 +304,15 @@ func serveUpstream(w http.ResponseWriter, r *http.Request) {
 	case bytes.Contains(body, []byte(`"as":"sse"`)):
 		w.Header().Set("Content-Type", "text/event-stream")
 		_, _ = fmt.Fprintf(w, "event: message\ndata: %s\n\n", message)
+	case bytes.Contains(body, []byte(`"as":"progress"`)):
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, progressEvent)
+		w.(http.Flusher).Flush()
+		select {
+		case <-u.seen:
+			_, _ = fmt.Fprintf(w, "event: message\ndata: %s\n\n", message)
+		case <-r.Context().Done(): // the caller has given up
+		}
 	default:
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(message)
@@ -303,8 +350,8 @@ func answerTo(message []byte) []byte {
 		"ping":       `{}`,
 		"tools/list": `{"tools":[` + testTool("query_2kb") + `,` + testTool("query_64kb") + `,` + testTool("query_1mb") + `]}`,
 	}[request.Method]
-	if size, ok := testSizes[request.Params.Name]; ok && request.Method == "tools/call" {
-		result = testResult(size)
+	if request.Method == "tools/call" {
+		result = testResults[request.Params.Name]
 	}
 	if result == "" {
 		return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"Method not found"}}`, request.ID)
@@ -312,7 +359,11 @@ func answerTo(message []byte) []byte {
 	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":%s}`, request.ID, result)
 }
 
-var testSizes = map[string]int{"query_2kb": 2 << 10, "query_64kb": 64 << 10, "query_1mb": 1 << 20}
+var testResults = map[string]string{
+	"query_2kb":  testResult(2 << 10),
+	"query_64kb": testResult(64 << 10),
+	"query_1mb":  testResult(1 << 20),
+}
 
 func testTool(name string) string {
 	return fmt.Sprintf(`{"name":%q,"description":"rows","inputSchema":{"type":"object"}}`, name)
