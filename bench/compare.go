@@ -7,9 +7,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
-	"syscall"
 	"time"
 )
 
@@ -48,6 +48,7 @@ type sample struct {
 type contender struct {
 	*sample
 	service *service
+	url     string
 	pids    []int
 	callers *callers
 }
@@ -104,13 +105,13 @@ const gateName = "Tallygate"
 
 // measure loads a gateway for a window.
 func (c *contender) measure(cycle int, most time.Duration) {
-	c.service.signal(syscall.SIGCONT)
+	c.service.resume()
 	before := cpu(c.pids)
 	stop := c.watchMemory()
 	w := c.callers.load(most)
 	stop()
 	c.cpu += cpu(c.pids) - before
-	c.service.signal(syscall.SIGSTOP)
+	c.service.pause()
 	c.windows[cycle] = w
 	if w.err != nil {
 		c.err = fmt.Errorf("%d calls failed in a window: %w", w.errors, w.err)
@@ -170,10 +171,10 @@ func (e *environment) start(c *contender, upstream string, s scenario) (err erro
 	if err := c.service.await(port); err != nil {
 		return err
 	}
-	url := fmt.Sprint("http://127.0.0.1:", port, c.gateway.path)
+	c.url = fmt.Sprint("http://127.0.0.1:", port, c.gateway.path)
 	check := func(answer []byte) error { return s.result.check(answer, s.upstream) }
 	if err := eventually(func() (err error) {
-		c.callers, err = connect(c.gateway, url, e.key, s.result.tool, s.callers, check)
+		c.callers, err = connect(c.gateway, c.url, e.key, s.result.tool, s.callers, check)
 		return err
 	}); err != nil {
 		return err
@@ -181,7 +182,7 @@ func (e *environment) start(c *contender, upstream string, s scenario) (err erro
 	c.callers.load(200 * time.Millisecond) // connections are made, pools filled
 	c.pids = c.service.pids()
 	c.idle = memory(c.pids)
-	c.service.signal(syscall.SIGSTOP)
+	c.service.pause()
 	return nil
 }
 
@@ -209,7 +210,7 @@ func (r *result) check(answer []byte, upstream string) error {
 		ID     json.Number
 		Result struct {
 			Content           []struct{ Text string }
-			StructuredContent struct{ Rows []json.RawMessage }
+			StructuredContent json.RawMessage
 		}
 	}
 	if err := json.Unmarshal(answer, &got); err != nil {
@@ -217,10 +218,8 @@ func (r *result) check(answer []byte, upstream string) error {
 	}
 	text, structured := r.content()
 	same := len(got.Result.Content) == 1 && got.Result.Content[0].Text == text
-	if same && structured != "" && upstream == "fixed" {
-		var want struct{ Rows []json.RawMessage }
-		_ = json.Unmarshal([]byte(structured), &want) // it is ours
-		same = len(got.Result.StructuredContent.Rows) == len(want.Rows)
+	if structured != "" && upstream == "fixed" {
+		same = same && sameJSON(got.Result.StructuredContent, []byte(structured))
 	}
 	if !same {
 		return fmt.Errorf("the answer has another result: %.200q", answer)
@@ -229,6 +228,16 @@ func (r *result) check(answer []byte, upstream string) error {
 		return fmt.Errorf("the answer has no id: %.200q", answer)
 	}
 	return nil
+}
+
+// sameJSON tells whether two texts have the same values, however they are
+// written.
+func sameJSON(a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }
 
 // startUpstream starts an upstream on the load's cores and returns its address.

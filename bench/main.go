@@ -74,6 +74,9 @@ func run() error {
 		}
 		return false
 	})
+	for _, g := range notMeasured {
+		r.Missing = append(r.Missing, g.name+": "+g.why)
+	}
 	if len(gateways) == 0 || gateways[0].name != bareCaddy.name {
 		return fmt.Errorf("bare Caddy cannot be built: %s", strings.Join(r.Missing, "; "))
 	}

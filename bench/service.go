@@ -109,9 +109,13 @@ func (s *service) tail() string {
 // signal sends a signal to the process and its children.
 func (s *service) signal(sig syscall.Signal) { _ = syscall.Kill(-s.cmd.Process.Pid, sig) }
 
+// pause has the service stand still until resume.
+func (s *service) pause()  { s.signal(syscall.SIGSTOP) }
+func (s *service) resume() { s.signal(syscall.SIGCONT) }
+
 // end asks the service to stop, and makes it after a while.
 func (s *service) end() {
-	s.signal(syscall.SIGCONT)
+	s.resume()
 	s.signal(syscall.SIGTERM)
 	select {
 	case <-s.exited:

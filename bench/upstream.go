@@ -17,7 +17,7 @@ import (
 
 // result is what a call of one of the upstream's tools brings.
 type result struct {
-	tool   string // query_SIZE, query_SIZE_sse, query_SIZE_sse1000, text_SIZE …
+	tool   string // query_2kb, query_2kb_sse, query_64kb_sse1000, text_2kb …
 	size   int    // in bytes, about
 	events int    // of an event stream; 0: JSON
 	text   bool   // rows only as JSON in a text, as servers have them that send no structured content
@@ -32,7 +32,7 @@ func newResult(size, events int, text bool) *result {
 	if text {
 		name = "text_"
 	}
-	name += sizeName(size)
+	name += strings.ToLower(sizeName(size))
 	switch {
 	case events == 1:
 		name += "_sse"
