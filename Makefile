@@ -11,7 +11,7 @@ FUZZTIME := 3s
 FUZZ := mcp:FuzzRead mcp:FuzzScanJSON mcp:FuzzScanSSE mcp:FuzzParsePath mcp:FuzzTexts mcp:FuzzVector mcp:FuzzToolFilter \
 	mcp/sqltables:FuzzTables usage:FuzzScanner usage:FuzzReadEvent
 
-.PHONY: build deps lint test fuzz soak bench
+.PHONY: build deps lint test fuzz soak bench bench-quick
 
 build:
 	go build -trimpath -o tallygate .
@@ -58,5 +58,13 @@ soak: deps
 	TALLYGATE_TEST_FAULTS=50 go test -timeout 4h -count=1 -run "TestPipeline|TestGateKilled" ./usage/clickhouse
 	$(MAKE) --no-print-directory fuzz FUZZTIME=10m
 
-bench:
+# What the gate costs beside bare Caddy and other gateways, how that grows, and
+# what its parts cost: about an hour and a half, on a machine that does nothing else.
+# Tables and pictures go to docs/performance.
+bench: deps
+	go run ./bench -out docs/performance
 	go test -run '^$$' -bench . -benchmem -timeout 1h ./...
+
+# A part of the comparison, in about three minutes.
+bench-quick:
+	go run ./bench -quick
