@@ -11,7 +11,7 @@ FUZZTIME := 3s
 FUZZ := mcp:FuzzRead mcp:FuzzScanJSON mcp:FuzzScanSSE mcp:FuzzParsePath mcp:FuzzTexts mcp:FuzzVector mcp:FuzzToolFilter \
 	mcp/sqltables:FuzzTables usage:FuzzScanner usage:FuzzReadEvent
 
-.PHONY: build deps lint test fuzz soak bench bench-quick
+.PHONY: build deps lint test fuzz soak bench bench-quick bench-hot bench-check
 
 build:
 	go build -trimpath -o tallygate .
@@ -39,6 +39,7 @@ lint:
 test: deps lint
 	go test -count=1 -timeout 25m ./...
 	go test -count=1 -tags purego ./mcp
+	$(MAKE) --no-print-directory bench-check
 	$(MAKE) --no-print-directory fuzz
 
 fuzz:
@@ -68,3 +69,16 @@ bench: deps
 # A part of the comparison, in about three minutes.
 bench-quick:
 	go run ./bench -quick
+
+# The hot path, for benchstat: what the gate adds to a call, and what it is made
+# of. BENCH_HOT=pattern and BENCHFLAGS="-tags purego" for less or other.
+BENCH_HOT := ^Benchmark(Gate|Proxied|Scan|Read|AppendEvent|Append|Authenticate|Permit)$$
+BENCHFLAGS :=
+
+bench-hot:
+	go test -run '^$$' -bench '$(BENCH_HOT)' -benchmem -benchtime 100ms -count 6 -timeout 2h $(BENCHFLAGS) ./caddymodule ./mcp ./usage ./identity
+
+# Fails when the hot path allocates more than in the last commit, or is slower
+# by far.
+bench-check:
+	go run ./bench/hot

@@ -38,7 +38,10 @@ type call struct {
 	released  bool        // the permit counts no more against the concurrent calls
 	expiry    *time.Timer // nil while its waiting has no end
 
-	known []callKey // under which openCalls knows it; guarded by its mu
+	// Guarded by the mu of openCalls.
+	known []callKey  // under which it is known there
+	alone [1]waiter  // what the first of them has in openCalls.waiting begins as
+	only  [1]callKey // what known begins as
 }
 
 // callKey is what the result of a call will be known by: a digest of a task's
@@ -48,10 +51,17 @@ type callKey [16]byte
 func newCallKey(parts ...string) callKey {
 	b := make([]byte, 0, 256)
 	for _, p := range parts {
-		b = append(b, byte(len(p)), byte(len(p)>>8), byte(len(p)>>16))
-		b = append(b, p...)
+		b = appendPart(b, p)
 	}
-	sum := sha256.Sum256(b)
+	return callKeyOf(b)
+}
+
+func appendPart[T string | []byte](b []byte, p T) []byte {
+	return append(append(b, byte(len(p)), byte(len(p)>>8), byte(len(p)>>16)), p...)
+}
+
+func callKeyOf(parts []byte) callKey {
+	sum := sha256.Sum256(parts)
 	return callKey(sum[:16])
 }
 
@@ -62,8 +72,13 @@ func retryKey(user string, key [sha256.Size]byte) callKey {
 }
 
 // A session is one user's, so that its requests need no other owner.
-func sessionCallKey(session string) callKey     { return newCallKey("session", session) }
-func requestCallKey(session, id string) callKey { return newCallKey("request", session, id) }
+func sessionCallKey(session string) callKey { return newCallKey("session", session) }
+
+// The id is a request's as JSON text.
+func requestCallKey(session string, id []byte) callKey {
+	b := appendPart(appendPart(make([]byte, 0, 256), "request"), session)
+	return callKeyOf(appendPart(b, mcp.AppendIDKey(make([]byte, 0, 64), id)))
+}
 
 // How long a call is held for a result that does not come with its request.
 const (
@@ -97,12 +112,12 @@ type openCalls struct {
 	mu       sync.Mutex
 	waiting  map[callKey][]waiter
 	streams  map[callKey]int // open streams, by session
-	requests map[*meter]struct{}
-	drained  chan struct{} // closed when requests is empty; nil where nobody waits for that
+	requests *meter          // the first of a list
+	drained  chan struct{}   // closed when requests is empty; nil where nobody waits for that
 }
 
 func newOpenCalls(p *pipeline) *openCalls {
-	return &openCalls{p: p, waiting: map[callKey][]waiter{}, streams: map[callKey]int{}, requests: map[*meter]struct{}{}}
+	return &openCalls{p: p, waiting: map[callKey][]waiter{}, streams: map[callKey]int{}}
 }
 
 // restore takes up the calls that the process before this one held.
@@ -154,8 +169,15 @@ func (o *openCalls) wait(key callKey, w waiter) {
 	if slices.Contains(w.call.known, key) || len(w.call.known) == maxKnown {
 		return
 	}
+	ws := o.waiting[key]
+	if len(w.call.known) == 0 {
+		w.call.known = w.call.only[:0]
+		if ws == nil {
+			ws = w.call.alone[:0]
+		}
+	}
 	w.call.known = append(w.call.known, key)
-	o.waiting[key] = append(o.waiting[key], w)
+	o.waiting[key] = append(ws, w)
 }
 
 // forget undoes wait.
@@ -307,10 +329,11 @@ func (o *openCalls) settle(c *call, how func(*usage.Event)) {
 
 // stamp notes what the event says of now. The caller holds c.mu.
 func (c *call) stamp() {
+	now := time.Now()
 	if c.event.ID == uuid.Nil {
-		c.event.ID = uuid.Must(uuid.NewV7()) // crypto/rand does not fail
+		c.event.ID = usage.NewID(now)
 	}
-	c.event.DurationUS = max(0, time.Since(c.arrived).Microseconds())
+	c.event.DurationUS = max(0, now.Sub(c.arrived).Microseconds())
 }
 
 // record ends a call. The caller holds c.mu.
@@ -369,18 +392,19 @@ func (c *call) unexpire() {
 	}
 }
 
-// listens notes that a stream of a session has begun; the caller calls ended
-// when it has ended.
-func (o *openCalls) listens(session callKey) (ended func()) {
+// listens notes that a stream of a session has begun; unlistens, that it has
+// ended.
+func (o *openCalls) listens(session callKey) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.streams[session]++
-	return func() {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		if o.streams[session]--; o.streams[session] == 0 {
-			delete(o.streams, session)
-		}
+}
+
+func (o *openCalls) unlistens(session callKey) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.streams[session]--; o.streams[session] == 0 {
+		delete(o.streams, session)
 	}
 }
 
@@ -394,14 +418,25 @@ func (o *openCalls) listening(session callKey) bool {
 func (o *openCalls) begin(m *meter) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.requests[m] = struct{}{}
+	if m.later = o.requests; m.later != nil {
+		m.later.earlier = m
+	}
+	o.requests = m
 }
 
 func (o *openCalls) end(m *meter) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	delete(o.requests, m)
-	if o.drained != nil && len(o.requests) == 0 {
+	if m.later != nil {
+		m.later.earlier = m.earlier
+	}
+	if m.earlier != nil {
+		m.earlier.later = m.later
+	} else {
+		o.requests = m.later
+	}
+	m.earlier, m.later = nil, nil
+	if o.drained != nil && o.requests == nil {
 		close(o.drained)
 		o.drained = nil
 	}
@@ -411,13 +446,13 @@ func (o *openCalls) end(m *meter) {
 // events, and waits for that, but no longer than most.
 func (o *openCalls) endRequests(most time.Duration) {
 	o.mu.Lock()
-	if len(o.requests) == 0 {
+	if o.requests == nil {
 		o.mu.Unlock()
 		return
 	}
 	drained := make(chan struct{})
 	o.drained = drained
-	for m := range o.requests {
+	for m := o.requests; m != nil; m = m.later {
 		m.cancel()
 	}
 	o.mu.Unlock()

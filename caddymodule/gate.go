@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
 )
@@ -124,11 +122,13 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if isDiscovery(r.URL.Path) {
 		return refuseDiscovery(w)
 	}
-	if origins := r.Header["Origin"]; len(origins) > 0 {
+	origins := r.Header["Origin"]
+	origin := first(origins)
+	if len(origins) > 0 {
 		if !g.allows(origins) {
 			return refuse(w, refusal{status: http.StatusForbidden, code: codeOrigin, message: "Origin not allowed"})
 		}
-		g.exposeTo(w.Header(), origins[0])
+		g.exposeTo(w.Header(), origin)
 		if isPreflight(r) {
 			answerPreflight(w, r)
 			return nil
@@ -141,28 +141,27 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	defer b.release()
 
 	// What is too long for a public message needs a live key before it is read.
-	var principal *identity.Principal
+	m := &meter{ResponseWriter: w, gate: g, backend: b, origin: origin}
 	var denied *refusal
 	limit := g.MaxBody
 	if r.ContentLength < 0 || r.ContentLength > maxPublicBody {
-		if principal, denied = authorise(r, b); denied != nil {
+		if denied = m.authorise(r); denied != nil {
 			limit = min(limit, maxPublicBody)
 		}
 	}
-	var body mcp.Body
-	if ref := read(r, limit, &body); ref != nil {
+	if ref := m.read(r, limit); ref != nil {
 		if ref.status == http.StatusRequestEntityTooLarge && denied != nil {
 			ref = denied
 		}
 		return refuse(w, *ref)
 	}
-	keyed := firstKeyed(&body)
+	keyed := firstKeyed(&m.body)
 	if keyed == nil && r.Method == http.MethodPost {
-		m := &meter{ResponseWriter: w, gate: g, backend: b}
-		return m.forward(r, next, &body, arrived)
+		m.principal, m.sessionID = nil, ""
+		return m.forward(r, next, arrived)
 	}
-	if principal == nil && denied == nil {
-		principal, denied = authorise(r, b)
+	if m.principal == nil && denied == nil {
+		denied = m.authorise(r)
 	}
 	if denied != nil {
 		if keyed != nil {
@@ -170,9 +169,8 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		}
 		return refuse(w, *denied)
 	}
-	sessionID := r.Header.Get("Mcp-Session-Id")
-	session, ok := b.sessions.enter(sessionID, principal.UserID)
-	if !ok {
+	var known bool
+	if m.session, known = b.sessions.enter(m.sessionID, m.principal.UserID); !known {
 		// To anyone but its user a session does not exist; clients open a new one
 		// on 404 (MCP 2025-11-25, transports, session management).
 		ref := refusal{status: http.StatusNotFound, code: codeSession, message: "Session not found"}
@@ -181,23 +179,26 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		}
 		return refuse(w, ref)
 	}
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	m := &meter{ResponseWriter: w, gate: g, backend: b, principal: principal, sessionID: sessionID, session: session, cancel: cancel}
-	if ref := m.permit(r, &body, arrived); ref != nil {
+	if ref := m.permit(r, &m.body, arrived); ref != nil {
 		return refuse(w, *ref)
 	}
-	return m.forward(r.WithContext(ctx), next, &body, arrived)
+	var ctx context.Context
+	ctx, m.cancel = context.WithCancel(r.Context())
+	defer m.cancel()
+	m.request = *r.WithContext(ctx)
+	return m.forward(&m.request, next, arrived)
 }
 
 // read reads a request's body of at most limit bytes and leaves it in place for
-// the upstream; the messages of a POST end up in body. It returns the refusal
+// the upstream; the messages of a POST end up in m.body. It returns the refusal
 // of what is ambiguous.
-func read(r *http.Request, limit int64, body *mcp.Body) *refusal {
-	for _, name := range []string{"Mcp-Session-Id", "Mcp-Protocol-Version"} {
-		if len(r.Header[name]) > 1 {
-			return badRequest(fmt.Errorf("there is more than one %s", name))
-		}
+func (m *meter) read(r *http.Request, limit int64) *refusal {
+	var ref *refusal
+	if m.sessionID, ref = only(r.Header, "Mcp-Session-Id"); ref != nil {
+		return ref
+	}
+	if m.revision, ref = only(r.Header, "Mcp-Protocol-Version"); ref != nil {
+		return ref
 	}
 	switch r.Method {
 	case http.MethodPost:
@@ -213,34 +214,43 @@ func read(r *http.Request, limit int64, body *mcp.Body) *refusal {
 	if err := mcp.CheckContent(r.Header["Content-Type"], r.Header["Content-Encoding"]); err != nil {
 		return badRequest(err)
 	}
-	data, err := readAll(r, limit)
+	data, err := readAll(r, limit, m.small[:])
 	switch {
 	case errors.Is(err, errTooLarge):
 		return &refusal{status: http.StatusRequestEntityTooLarge, code: codeTooLarge, message: fmt.Sprintf("the body is longer than %d bytes", limit)}
 	case err != nil:
 		return badRequest(errors.New("the body ended early"))
 	}
-	if err := body.Read(data, allowsBatch(r.Header)); err != nil {
+	m.body.Messages = m.message[:0]
+	if err := m.body.Read(data, allowsBatch(m.revision)); err != nil {
 		return badRequest(err)
 	}
-	if len(body.Messages) > maxBatch {
+	if len(m.body.Messages) > maxBatch {
 		return badRequest(fmt.Errorf("a batch has more than %d messages", maxBatch))
 	}
-	for i := range body.Messages {
-		if m := &body.Messages[i]; len(m.ID) > maxID {
+	for i := range m.body.Messages {
+		if len(m.body.Messages[i].ID) > maxID {
 			return badRequest(fmt.Errorf("an id is longer than %d bytes", maxID))
 		}
 	}
-	r.Body = io.NopCloser(bytes.NewReader(data))
-	r.ContentLength, r.TransferEncoding = int64(len(data)), nil
+	m.sent.Reset(data)
+	r.Body, r.ContentLength, r.TransferEncoding = &m.sent, int64(len(data)), nil
 	return nil
 }
 
-// allowsBatch tells whether a body may be a batch: only the revision
-// 2025-03-26 has them, and it knows no header that names the revision.
-func allowsBatch(h http.Header) bool {
-	v := h.Get("Mcp-Protocol-Version")
-	return v == "" || v == "2025-03-26"
+// only is the value of a header that may be given once, or "".
+func only(h http.Header, name string) (string, *refusal) {
+	values := h[name]
+	if len(values) > 1 {
+		return "", badRequest(fmt.Errorf("there is more than one %s", name))
+	}
+	return first(values), nil
+}
+
+// allowsBatch tells whether a body may be a batch, by the revision that its
+// header names: only 2025-03-26 has them, and it knows no such header.
+func allowsBatch(revision string) bool {
+	return revision == "" || revision == "2025-03-26"
 }
 
 // firstKeyed is the first message that needs a key, or nil.
@@ -266,43 +276,49 @@ func admit(body *mcp.Body, j *usage.Journal) *refusal {
 	return nil
 }
 
-// authorise finds out who calls.
-func authorise(r *http.Request, b *backend) (*identity.Principal, *refusal) {
+// authorise finds out who calls, and from where.
+func (m *meter) authorise(r *http.Request) *refusal {
 	values := r.Header["Authorization"]
 	if len(values) == 0 {
-		return nil, unauthorized(codeKeyRequired, "API key required")
+		return unauthorized(codeKeyRequired, "API key required")
 	}
 	scheme, key, _ := strings.Cut(values[0], " ")
 	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") {
-		return nil, unauthorized(codeKeyInvalid, "Invalid or expired API key")
+		return unauthorized(codeKeyInvalid, "Invalid or expired API key")
 	}
-	principal, ok, err := b.authority.Authenticate(r.Context(), strings.TrimLeft(key, " "), clientAddr(r))
+	m.remoteIP, _ = caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string) // as Caddy vouches for it
+	addr, _ := netip.ParseAddr(m.remoteIP)                                           // the zero Addr for none
+	principal, ok, err := m.backend.authority.Authenticate(r.Context(), strings.TrimLeft(key, " "), addr)
 	if err != nil {
-		return nil, uncheckable(b, err)
+		return uncheckable(m.backend, err)
 	}
 	if !ok {
-		return nil, unauthorized(codeKeyInvalid, "Invalid or expired API key")
+		return unauthorized(codeKeyInvalid, "Invalid or expired API key")
 	}
-	return principal, nil
-}
-
-// clientAddr is the address of the client, as Caddy vouches for it.
-func clientAddr(r *http.Request) netip.Addr {
-	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	addr, _ := netip.ParseAddr(ip) // the zero Addr for none
-	return addr
+	m.principal = principal
+	return nil
 }
 
 // prepare makes a request what the upstream gets: without the key, and asking
 // for what the gate can meter and every server can give.
-func prepare(r *http.Request) {
+func (m *meter) prepare(r *http.Request) {
 	h := r.Header
-	h.Del("Authorization")
-	h.Del("Upgrade") // the messages of another protocol would pass unread
-	h.Set("Accept-Encoding", "identity")
+	delete(h, "Authorization")
+	delete(h, "Upgrade") // the messages of another protocol would pass unread
+	// In the meter's memory: other handlers may change a value in place.
+	m.values = [...]string{"identity", "application/json, text/event-stream"}
+	h["Accept-Encoding"] = m.values[0:1:1]
 	if accept := h["Accept"]; len(accept) == 0 || len(accept) == 1 && (accept[0] == "" || accept[0] == "*/*") {
-		h.Set("Accept", "application/json, text/event-stream")
+		h["Accept"] = m.values[1:2:2]
 	}
+}
+
+// first is a header's first value, or "".
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
 }
 
 // isDiscovery tells whether a path is one at which clients look for an
@@ -313,14 +329,17 @@ func isDiscovery(path string) bool {
 
 var errTooLarge = errors.New("too large")
 
-// readAll reads a body of limit bytes at most, in one allocation where its
-// length is declared.
-func readAll(r *http.Request, limit int64) ([]byte, error) {
+// readAll reads a body of limit bytes at most: where its length is declared,
+// into small or in one allocation.
+func readAll(r *http.Request, limit int64, small []byte) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, errTooLarge
 	}
 	if r.ContentLength >= 0 {
-		data := make([]byte, r.ContentLength)
+		data := small[:min(int(r.ContentLength), len(small))]
+		if r.ContentLength > int64(len(small)) {
+			data = make([]byte, r.ContentLength)
+		}
 		_, err := io.ReadFull(r.Body, data)
 		return data, err
 	}

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -29,8 +30,10 @@ type meter struct {
 	backend   *backend
 	principal *identity.Principal // nil for a request without a key
 	sessionID string              // that the request names
+	revision  string              // of the protocol, likewise
 	session   session             // what is known of it
 	origin    string              // the request's Origin, which is allowed
+	remoteIP  string              // of a request with a key
 	cancel    context.CancelFunc  // ends a request with a key
 	permits   []identity.Permit   // of the request's calls to come; none for a key without limits
 	onePermit [1]identity.Permit  // what permits begins as
@@ -40,7 +43,6 @@ type meter struct {
 	open      int          // questions without an answer
 	listens   bool         // an answer to any call of the user's may come on this stream
 	opens     *session     // what an initialize in the request opens
-	atEnd     []func()     // to be called when the response has ended
 	scanner   *mcp.Scanner // nil when there is nothing to scan
 	decoder   *decoder     // in front of the scanner where the body is encoded; else nil
 	resumable bool         // the client may ask for the rest of this stream on another
@@ -49,15 +51,37 @@ type meter struct {
 	written   int64        // bytes of the body so far
 
 	handlerFail int // HTTP status of the error that the upstream's handler returned
+
+	watch    identity.Watch // of an event stream's key
+	watched  bool
+	listened callKey // of an event stream's session; zero: none
+
+	earlier, later *meter // in openCalls.requests
+
+	// The memory of what a request needs. Nothing of it is ever used again: the
+	// body may still be read, and a context asked for its end, when the gate is
+	// done.
+	request http.Request // what goes upstream, where the request can be ended
+	body    mcp.Body
+	message [1]mcp.Message // what body.Messages begin as
+	small   [480]byte      // what the body's bytes are in, if there is room
+	sent    sentBody
+	values  [2]string // of the headers that are set
 }
+
+// sentBody is the body as it goes upstream.
+type sentBody struct{ bytes.Reader }
+
+// Close has nothing to do.
+func (*sentBody) Close() error { return nil }
 
 // question is a message of the request whose answer concerns a call: the call
 // itself, or one that asks for its task.
 type question struct {
 	waiter
 	msg      *mcp.Message
-	id       string // its mcp.IDKey
-	resumed  bool   // it goes on with a call that was held
+	key      callKey // under which it waits; zero outside a session
+	resumed  bool    // it goes on with a call that was held
 	answered bool
 }
 
@@ -68,30 +92,29 @@ const noSuchTask = -32602
 var scanners = sync.Pool{New: func() any { return new(mcp.Scanner) }}
 
 // forward sends a request upstream and passes what comes back.
-func (m *meter) forward(r *http.Request, next caddyhttp.Handler, body *mcp.Body, arrived time.Time) error {
-	m.expect(r, body, arrived)
-	prepare(r)
+func (m *meter) forward(r *http.Request, next caddyhttp.Handler, arrived time.Time) error {
+	m.expect(r, arrived)
+	m.prepare(r)
 	if m.cancel != nil {
 		m.backend.pipeline.open.begin(m)
 		defer m.backend.pipeline.open.end(m)
 	}
 	defer m.finish(r)
-	err := next.ServeHTTP(m.scoped(r, body), r)
+	err := next.ServeHTTP(m.scoped(r, &m.body), r)
 	m.failed(err)
 	return err
 }
 
 // expect notes what of a request concerns calls, before it goes upstream: from
 // then on, their results may come on any stream.
-func (m *meter) expect(r *http.Request, body *mcp.Body, arrived time.Time) {
-	m.origin = r.Header.Get("Origin")
+func (m *meter) expect(r *http.Request, arrived time.Time) {
 	m.listens = r.Method == http.MethodGet
 	m.questions = m.one[:0]
-	for i := range body.Messages {
-		msg := &body.Messages[i]
+	for i := range m.body.Messages {
+		msg := &m.body.Messages[i]
 		switch {
 		case msg.IsCall():
-			m.ask(m.startCall(r, msg, arrived))
+			m.ask(m.startCall(msg, arrived))
 		case msg.TaskID != "":
 			if w, ok := m.backend.pipeline.open.find(taskKey(m.principal.UserID, msg.TaskID)); ok {
 				w.role = stateReply
@@ -101,7 +124,7 @@ func (m *meter) expect(r *http.Request, body *mcp.Body, arrived time.Time) {
 				m.ask(question{waiter: w, msg: msg})
 			}
 		case msg.Cancels != nil && m.sessionID != "":
-			m.backend.pipeline.open.cancel(requestCallKey(m.sessionID, mcp.IDKey(msg.Cancels)))
+			m.backend.pipeline.open.cancel(requestCallKey(m.sessionID, msg.Cancels))
 		case msg.Kind == mcp.Request && msg.Method == "subscriptions/listen":
 			m.listens = true
 		case msg.Kind == mcp.Request && msg.Method == "initialize":
@@ -116,16 +139,16 @@ func (m *meter) expect(r *http.Request, body *mcp.Body, arrived time.Time) {
 }
 
 func (m *meter) ask(q question) {
-	q.id = mcp.IDKey(q.msg.ID)
 	if m.sessionID != "" {
-		m.backend.pipeline.open.wait(requestCallKey(m.sessionID, q.id), q.waiter)
+		q.key = requestCallKey(m.sessionID, q.msg.ID)
+		m.backend.pipeline.open.wait(q.key, q.waiter)
 	}
 	m.questions = append(m.questions, q)
 }
 
 // startCall begins a call, or goes on with one that waits for what this
 // request brings.
-func (m *meter) startCall(r *http.Request, msg *mcp.Message, arrived time.Time) question {
+func (m *meter) startCall(msg *mcp.Message, arrived time.Time) question {
 	if msg.Retry {
 		if c := m.backend.pipeline.open.take(m.retryKey(msg)); c != nil {
 			c.mu.Lock()
@@ -135,7 +158,7 @@ func (m *meter) startCall(r *http.Request, msg *mcp.Message, arrived time.Time) 
 			return question{waiter: waiter{call: c}, msg: msg, resumed: true}
 		}
 	}
-	return question{waiter: waiter{call: m.newCall(r, msg, arrived)}, msg: msg}
+	return question{waiter: waiter{call: m.newCall(msg, arrived)}, msg: msg}
 }
 
 // retryKey is what the call that a retry goes on with waits under.
@@ -147,15 +170,14 @@ func (m *meter) retryKey(msg *mcp.Message) callKey {
 	return retryKey(m.principal.UserID, key)
 }
 
-func (m *meter) newCall(r *http.Request, msg *mcp.Message, arrived time.Time) *call {
+func (m *meter) newCall(msg *mcp.Message, arrived time.Time) *call {
 	protocol, client, version := msg.ClientInfo()
 	if client == "" {
 		client, version = m.session.client.name, m.session.client.version
 	}
 	if protocol == "" {
-		protocol = r.Header.Get("Mcp-Protocol-Version")
+		protocol = m.revision
 	}
-	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	p := m.principal
 	c := &call{
 		gate:      m.gate,
@@ -175,10 +197,10 @@ func (m *meter) newCall(r *http.Request, msg *mcp.Message, arrived time.Time) *c
 			ProtocolVersion: clip(protocol),
 			ClientName:      clip(client),
 			ClientVersion:   clip(version),
-			RemoteIP:        ip,
+			RemoteIP:        m.remoteIP,
 		},
 	}
-	c.facts = c.extractor.FromParams(msg.Params)
+	c.facts = c.extractor.FromCall(msg)
 	return c
 }
 
@@ -197,13 +219,15 @@ func (m *meter) begin() {
 	if m.opens != nil {
 		m.backend.sessions.opened(h.Get("Mcp-Session-Id"), *m.opens)
 	}
-	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	media, _, _ := strings.Cut(first(h["Content-Type"]), ";")
 	media = strings.TrimSpace(media)
 	stream := strings.EqualFold(media, "text/event-stream")
 	if stream && m.principal != nil {
-		m.atEnd = append(m.atEnd, m.backend.authority.Watch(m.principal, m.cancel))
+		m.watched = true
+		m.backend.authority.Watch(&m.watch, m.principal, m.cancel)
 		if m.sessionID != "" {
-			m.atEnd = append(m.atEnd, m.backend.pipeline.open.listens(sessionCallKey(m.sessionID)))
+			m.listened = sessionCallKey(m.sessionID)
+			m.backend.pipeline.open.listens(m.listened)
 		}
 	}
 	m.listens = m.listens && stream
@@ -218,7 +242,7 @@ func (m *meter) begin() {
 		m.unread = true
 		return
 	}
-	m.scan(format, h.Get("Content-Encoding"))
+	m.scan(format, first(h["Content-Encoding"]))
 }
 
 // scan begins to look at the body.
@@ -282,7 +306,7 @@ func (m *meter) Write(p []byte) (int, error) {
 func (m *meter) holdOpen() {
 	for i := range m.questions {
 		if q := &m.questions[i]; q.role == callReply && !q.answered && !q.resumed {
-			m.backend.pipeline.open.hold(q.call, m.soFar(m.written), requestCallKey(m.sessionID, q.id), resumeWait, sessionCallKey(m.sessionID))
+			m.backend.pipeline.open.hold(q.call, m.soFar(m.written), q.key, resumeWait, sessionCallKey(m.sessionID))
 		}
 	}
 }
@@ -311,8 +335,8 @@ func (m *meter) found(reply *mcp.Reply) {
 	}
 	open := m.backend.pipeline.open
 	if !reply.Notification {
-		if id := mcp.IDKey(reply.ID); id != "" && m.sessionID != "" {
-			if w, ok := open.find(requestCallKey(m.sessionID, id)); ok {
+		if m.sessionID != "" && mcp.SameID(reply.ID, reply.ID) {
+			if w, ok := open.find(requestCallKey(m.sessionID, reply.ID)); ok {
 				m.answer(w, nil, reply)
 			}
 		}
@@ -328,10 +352,9 @@ func (m *meter) asked(reply *mcp.Reply) *question {
 	if reply.Notification {
 		return nil
 	}
-	id := mcp.IDKey(reply.ID)
 	for i := range m.questions {
 		q := &m.questions[i]
-		if !q.answered && (q.id == id || id == "" && m.status >= 400 && len(m.questions) == 1) {
+		if !q.answered && (mcp.SameID(q.msg.ID, reply.ID) || m.status >= 400 && len(m.questions) == 1 && !mcp.SameID(reply.ID, reply.ID)) {
 			return q
 		}
 	}
@@ -341,20 +364,22 @@ func (m *meter) asked(reply *mcp.Reply) *question {
 // failed notes the error that the handler behind the gate returned; Caddy
 // turns it into a response after the gate is done.
 func (m *meter) failed(err error) {
-	var he caddyhttp.HandlerError
-	switch {
-	case err == nil || m.status != 0:
-	case errors.As(err, &he):
+	if err == nil || m.status != 0 {
+		return
+	}
+	m.handlerFail = http.StatusInternalServerError
+	if he, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
 		m.handlerFail = he.StatusCode
-	default:
-		m.handlerFail = http.StatusInternalServerError
 	}
 }
 
 // finish sees to the calls that got no result, also while a panic passes.
 func (m *meter) finish(r *http.Request) {
-	for _, f := range m.atEnd {
-		f()
+	if m.watched {
+		m.backend.authority.Unwatch(&m.watch)
+	}
+	if m.listened != (callKey{}) {
+		m.backend.pipeline.open.unlistens(m.listened)
 	}
 	if m.decoder != nil {
 		m.decoder.close()
@@ -374,7 +399,7 @@ func (m *meter) finish(r *http.Request) {
 
 // leave sees to a question when its request has ended.
 func (m *meter) leave(q *question) {
-	open, key := m.backend.pipeline.open, requestCallKey(m.sessionID, q.id)
+	open := m.backend.pipeline.open
 	switch {
 	case q.answered:
 	case m.resumable && !q.resumed:
@@ -392,7 +417,7 @@ func (m *meter) leave(q *question) {
 		})
 	}
 	if m.sessionID != "" {
-		open.forget(key, q.call)
+		open.forget(q.key, q.call)
 	}
 }
 

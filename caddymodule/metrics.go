@@ -90,6 +90,9 @@ type unknowns [len(aspects)][16]atomic.Int64 // by the reason's place in reasons
 // add counts one call. The reason is one of mcp.Reasons or of the gate's own; a
 // known answer, which has none, is not counted.
 func (u *unknowns) add(a aspect, reason string) {
+	if reason == "" {
+		return
+	}
 	if i := slices.Index(reasons, reason); i >= 0 {
 		u[a][i].Add(1)
 	}

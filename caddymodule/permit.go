@@ -36,7 +36,7 @@ func (m *meter) permit(r *http.Request, body *mcp.Body, arrived time.Time) *refu
 			// 200, like any call that ends in an error: on 403 clients look for an
 			// authorisation server to ask for more.
 			ref := &refusal{status: http.StatusOK, code: codeScope, message: fmt.Sprintf("This API key may not call the tool %q", clip(tool))}
-			return m.deny(r, body, arrived, ref, deniedByScope)
+			return m.deny(body, arrived, ref, deniedByScope)
 		}
 	}
 	if ref := admit(body, m.backend.pipeline.journal); ref != nil {
@@ -64,7 +64,7 @@ func (m *meter) permit(r *http.Request, body *mcp.Body, arrived time.Time) *refu
 			return &refusal{status: http.StatusServiceUnavailable, id: body.Messages[i].ID, code: codeUnavailable, message: "The limits of the key cannot be checked now; try again"}
 		}
 		ref := &refusal{status: http.StatusTooManyRequests, code: codeLimit, message: exceeded(e), retryAfter: e.RetryAfter}
-		return m.deny(r, body, arrived, ref, e.Limit)
+		return m.deny(body, arrived, ref, e.Limit)
 	}
 	return nil
 }
@@ -83,7 +83,7 @@ func exceeded(e *identity.Exceeded) string {
 
 // deny records the calls of a request that is refused, and completes the
 // refusal. A retry leaves no event where it may come again: its call waits on.
-func (m *meter) deny(r *http.Request, body *mcp.Body, arrived time.Time, ref *refusal, why string) *refusal {
+func (m *meter) deny(body *mcp.Body, arrived time.Time, ref *refusal, why string) *refusal {
 	if ref.batch = requestIDs(body); ref.batch == nil {
 		ref.id = body.Messages[0].ID
 	} else {
@@ -101,7 +101,7 @@ func (m *meter) deny(r *http.Request, body *mcp.Body, arrived time.Time, ref *re
 				continue
 			}
 		}
-		open.settle(m.startCall(r, msg, arrived).call, func(e *usage.Event) {
+		open.settle(m.startCall(msg, arrived).call, func(e *usage.Event) {
 			if e.Outcome = usage.HTTPError; ref.status == http.StatusOK {
 				e.Outcome = usage.RPCError
 			}

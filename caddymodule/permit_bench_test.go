@@ -11,7 +11,6 @@ import (
 
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/identity/sqlite"
-	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -67,18 +66,16 @@ func BenchmarkPermit(b *testing.B) {
 			r.Header.Set("Authorization", "Bearer "+key)
 			r = r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "192.0.2.1"}))
 			m := new(meter) // whose allocation is every request's
-			var body mcp.Body
-			if err := body.Read([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"query_table"}}`), false); err != nil {
+			if err := m.body.Read([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"query_table"}}`), false); err != nil {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				principal, ref := authorise(r, backend)
-				if ref != nil {
+				m.backend, m.permits = backend, nil
+				if ref := m.authorise(r); ref != nil {
 					b.Fatal(ref.message, ref.cause)
 				}
-				*m = meter{backend: backend, principal: principal}
-				if ref := m.permit(r, &body, time.Time{}); ref != nil {
+				if ref := m.permit(r, &m.body, time.Time{}); ref != nil {
 					b.Fatal(ref.message)
 				}
 				p := m.nextPermit()

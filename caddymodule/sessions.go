@@ -31,6 +31,10 @@ type session struct {
 // clientInfo is what a client says it is.
 type clientInfo struct{ name, version string }
 
+func newSessionKey(id string) sessionKey {
+	return sha256.Sum256(append(make([]byte, 0, 128), id...))
+}
+
 func newSessions() (*sessions, error) {
 	known, err := simplelru.NewLRU[sessionKey, session](maxSessions, nil)
 	return &sessions{known: known}, err
@@ -43,7 +47,7 @@ func (s *sessions) opened(id string, by session) {
 	if id == "" {
 		return
 	}
-	key := sessionKey(sha256.Sum256([]byte(id)))
+	key := newSessionKey(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.known.Contains(key) {
@@ -57,7 +61,7 @@ func (s *sessions) enter(id, user string) (session, bool) {
 	if id == "" {
 		return session{}, true
 	}
-	key := sessionKey(sha256.Sum256([]byte(id)))
+	key := newSessionKey(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v, _ := s.known.Get(key)

@@ -99,11 +99,14 @@ func NewAuthority(s Store, o Options) *Authority {
 // *Throttled when the client presented too many keys that there are none of,
 // and else means that the store could not tell.
 func (a *Authority) Authenticate(ctx context.Context, presented string, client netip.Addr) (*Principal, bool, error) {
-	if !WellFormed(presented) {
+	if len(presented) > maxKeyLength {
 		return nil, false, nil
 	}
 	digest, now := DigestOf(presented), time.Now()
 	e := a.known[digest[0]].get(digest)
+	if e == nil && !WellFormed(presented) {
+		return nil, false, nil
+	}
 	if e == nil || !a.trusted(e, now) {
 		var err error
 		if e, err = a.find(ctx, digest, client); err != nil {

@@ -302,7 +302,8 @@ func TestTold(t *testing.T) {
 				told.want(w.key, true)
 			}
 		}
-		stop := told.Watch(told.want(w.key, true), func() { t.Error("a watch ended") })
+		var watch identity.Watch
+		told.Watch(&watch, told.want(w.key, true), func() { t.Error("a watch ended") })
 		hear(29 * time.Second)
 		told.wantLookUps(1) // and none for the watch
 		hear(29 * time.Second)
@@ -310,7 +311,7 @@ func TestTold(t *testing.T) {
 		if !told.Hears() {
 			t.Error("it does not hear")
 		}
-		stop()
+		told.Unwatch(&watch)
 
 		// A change that it is told of.
 		_, otherKey := w.issue(time.Time{})

@@ -15,19 +15,28 @@ const (
 	recheckAtATime = 8 // look-ups; more would keep calls waiting for the store
 )
 
+// Watch is what an Authority keeps of one watch, in its caller's memory. It is
+// used once.
+type Watch struct {
+	principal *Principal
+	dead      func()
+}
+
 // Watch calls dead when a principal's key stops being live: at once when it is
 // revoked or its user disabled through the Authority, or elsewhere and the store
 // tells; within MaxAge when the store does not tell, or the key expires. It is for what outlasts the call that
 // Authenticate let in, such as an open stream. A store that cannot tell ends
 // nothing. dead is called once at most, must not block, and may still be
-// running when stop, which ends the watch, returns.
-func (a *Authority) Watch(p *Principal, dead func()) (stop func()) {
-	w := &watch{p, dead}
+// running when Unwatch returns.
+func (a *Authority) Watch(w *Watch, p *Principal, dead func()) {
+	w.principal, w.dead = p, dead
 	if a.watches.add(w) {
 		a.background.start(a.recheckWatched)
 	}
-	return func() { a.watches.remove(w) }
 }
+
+// Unwatch ends a watch, if it has begun and not ended.
+func (a *Authority) Unwatch(w *Watch) { a.watches.remove(w) }
 
 // recheckWatched ends when nothing is watched any more.
 func (a *Authority) recheckWatched() {
@@ -82,21 +91,16 @@ func (a *Authority) recheck(keys map[Digest]struct{}, now time.Time) {
 // watches is what is watched now.
 type watches struct {
 	mu        sync.Mutex
-	set       map[*watch]struct{}
+	set       map[*Watch]struct{}
 	rechecked bool // a goroutine rechecks them
 }
 
-type watch struct {
-	principal *Principal
-	dead      func()
-}
-
 // add tells whether the caller is to start rechecking.
-func (ws *watches) add(w *watch) (start bool) {
+func (ws *watches) add(w *Watch) (start bool) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if ws.set == nil {
-		ws.set = make(map[*watch]struct{})
+		ws.set = make(map[*Watch]struct{})
 	}
 	ws.set[w] = struct{}{}
 	start = !ws.rechecked
@@ -104,7 +108,7 @@ func (ws *watches) add(w *watch) (start bool) {
 	return start
 }
 
-func (ws *watches) remove(w *watch) {
+func (ws *watches) remove(w *Watch) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	delete(ws.set, w)
@@ -112,7 +116,7 @@ func (ws *watches) remove(w *watch) {
 
 // end calls dead for the watches whose principals match.
 func (ws *watches) end(match func(*Principal) bool) {
-	var ended []*watch
+	var ended []*Watch
 	ws.mu.Lock()
 	for w := range ws.set {
 		if match(w.principal) {

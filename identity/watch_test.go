@@ -20,7 +20,9 @@ type watched struct {
 func (w *world) watch(p *identity.Principal) *watched {
 	w.t.Helper()
 	got := &watched{}
-	got.stop = w.Watch(p, func() { got.dead.Add(1) })
+	var watch identity.Watch
+	w.Watch(&watch, p, func() { got.dead.Add(1) })
+	got.stop = func() { w.Unwatch(&watch) }
 	return got
 }
 

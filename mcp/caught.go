@@ -154,7 +154,7 @@ func (c *caught) fail(w int, why Reason) {
 // number is the answer n; of an element, it is added to those of the others.
 func (c *caught) number(w int, n int64) {
 	s := &c.answers[w]
-	if c.plan.wanted[w].path.several() {
+	if c.plan.wanted[w].several {
 		s.inElement, s.known = true, true
 		if s.number > math.MaxInt64-n {
 			c.fail(w, OverCap)
@@ -247,7 +247,7 @@ func (c *caught) found(n *place, v value) {
 			continue
 		}
 		s, wanted := &c.answers[w], &c.plan.wanted[w]
-		if wanted.path.several() {
+		if wanted.several {
 			s.inElement = true
 		} else {
 			s.done = true
@@ -411,7 +411,7 @@ func (c *caught) nextElement(n *place, index int) {
 // sum unknown, unless there is nothing that a modifier could be told.
 func (c *caught) endElement(w int) {
 	s, wanted := &c.answers[w], &c.plan.wanted[w]
-	if wanted.want == wantRecords && !s.inElement && !s.done && !wanted.path.modifiesEach() {
+	if wanted.want == wantRecords && !s.inElement && !s.done && !wanted.modifiesEach {
 		c.fail(w, NotFound)
 	}
 }
@@ -428,7 +428,7 @@ func (c *caught) endArray(n *place, elements int) {
 			if c.endElement(w); s.done {
 				continue
 			}
-		case wanted.want == wantRecords && !wanted.path.modifiesEach():
+		case wanted.want == wantRecords && !wanted.modifiesEach:
 			s.known = true
 		}
 		s.inElement, s.done = false, true

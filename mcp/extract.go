@@ -58,8 +58,14 @@ func NewExtractors(rules []Rule) (*Extractors, error) {
 	return x, nil
 }
 
+// fewRules are those that are tried one by one sooner than looked up.
+const fewRules = 4
+
 // For returns the extractor of the first rule that the tool's name matches.
 func (x *Extractors) For(tool string) *Extractor {
+	if len(x.rules) <= fewRules {
+		return x.rules[slices.IndexFunc(x.rules, func(e *Extractor) bool { return matchGlob(e.tool, tool) })]
+	}
 	first := len(x.rules)
 	for _, n := range x.lengths {
 		if n > len(tool) {
@@ -209,24 +215,42 @@ func (e *Extractor) FromParams(params []byte) Facts {
 	if e == nil {
 		return noRule
 	}
-	var f Facts
 	if e.paramsPlan == nil {
-		f = e.unknown()
-	} else {
-		s := paramsScanners.Get().(*Scanner)
-		defer paramsScanners.Put(s)
-		s.caught.reset(e.paramsPlan)
-		s.doc.begin(&s.caught, e.paramsPlan.root)
-		s.doc.feedLast(params)
-		if s.doc.end() {
-			f = s.caught.facts(e, e.params, 0)
-		} else {
-			f = e.unknown()
-		}
+		return e.withConstants(e.unknown())
 	}
+	return e.withConstants(e.from(params, e.paramsPlan.root))
+}
+
+// FromCall is FromParams for a tools/call.
+func (e *Extractor) FromCall(m *Message) Facts {
+	if e == nil {
+		return noRule
+	}
+	if e.paramsPlan == nil || m.arguments == nil {
+		return e.withConstants(e.unknown())
+	}
+	// All paths lead there.
+	return e.withConstants(e.from(m.arguments, e.paramsPlan.root.child([]byte(rootArguments))))
+}
+
+// from is what is wanted of the params at a place and below, given as JSON text.
+func (e *Extractor) from(text []byte, at *place) Facts {
+	s := paramsScanners.Get().(*Scanner)
+	defer paramsScanners.Put(s)
+	s.caught.reset(e.paramsPlan)
+	s.doc.begin(&s.caught, at)
+	s.doc.feedLast(text)
+	if !s.doc.end() {
+		return e.unknown()
+	}
+	return s.caught.facts(e, e.params, 0)
+}
+
+// withConstants adds what the rule says itself.
+func (e *Extractor) withConstants(f Facts) Facts {
 	for _, c := range e.constants {
 		if c.want == wantTable {
-			f = f.Merge(Facts{terms: []foundTerm{{term: c.term, rank: c.rank, names: []string{c.name}}}})
+			f = f.Merge(Facts{terms: terms{some: true, first: foundTerm{term: c.term, rank: c.rank, names: []string{c.name}}}})
 		} else {
 			f = f.Merge(Facts{Records: c.number, RecordsKnown: true, rank: c.rank})
 		}

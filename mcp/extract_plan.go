@@ -34,6 +34,8 @@ type wanted struct {
 	// the best on. What has the same of both is added up.
 	term, rank int
 	asker      int // in plan.askers, at that place
+	// What the path tells of itself, which a document asks again and again.
+	several, modifiesEach bool
 }
 
 // Where in a message a result or an error stands.
@@ -250,6 +252,7 @@ func (p *plan) add(ways []way, ws []wanted, root []string, asker int, at uint8) 
 		steps := append(intoEach(root), w.path.steps...)
 		ways = append(ways, way{len(p.wanted), steps})
 		w.asker, w.at = asker, at
+		w.several, w.modifiesEach = w.path.several(), w.path.modifiesEach()
 		p.wanted = append(p.wanted, w)
 	}
 	return ways

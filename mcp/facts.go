@@ -20,8 +20,8 @@ type Facts struct {
 	// there is one.
 	TablesUnknown, RecordsUnknown Reason
 
-	terms []foundTerm // of tables, by term; what is plainly not found is left out
-	rank  int         // of Records among the rule's alternatives
+	terms terms // of tables; what is plainly not found is left out
+	rank  int   // of Records among the rule's alternatives
 }
 
 // foundTerm is what is known of one term of a rule's tables.
@@ -29,6 +29,30 @@ type foundTerm struct {
 	term, rank int
 	why        Reason // Known: names are the answer
 	names      []string
+}
+
+// terms are what is known of the terms of a rule's tables, by term. The usual,
+// one, takes no memory of its own.
+type terms struct {
+	some  bool // there is one
+	first foundTerm
+	more  []foundTerm
+}
+
+func (t *terms) add(f foundTerm) {
+	if !t.some {
+		t.some, t.first = true, f
+	} else {
+		t.more = append(t.more, f)
+	}
+}
+
+// all are the terms, in memory that is nobody else's if there are several.
+func (t *terms) all() []foundTerm {
+	if !t.some {
+		return nil
+	}
+	return append([]foundTerm{t.first}, t.more...)
 }
 
 // noRule are the facts where no rule says where to look.
@@ -55,8 +79,12 @@ func (f Facts) Merge(later Facts) Facts {
 		f.RecordsUnknown = max(f.RecordsUnknown, later.RecordsUnknown)
 	}
 	f.TablesUnknown = max(f.TablesUnknown, later.TablesUnknown)
-	if len(later.terms) > 0 {
-		f.terms = slices.Concat(f.terms, later.terms)
+	if later.terms.some {
+		found := f.terms.all()
+		f.terms = terms{}
+		for _, t := range append(found, later.terms.all()...) {
+			f.terms.add(t)
+		}
 	}
 	f.sumUp()
 	return f
@@ -65,20 +93,28 @@ func (f Facts) Merge(later Facts) Facts {
 // sumUp makes the tables of the terms. Of each, the best that is known counts;
 // one that there is an answer to, but not to be had, makes all unknown.
 func (f *Facts) sumUp() {
-	if len(f.terms) > 1 {
-		slices.SortStableFunc(f.terms, func(a, b foundTerm) int {
+	one := [1]foundTerm{f.terms.first}
+	terms := one[:]
+	switch {
+	case !f.terms.some:
+		terms = nil
+	case len(f.terms.more) > 0:
+		terms = f.terms.all()
+		slices.SortStableFunc(terms, func(a, b foundTerm) int {
 			return cmp.Or(cmp.Compare(a.term, b.term), cmp.Compare(min(a.why, NoRule), min(b.why, NoRule)), cmp.Compare(a.rank, b.rank))
 		})
 	}
 	why := min(f.TablesUnknown, NotFound)
 	known := false
 	f.Tables = nil
-	for i, t := range f.terms {
+	for i, t := range terms {
 		switch {
-		case i > 0 && f.terms[i-1].term == t.term && f.terms[i-1].why == Known:
+		case i > 0 && terms[i-1].term == t.term && terms[i-1].why == Known:
 			// This is another alternative for what is known.
-		case t.why == Known:
+		case t.why == Known && f.Tables == nil:
 			known = true
+			f.Tables = slices.Clip(t.names) // which repeats none
+		case t.why == Known:
 			for _, name := range t.names {
 				if !slices.Contains(f.Tables, name) {
 					f.Tables = append(f.Tables, name)
@@ -105,8 +141,8 @@ func (c *caught) facts(e *Extractor, ws []wanted, first int) Facts {
 	f := e.unknown()
 	for i := 0; i < len(ws); {
 		if ws[i].want == wantTable {
-			if t := c.foundTerm(&ws[i], first+i); t.why > NotFound || t.why == Known {
-				f.terms = append(f.terms, t)
+			if s := &c.answers[first+i]; s.known || s.why > NotFound {
+				f.terms.add(c.foundTerm(&ws[i], first+i))
 			}
 			i++
 			continue
@@ -143,8 +179,13 @@ func (c *caught) foundTerm(w *wanted, number int) foundTerm {
 	switch {
 	case s.known && s.why < SQLUnread:
 		for _, n := range c.names {
-			if n.wanted == number {
-				t.names = append(t.names, string(c.text[n.start:n.end]))
+			if n.wanted != number {
+				continue
+			}
+			if name := alone(c.text[n.start:n.end]); t.names == nil {
+				t.names = name[:1:1]
+			} else {
+				t.names = append(t.names, name...)
 			}
 		}
 	default:

@@ -25,7 +25,7 @@ func (f Facts) MarshalJSON() ([]byte, error) {
 	if f.RecordsKnown {
 		s.Records = &f.Records
 	}
-	for _, t := range f.terms {
+	for _, t := range f.terms.all() {
 		s.Terms = append(s.Terms, storedTerm{t.term, t.rank, t.why, t.names})
 	}
 	return json.Marshal(s)
@@ -42,7 +42,7 @@ func (f *Facts) UnmarshalJSON(b []byte) error {
 		f.Records, f.RecordsKnown = *s.Records, true
 	}
 	for _, t := range s.Terms {
-		f.terms = append(f.terms, foundTerm{t.Term, t.Rank, t.Why, t.Names})
+		f.terms.add(foundTerm{t.Term, t.Rank, t.Why, t.Names})
 	}
 	f.sumUp()
 	return nil

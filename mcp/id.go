@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 )
@@ -13,26 +14,39 @@ import (
 // keeps numbers as doubles. It is "" for what is no id: null, nothing, an
 // infinite number, a string with a lone surrogate.
 func IDKey(raw []byte) string {
+	return string(AppendIDKey(make([]byte, 0, 64), raw))
+}
+
+// AppendIDKey appends the IDKey of an id to b; nothing for what is no id.
+func AppendIDKey(b, raw []byte) []byte {
 	if len(raw) == 0 {
-		return ""
+		return b
 	}
 	if raw[0] == '"' {
 		s, ok := decoded(raw)
 		if !ok {
-			return ""
+			return b
 		}
-		return "s" + string(s)
+		return append(append(b, 's'), s...)
 	}
 	f, ok := number(raw)
 	if !ok {
-		return ""
+		return b
 	}
 	// Integers are told apart from 2^53 on no further than doubles can.
-	buf := append(make([]byte, 0, 32), 'n')
+	b = append(b, 'n')
 	if f == math.Trunc(f) && math.Abs(f) < 1<<53 {
-		return string(strconv.AppendInt(buf, int64(f), 10)) // -0 is 0
+		return strconv.AppendInt(b, int64(f), 10) // -0 is 0
 	}
-	return string(strconv.AppendFloat(buf, f, 'g', -1, 64))
+	return strconv.AppendFloat(b, f, 'g', -1, 64)
+}
+
+// SameID tells whether two ids, given as JSON text, have the same IDKey, and one
+// that is not "".
+func SameID(a, b []byte) bool {
+	var bufA, bufB [64]byte
+	key := AppendIDKey(bufA[:0], a)
+	return len(key) > 0 && (bytes.Equal(a, b) || bytes.Equal(key, AppendIDKey(bufB[:0], b)))
 }
 
 // validID tells whether raw is the JSON text of an id as MCP's schema has it

@@ -51,6 +51,9 @@ func TestIDKeyOfNoID(t *testing.T) {
 		if key := IDKey([]byte(raw)); key != "" {
 			t.Errorf("IDKey(%s) = %q", raw, key)
 		}
+		if SameID([]byte(raw), []byte(raw)) {
+			t.Errorf("%s is the same id as itself, and none", raw)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"bytes"
 	"crypto/sha256"
 
 	"github.com/tidwall/gjson"
@@ -77,6 +78,9 @@ func (m *Message) ClientInfo() (protocolVersion, name, version string) {
 		}
 	}
 	const prefix = `io\.modelcontextprotocol/`
+	if !bytes.Contains(m.meta, []byte("io.modelcontextprotocol/")) && bytes.IndexByte(m.meta, '\\') < 0 {
+		return "", "", "" // often there is nothing but a progressToken
+	}
 	return member(m.meta, prefix+"protocolVersion"),
 		member(m.meta, prefix+"clientInfo.name"),
 		member(m.meta, prefix+"clientInfo.version")

@@ -199,14 +199,16 @@ func (r *reader) object(i, depth int, of owner) int {
 // member reads the value, at i, of a member of a message or of its params, and
 // keeps what the protocol has a use for. The name stands at nameAt.
 func (r *reader) member(name []byte, nameAt, i, depth int, of owner) int {
-	if known := r.misspells(name, of); known != "" {
-		return r.fail(CodeInvalidRequest, nameAt, "%q could be taken for %q", excerpt(name), known)
-	}
 	var field *[]byte
 	if of == ofMessage {
 		field = r.fields.member(name)
 	} else {
 		field = r.fields.param(name)
+	}
+	if field == nil {
+		if known := r.misspells(name, of); known != "" {
+			return r.fail(CodeInvalidRequest, nameAt, "%q could be taken for %q", excerpt(name), known)
+		}
 	}
 	begin := i
 	if field == &r.fields.params && i < len(r.data) && r.data[i] == '{' {

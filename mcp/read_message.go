@@ -115,7 +115,7 @@ func (f *fields) call(m *Message) (reason string) {
 	if !ok {
 		return `the "name" of a tools/call is not a string of whole characters`
 	}
-	m.Tool = string(tool)
+	m.Tool = alone(tool)[0]
 	m.arguments, m.state = f.arguments, f.state
 	m.Retry = f.state != nil || f.inputs != nil
 	return ""

@@ -88,13 +88,20 @@ func (d *document) feed(p []byte) int {
 	for i < len(p) {
 		switch d.state {
 		case docValue, docFirst, docCountFirst, docFirstName, docName, docColon, docNext:
-			if c := p[i]; isSpace(c) {
+			switch c := p[i]; {
+			case isSpace(c):
 				i++
-			} else {
+			case c == ',' && d.state == docNext && len(p)-i > 1 && p[i+1] == '"' && !d.open[len(d.open)-1].array:
+				d.beginName()
+				i += 2
+			default:
 				i += d.token(c)
 			}
 		case docInName:
 			i += d.readName(p[i:])
+			if d.state == docColon && len(p)-i > 1 && p[i] == ':' && !isSpace(p[i+1]) {
+				i += 1 + d.value(p[i+1])
+			}
 		case docSkipName, docSkipString, docRawString:
 			n := quoteOrEnd(p[i:], &d.escape)
 			if closed := i+n < len(p); closed {
@@ -170,7 +177,7 @@ func (d *document) token(c byte) int {
 	case docFirstName, docName:
 		switch {
 		case c == '"':
-			d.state, d.kept, d.unescape = docInName, d.kept[:0], unescaper{}
+			d.beginName()
 			return 1
 		case c == '}' && d.state == docFirstName:
 			d.close()
@@ -202,6 +209,11 @@ func (d *document) token(c byte) int {
 	}
 	d.state = docBroken
 	return 0
+}
+
+// beginName is called behind the quote that a name begins with.
+func (d *document) beginName() {
+	d.state, d.kept, d.unescape = docInName, d.kept[:0], unescaper{}
 }
 
 // value takes in the first byte of a value.

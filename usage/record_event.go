@@ -91,6 +91,9 @@ func appendUUID(b []byte, id uuid.UUID) []byte {
 func appendString(b []byte, s string) []byte {
 	const hexDigits = "0123456789abcdef"
 	b = append(b, '"')
+	if isPlain(s) {
+		return append(append(b, s...), '"')
+	}
 	plain := 0 // s[plain:i] is still to be copied
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -119,6 +122,25 @@ func appendString(b []byte, s string) []byte {
 	}
 	b = append(b, s[plain:]...)
 	return append(b, '"')
+}
+
+// isPlain tells, of most strings that are, that nothing in s is escaped: eight
+// bytes at a time, in which a character below a space, a quote or a backslash
+// borrows into its high bit, which those beyond ASCII have.
+func isPlain(s string) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for ; len(s) >= 8; s = s[8:] {
+		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		if (w|(w-' '*ones)|((w^'"'*ones)-ones)|((w^'\\'*ones)-ones))&highs != 0 {
+			return false
+		}
+	}
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 func appendStrings(b []byte, ss []string) []byte {
