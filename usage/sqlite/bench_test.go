@@ -84,6 +84,8 @@ func fill(b *testing.B, l *Ledger, rows int) {
 	for _, query := range indexes {
 		exec(query)
 	}
+	exec("DELETE FROM mcp_tool_usage_daily")
+	exec("INSERT INTO mcp_tool_usage_daily " + rollUp(b))
 	info, err := os.Stat(l.path)
 	if err != nil {
 		b.Fatal(err)

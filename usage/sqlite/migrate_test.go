@@ -23,12 +23,12 @@ import (
 // schema only, with these events.
 func oldFile(t *testing.T, path string, versions int, events []usage.Event) {
 	t.Helper()
-	names, err := fs.Glob(migrations, "migrations/*.sql")
+	files, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
 	known := fstest.MapFS{}
-	for _, name := range names[:versions] {
+	for _, name := range files[:versions] {
 		data, err := fs.ReadFile(migrations, name)
 		if err != nil {
 			t.Fatal(err)
@@ -39,17 +39,21 @@ func oldFile(t *testing.T, path string, versions int, events []usage.Event) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRows()
+	names, filled := columns, width-1 // table_name was derived
+	if versions >= 4 {
+		names, filled = columns+", table_name", width
+	}
+	r := newRows(1)
 	for i := range events {
 		row := make([]driver.NamedValue, width)
 		if err := r.fill(row, &events[i]); err != nil {
 			t.Fatal(err)
 		}
-		var values []any // of columns: it derived table_name
-		for _, v := range row[:width-1] {
+		var values []any
+		for _, v := range row[:filled] {
 			values = append(values, v.Value)
 		}
-		if _, err := db.Exec("INSERT INTO mcp_tool_usage_log ("+columns+") VALUES (?"+strings.Repeat(", ?", width-2)+")", values...); err != nil {
+		if _, err := db.Exec("INSERT INTO mcp_tool_usage_log ("+names+") VALUES (?"+strings.Repeat(", ?", filled-1)+")", values...); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -20,8 +21,12 @@ const columns = `event_id, ts, user_id, user_email, key_id, key_name, tool_name,
 	duration_us, request_bytes, response_bytes, session_id, request_id,
 	protocol_version, client_name, client_version, remote_ip`
 
-// width is how many values a row has: the columns and table_name.
-const width = 22
+// width is how many values a row has, of columns and of table_name, and
+// tablesColumn which of them is tables.
+const (
+	width        = 22
+	tablesColumn = 7
+)
 
 // rowsPerInsert is how many rows a statement inserts, as far as it pays.
 const rowsPerInsert = 50
@@ -37,6 +42,7 @@ func insert(rows int) string {
 
 // Write implements usage.Ledger, as one transaction. An event that is stored
 // is known by its event_id and ts, whatever the batch that it comes in.
+// Events that were sent before are rare: then it begins again, one by one.
 func (l *Ledger) Write(ctx context.Context, b usage.Batch) error {
 	if len(b.Events) == 0 {
 		return nil
@@ -45,13 +51,24 @@ func (l *Ledger) Write(ctx context.Context, b usage.Batch) error {
 	if err != nil {
 		return err
 	}
-	if err := write(ctx, db, b.Events); err != nil {
+	err = write(ctx, db, b.Events, rowsPerInsert)
+	if errors.Is(err, errKnown) {
+		err = write(ctx, db, b.Events, 1)
+	}
+	if err != nil {
 		return l.failed(fmt.Sprintf("write batch %q of %d events, from %s on", b.Token, len(b.Events), b.Events[0].ID), err)
 	}
 	return nil
 }
 
-func write(ctx context.Context, db *sql.DB, events []usage.Event) error {
+// errKnown is what write returns of events of which some, it cannot tell which,
+// are stored already.
+var errKnown = errors.New("some of the events are stored already")
+
+// write stores the events that are not, so many with a statement, and adds them
+// to the roll-up. It does nothing where it would have to tell new events from
+// stored ones and inserts more than one with a statement.
+func write(ctx context.Context, db *sql.DB, events []usage.Event, perInsert int) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err
@@ -64,40 +81,47 @@ func write(ctx context.Context, db *sql.DB, events []usage.Event) error {
 	defer func() { _ = tx.Rollback() }() // after a Commit, it does nothing
 	// Twenty-two values an event through database/sql cost more than SQLite's
 	// part of the work.
-	err = conn.Raw(func(c any) error { return insertAll(ctx, c.(driver.ConnPrepareContext), events) })
+	r := newRows(perInsert)
+	err = conn.Raw(func(c any) error {
+		c1 := c.(driver.ConnPrepareContext)
+		many := len(events) / perInsert * perInsert
+		if err := r.insert(ctx, c1, events[:many], perInsert); err != nil {
+			return err
+		}
+		return r.insert(ctx, c1, events[many:], 1)
+	})
 	if err != nil {
+		return err
+	}
+	if err := r.daily.add(ctx, tx); err != nil {
 		return err
 	}
 	return tx.Commit()
 }
 
-// insertAll inserts the events, many with a statement and the rest one by one.
-func insertAll(ctx context.Context, c driver.ConnPrepareContext, events []usage.Event) error {
-	r := newRows()
-	many := len(events) / rowsPerInsert * rowsPerInsert
-	if err := r.insert(ctx, c, events[:many], rowsPerInsert); err != nil {
-		return err
-	}
-	return r.insert(ctx, c, events[many:], 1)
-}
-
-// rows turns events into the values of their rows.
+// rows turns events into rows.
 type rows struct {
-	values []driver.NamedValue
-	// tables are the column tables that came up, as values, by their keys.
+	values []driver.NamedValue // of the rows of a statement
+	daily  daily               // of the rows that were inserted
+	// tables are the values of the column tables that came up, by their keys.
 	tables map[string]driver.Value
 	key    []byte
 }
 
-func newRows() *rows {
-	r := &rows{values: make([]driver.NamedValue, rowsPerInsert*width), tables: make(map[string]driver.Value)}
+func newRows(perInsert int) *rows {
+	r := &rows{
+		values: make([]driver.NamedValue, perInsert*width),
+		daily:  make(daily),
+		tables: make(map[string]driver.Value),
+	}
 	for i := range r.values {
 		r.values[i].Ordinal = i + 1
 	}
 	return r
 }
 
-// insert inserts events, a multiple of perInsert.
+// insert inserts events, a multiple of perInsert. It returns errKnown when some
+// of several that go together are stored already.
 func (r *rows) insert(ctx context.Context, c driver.ConnPrepareContext, events []usage.Event, perInsert int) (err error) {
 	if len(events) == 0 {
 		return nil
@@ -119,8 +143,20 @@ func (r *rows) insert(ctx context.Context, c driver.ConnPrepareContext, events [
 			}
 		}
 		// Not ctx: the driver would start a goroutine for each statement.
-		if _, err := statement.ExecContext(context.WithoutCancel(ctx), values); err != nil {
+		result, err := statement.ExecContext(context.WithoutCancel(ctx), values)
+		if err != nil {
 			return err
+		}
+		inserted, err := result.RowsAffected()
+		switch {
+		case err != nil:
+			return err
+		case inserted == int64(perInsert):
+			for i := range perInsert {
+				r.daily.count(&events[i], values[i*width+tablesColumn].Value)
+			}
+		case perInsert > 1:
+			return errKnown
 		}
 		events = events[perInsert:]
 	}
@@ -140,7 +176,7 @@ func (r *rows) fill(row []driver.NamedValue, e *usage.Event) error {
 	setString(&row[4], e.KeyID)
 	setString(&row[5], e.KeyName)
 	setString(&row[6], e.Tool)
-	row[7].Value = tables
+	row[tablesColumn].Value = tables
 	setNullInt64(&row[8], e.RecordCount)
 	setString(&row[9], string(e.Outcome))
 	setNullInt64(&row[10], e.HTTPStatus)
