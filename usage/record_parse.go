@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"bytes"
 	"encoding/hex"
 	"strconv"
 	"time"
@@ -231,8 +232,8 @@ func (r *eventReader) int64(before string) int64 {
 		end++
 	}
 	n, err := strconv.ParseInt(string(r.rest[:end]), 10, 64)
-	var plain [20]byte
-	if err != nil || string(strconv.AppendInt(plain[:0], n, 10)) != string(r.rest[:end]) { // +1 and 01 are no JSON
+	digits := bytes.TrimPrefix(r.rest[:end], []byte{'-'})
+	if err != nil || digits[0] == '+' || digits[0] == '0' && len(digits) > 1 { // which are no JSON
 		r.fail()
 		return 0
 	}
