@@ -76,9 +76,12 @@ func (j *Journal) end() position {
 func (j *Journal) read(to position, maxEvents int) (*batch, error) {
 	j.mu.Lock()
 	segments := slices.Clone(j.segments)
+	expected := min(j.stats.PendingEvents, int64(maxEvents))
 	j.mu.Unlock()
 	from := j.cursor.state.Acknowledged
-	b := &batch{from: from, to: from}
+	b := &batch{from: from, to: from, ends: make([]position, 0, expected)}
+	b.Events = make([]Event, 0, expected)
+	r := newEventReader()
 	for _, seg := range segments {
 		if seg.seq < from.Segment || seg.seq > to.Segment {
 			continue
@@ -90,7 +93,7 @@ func (j *Journal) read(to position, maxEvents int) (*batch, error) {
 		if seg.seq == to.Segment {
 			end = min(end, to.Offset)
 		}
-		full, err := j.readSegment(b, seg.seq, start, end, maxEvents)
+		full, err := j.readSegment(b, r, seg.seq, start, end, maxEvents)
 		if err != nil {
 			return nil, fmt.Errorf("read the journal: %w", err)
 		}
@@ -106,7 +109,7 @@ func (j *Journal) read(to position, maxEvents int) (*batch, error) {
 
 // readSegment adds the events between two offsets of a segment to the batch,
 // and tells whether the limits ended it.
-func (j *Journal) readSegment(b *batch, seq uint64, start, end int64, maxEvents int) (full bool, err error) {
+func (j *Journal) readSegment(b *batch, r *eventReader, seq uint64, start, end int64, maxEvents int) (full bool, err error) {
 	f, err := os.Open(j.path(seq))
 	if errors.Is(err, fs.ErrNotExist) { // somebody took it away
 		b.corrupt = append(b.corrupt, corruptRun{position{seq, start}, end - start})
@@ -134,8 +137,10 @@ func (j *Journal) readSegment(b *batch, seq uint64, start, end int64, maxEvents 
 		if maxEvents > 0 && len(b.Events) > 0 && (len(b.Events) == maxEvents || b.bytes+size > maxBatchBytes) {
 			return true, nil
 		}
-		var e Event
-		if readEvent(payload, &e) != nil {
+		n := len(b.Events)
+		b.Events = append(b.Events, Event{})
+		if r.read(payload, &b.Events[n]) != nil {
+			b.Events = b.Events[:n]
 			continue // intact, but no event: as bad as damaged
 		}
 		b.skip(seq, good, sc.offset-size-recordFrame)
@@ -143,7 +148,6 @@ func (j *Journal) readSegment(b *batch, seq uint64, start, end int64, maxEvents 
 		b.to = position{seq, good}
 		b.lines = lines + sc.lines
 		b.bytes += size
-		b.Events = append(b.Events, e)
 		b.ends = append(b.ends, b.to)
 	}
 }

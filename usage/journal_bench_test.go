@@ -2,10 +2,14 @@ package usage
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 func BenchmarkAppend(b *testing.B) {
@@ -60,16 +64,40 @@ func BenchmarkAppendEvent(b *testing.B) {
 	b.SetBytes(int64(len(buf)))
 }
 
+// BenchmarkReadEvent reads as the shipper does: the events of a batch, by some
+// users with some tools, one after the other.
 func BenchmarkReadEvent(b *testing.B) {
-	e := newEvent(1)
-	data, err := appendEvent(nil, &e)
-	if err != nil {
-		b.Fatal(err)
+	const size = 10_000
+	random := rand.New(rand.NewPCG(1, 2))
+	var records [][]byte
+	total := 0
+	for range size {
+		e := newEvent(1)
+		user, tool := random.IntN(50), random.IntN(12)
+		e.ID = uuid.Must(uuid.NewV7())
+		e.UserID = fmt.Sprintf("0198f2a4-7e51-7c3b-9d2e-%012d", user)
+		e.UserEmail = fmt.Sprintf("user-%d@example.com", user)
+		e.KeyID = fmt.Sprintf("0198f2a4-90aa-7001-8e11-%012d", user*3+random.IntN(3))
+		e.Tool = fmt.Sprintf("tool_%d", tool)
+		e.Tables = []string{fmt.Sprintf("table_%d", tool), "stock_basic"}[:1+tool%2]
+		e.SessionID = fmt.Sprintf("session-%08x", random.IntN(200))
+		e.RequestID = fmt.Sprint(random.IntN(1000))
+		record, err := appendEvent(nil, &e)
+		if err != nil {
+			b.Fatal(err)
+		}
+		records = append(records, record)
+		total += len(record)
 	}
-	b.SetBytes(int64(len(data)))
+	b.SetBytes(int64(total / size))
 	b.ReportAllocs()
-	for b.Loop() {
-		if err := readEvent(data, &e); err != nil {
+	r := newEventReader()
+	var e Event
+	for n := 0; b.Loop(); n++ {
+		if n%size == 0 {
+			r = newEventReader()
+		}
+		if err := r.read(records[n%size], &e); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -21,13 +21,48 @@ func TestReadEventOfOurs(t *testing.T) {
 		if err := want.UnmarshalJSON(ours); err != nil {
 			t.Fatal(err)
 		}
-		p := eventParser{rest: string(ours)}
-		got := p.event()
-		if p.bad || p.rest != "" {
-			t.Fatalf("not read: %s", ours)
+		r := newEventReader()
+		for range 2 { // the second time, it has met all of it before
+			var got Event
+			r.rest = ours
+			r.event(&got)
+			if r.bad || len(r.rest) > 0 {
+				t.Fatalf("not read: %s", ours)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("events differ (-want +got):\n%s", diff)
+			}
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Fatalf("events differ (-want +got):\n%s", diff)
+	})
+}
+
+// One reader reads many events, alike and not, as if each were the first.
+func TestEventReader(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		some := rapid.SliceOfN(events(), 1, 4).Draw(t, "events")
+		r := newEventReader()
+		for range rapid.IntRange(1, 10).Draw(t, "reads") {
+			e := rapid.SampledFrom(some).Draw(t, "event")
+			other := rapid.SampledFrom(some).Draw(t, "other")
+			if rapid.Bool().Draw(t, "mixed") {
+				e.UserID, e.Tool, e.Tables, e.SessionID = other.UserID, other.Tool, other.Tables, other.SessionID
+			}
+			payload, err := appendEvent(nil, &e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rapid.IntRange(0, 3).Draw(t, "damage") == 0 {
+				payload[rapid.IntRange(0, len(payload)-1).Draw(t, "at")] = rapid.SampledFrom([]byte(`"\,]}x`)).Draw(t, "byte")
+			}
+			var got, want Event
+			gotErr, wantErr := r.read(payload, &got), want.UnmarshalJSON(payload)
+			if (gotErr != nil) != (wantErr != nil) {
+				t.Fatalf("errors %v and %v of %s", gotErr, wantErr, payload)
+			}
+			if diff := cmp.Diff(want, got); gotErr == nil && diff != "" {
+				t.Fatalf("events differ (-want +got):\n%s", diff)
+			}
+			got.Tables = append(got.Tables, "appended") // touches nobody else's
 		}
 	})
 }

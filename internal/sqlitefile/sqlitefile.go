@@ -47,8 +47,9 @@ func Path(dsn string) (string, error) {
 // Open opens the file at path and makes what is missing: the folder (mode
 // 0700), the file (0600), and the schema, out of the *.sql of migrations. A
 // lock file beside it lets one process at a time do so. A schema that is newer
-// than the migrations is an error.
-func Open(ctx context.Context, path string, migrations fs.FS) (_ *sql.DB, err error) {
+// than the migrations is an error. The pragmas, as in cache_size(1000), are set
+// on each connection.
+func Open(ctx context.Context, path string, migrations fs.FS, pragmas ...string) (_ *sql.DB, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("making its folder: %w", err)
 	}
@@ -67,11 +68,13 @@ func Open(ctx context.Context, path string, migrations fs.FS) (_ *sql.DB, err er
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("making the file: %w", err)
 	}
-	db, err := connect(path)
+	db, err := connect(path, pragmas...)
 	if err != nil {
 		return nil, err
 	}
-	if err := schema.Migrate(ctx, db, goose.DialectSQLite3, migrations); err != nil {
+	// A migration may rewrite a file of gigabytes. If the caller's patience ended
+	// it, the next would begin anew, and so on for ever.
+	if err := schema.Migrate(context.WithoutCancel(ctx), db, goose.DialectSQLite3, migrations); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil

@@ -1,10 +1,7 @@
 package clickhouse_test
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -83,21 +80,9 @@ func BenchmarkShip(b *testing.B) {
 	}
 }
 
-// rowsEnv is how many events BenchmarkRead fills the table with; 20,000,000
-// when unset.
-const rowsEnv = "TALLYGATE_BENCH_ROWS"
-
-// fill makes a year of calls up to the end of 2026: by 1,000 users, some of
-// them busier than others, with a few keys, tools and tables each; and by one
-// user who makes one call a day.
-func fill(b *testing.B, server *clickhousetest.Server, dsn string) (now time.Time) {
-	rows := 20_000_000
-	if n := os.Getenv(rowsEnv); n != "" {
-		var err error
-		if rows, err = strconv.Atoi(n); err != nil {
-			b.Fatal(err)
-		}
-	}
+// fill makes the calls that usagetest.BenchmarkRead reads.
+func fill(b *testing.B, server *clickhousetest.Server, dsn string) {
+	rows := usagetest.BenchRows(b, 20_000_000)
 	start := time.Now()
 	for _, calls := range []struct{ user, rows string }{
 		{"concat('user-', toString(u))", strconv.Itoa(rows)},
@@ -118,11 +103,8 @@ func fill(b *testing.B, server *clickhousetest.Server, dsn string) (now time.Tim
 	}
 	b.Logf("%d events, written at %.0f a second, of %s bytes each", rows, float64(rows)/time.Since(start).Seconds(),
 		server.Query(b, "SELECT round(sum(bytes_on_disk) / sum(rows), 1) FROM system.parts WHERE active AND database = '"+database(dsn)+"'"))
-	return time.Date(2026, 12, 31, 12, 0, 0, 0, time.UTC)
 }
 
-// BenchmarkRead prints how long history and stats take, at the median and at
-// most, for everyone and for users and tables.
 func BenchmarkRead(b *testing.B) {
 	server := clickhousetest.Start(b)
 	dsn := newDatabase(b, server, "clickhouse")
@@ -130,72 +112,6 @@ func BenchmarkRead(b *testing.B) {
 	if err := l.Write(b.Context(), batch(0, 1)); err != nil {
 		b.Fatal(err)
 	}
-	now := fill(b, server, dsn)
-	measure := func(name string, read func() error) {
-		b.Run(name, func(b *testing.B) {
-			var took []time.Duration
-			for b.Loop() {
-				start := time.Now()
-				if err := read(); err != nil {
-					b.Fatal(err)
-				}
-				took = append(took, time.Since(start))
-			}
-			slices.Sort(took)
-			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "median-ms")
-			b.ReportMetric(float64(took[len(took)-1].Microseconds())/1000, "max-ms")
-		})
-	}
-	for _, f := range []struct {
-		name string
-		usage.Filter
-	}{
-		{"everyone", usage.Filter{}}, {"busy user", usage.Filter{UserID: "user-1"}}, {"user", usage.Filter{UserID: "user-900"}},
-		{"sparse user", usage.Filter{UserID: "sparse"}}, {"key", usage.Filter{UserID: "user-900", KeyID: "key-user-900-1"}},
-		{"table", usage.Filter{Table: "table_7"}}, {"errors", usage.Filter{Outcome: usage.ToolError}},
-		{"from and to", usage.Filter{From: now.AddDate(0, -3, 0), To: now.AddDate(0, -1, 0)}},
-	} {
-		history := func(name string, q usage.HistoryQuery) {
-			q.Filter = f.Filter
-			measure("History/"+f.name+"/"+name, func() error {
-				page, err := l.History(b.Context(), q)
-				if err == nil && len(page.Events) == 0 && page.Total > int64(q.Page*q.PageSize) {
-					err = errors.New("the page is empty")
-				}
-				return err
-			})
-		}
-		history("page 1", usage.HistoryQuery{Page: 1, PageSize: 20})
-		history("page 10,000", usage.HistoryQuery{Page: 10_000, PageSize: 20})
-		history("page 500,000", usage.HistoryQuery{Page: 500_000, PageSize: 20})
-		history("cursor", usage.HistoryQuery{Cursor: usage.Cursor{Time: now.AddDate(0, -2, 0)}.String(), PageSize: 20})
-		history("page 1 of 200", usage.HistoryQuery{Page: 1, PageSize: 200})
-		if !f.From.IsZero() {
-			continue // not for stats
-		}
-		for _, days := range []int{30, 365} {
-			measure(fmt.Sprint("Stats/", f.name, "/days=", days), func() error {
-				_, err := l.Stats(b.Context(), usage.StatsQuery{Filter: f.Filter, Days: days, Now: now})
-				return err
-			})
-			for _, by := range usage.Dimensions {
-				measure(fmt.Sprint("Breakdown/", f.name, "/days=", days, "/by=", by), func() error {
-					_, err := l.Breakdown(b.Context(), usage.BreakdownQuery{
-						StatsQuery: usage.StatsQuery{Filter: f.Filter, Days: days, Now: now}, By: by, Limit: 50,
-					})
-					return err
-				})
-			}
-		}
-	}
-	for user, keys := range map[string]int{"user-1": 3, "": 3000} {
-		ids := make([]string, keys)
-		for i := range ids {
-			ids[i] = fmt.Sprintf("key-user-%d-%d", 1+i/3, i%3)
-		}
-		measure(fmt.Sprint("KeyCalls/keys=", keys), func() error {
-			_, err := l.KeyCalls(b.Context(), user, ids, now.AddDate(0, 0, 1-now.Day()).Truncate(24*time.Hour))
-			return err
-		})
-	}
+	fill(b, server, dsn)
+	usagetest.BenchmarkRead(b, l)
 }

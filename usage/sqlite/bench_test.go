@@ -1,13 +1,14 @@
 package sqlite
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/tallygate/tallygate/usage"
 	"github.com/tallygate/tallygate/usage/usagetest"
 )
 
@@ -27,66 +28,67 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
-// BenchmarkRead reads from 500,000 events, 50,000 a day. What a page by number
-// costs grows with its distance from the nearer end, so the middle is farthest.
+// BenchmarkRead reads from 200,000 events unless TALLYGATE_BENCH_ROWS says
+// otherwise.
 func BenchmarkRead(b *testing.B) {
-	const batches, size = 50, 10_000
 	l := openLedger(b, filepath.Join(b.TempDir(), "usage.db"))
-	for n := range batches {
-		day := usagetest.Batch(n, size, 8*time.Second)
-		for i := range day.Events {
-			day.Events[i].Time = day.Events[i].Time.AddDate(0, 0, n/5)
-		}
-		mustWrite(b, l, day)
-	}
-	user := usagetest.Batch(0, 1, 0).Events[0].UserID
-	now := usagetest.Start.AddDate(0, 0, batches/5)
-	for name, f := range map[string]usage.Filter{"all": {}, "user": {UserID: user}, "table": {Table: "stock_basic"}} {
-		read := func(name string, q usage.HistoryQuery) {
-			q.Filter, q.PageSize = f, 20
-			b.Run("History/"+name, func(b *testing.B) {
-				for b.Loop() {
-					if _, err := l.History(b.Context(), q); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-		}
-		read(name+"/first", usage.HistoryQuery{Page: 1})
-		read(name+"/10,000th", usage.HistoryQuery{Page: 10_000})
-		read(name+"/middle", usage.HistoryQuery{Page: batches * size / 20 / 2})
-		read(name+"/cursor", usage.HistoryQuery{Cursor: usage.Cursor{Time: now.AddDate(0, 0, -batches/10)}.String()})
-		read(name+"/past the end", usage.HistoryQuery{Page: 1 << 40})
-		b.Run("Stats/"+name, func(b *testing.B) {
-			for b.Loop() {
-				if _, err := l.Stats(b.Context(), usage.StatsQuery{Filter: f, Days: 30, Now: now}); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-		for _, by := range usage.Dimensions {
-			b.Run("Breakdown/"+name+"/"+string(by), func(b *testing.B) {
-				q := usage.BreakdownQuery{StatsQuery: usage.StatsQuery{Filter: f, Days: 30, Now: now}, By: by, Limit: 50}
-				for b.Loop() {
-					if _, err := l.Breakdown(b.Context(), q); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
+	mustWrite(b, l, batch(-1, 1))
+	fill(b, l, usagetest.BenchRows(b, 200_000))
+	usagetest.BenchmarkRead(b, l)
+}
+
+// fill makes the calls that usagetest.BenchmarkRead reads.
+func fill(b *testing.B, l *Ledger, rows int) {
+	start := time.Now()
+	exec := func(query string) {
+		if _, err := l.write.Exec(query); err != nil {
+			b.Fatalf("%s: %v", query, err)
 		}
 	}
-	b.Run("KeyCalls", func(b *testing.B) {
-		var keys []string
-		for _, e := range usagetest.Batch(0, size, 0).Events {
-			if !slices.Contains(keys, e.KeyID) {
-				keys = append(keys, e.KeyID)
-			}
+	// An index that is made of many rows is made faster than one that grows.
+	indexes := make(map[string]string)
+	listed, err := l.write.Query("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'mcp_tool_usage_log' AND sql IS NOT NULL")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for listed.Next() {
+		var name, query string
+		if err := listed.Scan(&name, &query); err != nil {
+			b.Fatal(err)
 		}
-		for b.Loop() {
-			if _, err := l.KeyCalls(b.Context(), "", keys, usagetest.Start); err != nil {
-				b.Fatal(err)
-			}
-		}
-		b.ReportMetric(float64(len(keys)), "keys")
-	})
+		indexes[name] = query
+	}
+	if err := errors.Join(listed.Err(), listed.Close()); err != nil {
+		b.Fatal(err)
+	}
+	for name := range indexes {
+		exec("DROP INDEX " + name)
+	}
+	for _, calls := range []struct {
+		user string
+		rows int
+	}{{"'user-' || u", rows}, {"'sparse'", 365}} {
+		exec(strings.NewReplacer("ROWS", fmt.Sprint(calls.rows), "USER", calls.user, "START", fmt.Sprint(usagetest.BenchNow.AddDate(-1, 0, 1).Truncate(24*time.Hour).UnixMicro())).Replace(`
+			INSERT INTO mcp_tool_usage_log (` + columns + `, table_name)
+			WITH RECURSIVE
+				number(n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM number WHERE n < ROWS - 1),
+				random(n, r1, r2, r3, r4) AS (SELECT n, n * 40503 & 65535, n * 48271 % 65521, n * 69621 % 65519, n * 16807 % 65497 FROM number),
+				skewed(n, u, k, t, a, r) AS (SELECT n, r1 * r1 * 1000 >> 32, iif(r2 % 10 < 7, 0, r2 % 3), r3 * r3 * 8 >> 32, r4 * r4 * 5 >> 32, r2 FROM random),
+				call(n, u, k, tool, tab, r) AS (SELECT n, u, k, (u * 7 + t) % 40, ((u * 7 + t) % 40 * 3 + a) % 60, r FROM skewed)
+			SELECT printf('%08x-%04x-7000-8000-%012x', n >> 8, n & 255, n + ROWS), START + n * (31536000000000 / ROWS), USER, USER || '@example.com',
+				'key-' || USER || '-' || k, iif(k = 0, 'laptop', 'ci'), 'tool_' || tool, iif(tab % 3 = 0, '["table_' || tab || '","stock_basic"]', '["table_' || tab || '"]'),
+				iif(r % 11 = 0, NULL, r % 1000), iif(r % 50 = 0, 'tool_error', 'ok'), 200, NULL, r % 50000, r % 300, r, 'session-' || u || '-' || r % 100, n % 1000,
+				'2025-06-18', 'claude-code', '2.1.0', '192.0.2.' || u % 250, 'table_' || tab
+			FROM call`))
+	}
+	for _, query := range indexes {
+		exec(query)
+	}
+	exec("DELETE FROM mcp_tool_usage_daily")
+	exec("INSERT INTO mcp_tool_usage_daily " + rollUp(b))
+	info, err := os.Stat(l.path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("%d events, written at %.0f a second, of %.0f bytes each", rows, float64(rows)/time.Since(start).Seconds(), float64(info.Size())/float64(rows))
 }

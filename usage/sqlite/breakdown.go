@@ -75,7 +75,7 @@ func breakdown(ctx context.Context, db *sql.DB, q usage.BreakdownQuery) ([]usage
 	rows, err := db.QueryContext(ctx, fmt.Sprintf(`SELECT %s AS name, %s AS took, max(ts), key_name, count(*), sum(outcome <> 'ok'),
 			ifnull(sum(record_count >> 32), 0), ifnull(sum(record_count & 0xffffffff), 0),
 			sum(request_bytes >> 32), sum(request_bytes & 0xffffffff), sum(response_bytes >> 32), sum(response_bytes & 0xffffffff)
-		FROM %s WHERE %s GROUP BY name, took`, name, took, from, condition), args...)
+		FROM %s WHERE %s AND %s GROUP BY name, took`, name, took, from, condition, spanOf(q.Filter).moments()), args...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,25 +1,23 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
 	"math"
-	"math/big"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/tallygate/tallygate/usage"
 )
 
-// where is the condition that the filter puts on a row, and its arguments.
+// where is the condition that the filter puts on a row of the log or of the
+// roll-up, its times left out, and its arguments.
 func where(f usage.Filter) (condition string, args []any) {
 	conditions := []string{"true"}
-	add := func(condition string, arg any) {
-		conditions, args = append(conditions, condition), append(args, arg)
+	add := func(condition string, values ...any) {
+		conditions, args = append(conditions, condition), append(args, values...)
 	}
 	if f.UserID != "" {
 		add("user_id = ?", f.UserID)
@@ -31,23 +29,111 @@ func where(f usage.Filter) (condition string, args []any) {
 		add("tool_name = ?", f.Tool)
 	}
 	if f.Table != "" {
-		add("EXISTS (SELECT 1 FROM json_each(tables) WHERE value = ?)", f.Table)
+		// A row that has not these bytes need not be parsed.
+		quoted, _ := json.Marshal(f.Table) // cannot fail
+		add("instr(tables, ?) AND EXISTS (SELECT 1 FROM json_each(tables) WHERE value = ?)", string(quoted), f.Table)
 	}
 	if f.Outcome != "" {
 		add("outcome = ?", string(f.Outcome))
 	}
+	return strings.Join(conditions, " AND "), args
+}
+
+// everyones tells whether the filter is one of the roll-up's, which knows no
+// users and keys. The calls of one of these are found by an index.
+func everyones(f usage.Filter) bool { return f.UserID == "" && f.KeyID == "" }
+
+// span is a half-open stretch of time, as ts counts.
+type span struct{ from, to int64 }
+
+// spanOf is the filter's stretch of time.
+func spanOf(f usage.Filter) span {
+	s := span{math.MinInt64, math.MaxInt64}
 	if !f.From.IsZero() {
-		add("ts >= ?", ceilMicro(f.From))
+		s.from = ceilMicro(f.From)
 	}
 	if !f.To.IsZero() {
-		add("ts < ?", ceilMicro(f.To))
+		s.to = ceilMicro(f.To)
 	}
-	return strings.Join(conditions, " AND "), args
+	return s
 }
 
 // ceilMicro is the first whole microsecond, in Unix time, that is not before t.
 func ceilMicro(t time.Time) int64 {
 	return t.Add(time.Microsecond - time.Nanosecond).UnixMicro()
+}
+
+// moments is the condition on a row of the log that its ts lies in the span.
+func (s span) moments() string { return fmt.Sprintf("ts >= %d AND ts < %d", s.from, s.to) }
+
+// days is the condition on a row of the roll-up that its day, of which the span
+// has whole ones, lies in the span.
+func (s span) days() string {
+	return fmt.Sprintf("day >= %d AND day < %d", dayOf(s.from), dayOf(s.to))
+}
+
+// byWholeDays cuts the span into what is before its first midnight, its whole
+// days, and what is after its last midnight.
+func (s span) byWholeDays() (head, whole, tail span) {
+	first, last := dayOf(s.from), dayOf(s.to)
+	if s.from%dayMicros != 0 {
+		first++
+	}
+	if first >= last {
+		return s, span{}, span{}
+	}
+	whole = span{first * dayMicros, last * dayMicros}
+	return span{s.from, whole.from}, whole, span{whole.to, s.to}
+}
+
+// bucket is how many events a filter finds in a stretch of time.
+type bucket struct {
+	span
+	events int64
+}
+
+// buckets counts the filter's events, newest first: everyone's on each day that
+// has some, out of the roll-up but for the days that From and To cut; those of a
+// user or key all together, along their index.
+func buckets(ctx context.Context, tx *sql.Tx, f usage.Filter) (found []bucket, err error) {
+	condition, args := where(f)
+	var selects []string
+	var all []any
+	add := func(s span, format string, numbers ...any) {
+		if s.from < s.to {
+			selects, all = append(selects, fmt.Sprintf(format, numbers...)), append(all, args...)
+		}
+	}
+	rows := func(s span) {
+		add(s, "SELECT %d AS start, %d AS stop, count(*) AS events FROM mcp_tool_usage_log WHERE %s AND %s", s.from, s.to, condition, s.moments())
+	}
+	if s := spanOf(f); everyones(f) {
+		head, whole, tail := s.byWholeDays()
+		rows(head)
+		add(whole, "SELECT day * %d, (day + 1) * %d, sum(calls) FROM mcp_tool_usage_daily WHERE %s AND %s GROUP BY day",
+			dayMicros, dayMicros, condition, whole.days())
+		rows(tail)
+	} else {
+		rows(s)
+	}
+	if len(selects) == 0 {
+		return nil, nil
+	}
+	counted, err := tx.QueryContext(ctx, "SELECT * FROM ("+strings.Join(selects, " UNION ALL ")+") ORDER BY 1 DESC", all...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = counted.Close() }() // what it says, Err has said
+	for counted.Next() {
+		var b bucket
+		if err := counted.Scan(&b.from, &b.to, &b.events); err != nil {
+			return nil, err
+		}
+		if b.events > 0 {
+			found = append(found, b)
+		}
+	}
+	return found, counted.Err()
 }
 
 // History implements usage.Ledger.
@@ -63,49 +149,81 @@ func (l *Ledger) History(ctx context.Context, q usage.HistoryQuery) (usage.Histo
 	return page, nil
 }
 
+// history reads in one transaction, so that counts and events are of one moment.
 func history(ctx context.Context, db *sql.DB, q usage.HistoryQuery) (page usage.HistoryPage, err error) {
-	condition, args := where(q.Filter)
-	var total int64
-	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM mcp_tool_usage_log WHERE "+condition, args...).Scan(&total); err != nil {
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
 		return page, err
 	}
-	place, placeArgs, err := placeOf(q, total, condition, args)
-	if place == "" || err != nil {
-		return usage.HistoryPage{Total: total}, err
+	defer func() { _ = tx.Rollback() }() // there is nothing to commit
+	found, err := buckets(ctx, tx, q.Filter)
+	if err != nil {
+		return page, err
 	}
-	events, err := events(ctx, db, fmt.Sprintf("SELECT %s FROM mcp_tool_usage_log WHERE %s AND %s ORDER BY ts DESC, event_id DESC LIMIT %d",
-		columns, condition, place, q.PageSize+1), append(args[:len(args):len(args)], placeArgs...))
-	return usage.NewHistoryPage(events, q.PageSize, total), err
+	var total int64
+	for _, b := range found {
+		total += b.events
+	}
+	found, place, placeArgs, err := placeOf(q, found, total)
+	if err != nil {
+		return page, err
+	}
+	condition, args := where(q.Filter)
+	var events []usage.Event
+	for _, b := range found {
+		missing := q.PageSize + 1 - len(events) // one more tells whether something follows
+		if missing == 0 {
+			break
+		}
+		events, err = appendEvents(ctx, tx, events, fmt.Sprintf("SELECT %s FROM mcp_tool_usage_log WHERE %s AND %s AND %s ORDER BY ts DESC, event_id DESC LIMIT %d",
+			columns, condition, b.moments(), place, missing), append(args[:len(args):len(args)], placeArgs...))
+		if err != nil {
+			return page, err
+		}
+		place, placeArgs = "true", nil // the page goes on at the next one's newest
+	}
+	return usage.NewHistoryPage(events, q.PageSize, total), nil
 }
 
-// placeOf is the condition that an event is not before its page, and its
-// arguments; "" when the page is past the end. A page by number begins at an
-// event that is found by counting along the index, from the nearer end.
-func placeOf(q usage.HistoryQuery, total int64, condition string, args []any) (place string, placeArgs []any, err error) {
+// placeOf is the buckets that the page may lie in, and the condition, with its
+// arguments, that an event of the first of them is not before the page. A page
+// by number begins at an event that is found by counting along the index, from
+// the bucket's nearer end.
+func placeOf(q usage.HistoryQuery, found []bucket, total int64) (_ []bucket, place string, args []any, err error) {
 	if q.Cursor != "" {
 		c, err := usage.ParseCursor(q.Cursor)
-		return "(ts, event_id) < (?, ?)", []any{c.Time.UnixMicro(), c.ID.String()}, err
+		if err != nil {
+			return nil, "", nil, err
+		}
+		ts := c.Time.UnixMicro()
+		for len(found) > 0 && found[0].from > ts {
+			found = found[1:]
+		}
+		return found, "(ts, event_id) < (?, ?)", []any{ts, c.ID.String()}, nil
 	}
 	if int64(q.Page-1) > total/int64(q.PageSize) {
-		return "", nil, nil // by however far
+		return nil, "", nil, nil // by however far
 	}
 	skip := int64(q.Page-1) * int64(q.PageSize)
-	order := "ts DESC, event_id DESC"
-	switch {
-	case skip == 0:
-		return "true", nil, nil
-	case skip >= total:
-		return "", nil, nil
-	case skip > total/2:
-		skip, order = total-1-skip, "ts, event_id"
+	for len(found) > 0 && skip >= found[0].events {
+		skip -= found[0].events
+		found = found[1:]
 	}
-	return fmt.Sprintf("(ts, event_id) <= (SELECT ts, event_id FROM mcp_tool_usage_log WHERE %s ORDER BY %s LIMIT 1 OFFSET %d)",
-		condition, order, skip), args, nil
+	if len(found) == 0 || skip == 0 {
+		return found, "true", nil, nil
+	}
+	order := "ts DESC, event_id DESC"
+	if events := found[0].events; skip > events/2 {
+		skip, order = events-1-skip, "ts, event_id"
+	}
+	condition, args := where(q.Filter)
+	return found, fmt.Sprintf("(ts, event_id) <= (SELECT ts, event_id FROM mcp_tool_usage_log WHERE %s AND %s ORDER BY %s LIMIT 1 OFFSET %d)",
+		condition, found[0].moments(), order, skip), args, nil
 }
 
-// events reads the events that a query selects.
-func events(ctx context.Context, db *sql.DB, query string, args []any) (events []usage.Event, err error) {
-	rows, err := db.QueryContext(ctx, query, args...)
+// appendEvents appends the events that a query selects.
+func appendEvents(ctx context.Context, tx *sql.Tx, events []usage.Event, query string, args []any) (_ []usage.Event, err error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -153,118 +271,4 @@ func parseTables(text string) (tables []string, err error) {
 		return nil, fmt.Errorf("column tables: %w", err)
 	}
 	return tables, nil
-}
-
-// Stats implements usage.Ledger. Sums that no int64 holds end at its limits.
-func (l *Ledger) Stats(ctx context.Context, q usage.StatsQuery) (usage.Stats, error) {
-	_, db, err := l.open(ctx)
-	if err != nil {
-		return usage.Stats{}, err
-	}
-	stats, err := stats(ctx, db, q)
-	if err != nil {
-		return usage.Stats{}, l.failed("sum up usage", err)
-	}
-	return stats, nil
-}
-
-// sum is the usage under one name.
-type sum struct {
-	calls   int64
-	records big.Int
-}
-
-// sums are those under each name.
-type sums map[string]*sum
-
-func (s sums) add(name string, calls int64, records *big.Int) {
-	if s[name] == nil {
-		s[name] = new(sum)
-	}
-	s[name].calls += calls
-	s[name].records.Add(&s[name].records, records)
-}
-
-// top are the names with most calls first, then by name, at most usage.TopLimit.
-func (s sums) top() []string {
-	names := make([]string, 0, len(s))
-	for name := range s {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(s[b].calls, s[a].calls), strings.Compare(a, b))
-	})
-	return names[:min(len(names), usage.TopLimit)]
-}
-
-// stats reads the rows once, grouped by all that they are summed by.
-func stats(ctx context.Context, db *sql.DB, q usage.StatsQuery) (usage.Stats, error) {
-	q.From, q.To = q.Span()
-	condition, args := where(q.Filter)
-	// SQLite's sum() fails when an int64 overflows, the sums of halves do not.
-	rows, err := db.QueryContext(ctx, fmt.Sprintf(`SELECT (ts - %d) / %d AS day, tool_name, tables, count(*),
-			ifnull(sum(record_count >> 32), 0), ifnull(sum(record_count & 0xffffffff), 0)
-		FROM mcp_tool_usage_log WHERE %s GROUP BY day, tool_name, tables`,
-		q.From.UnixMicro(), (24*time.Hour).Microseconds(), condition), args...)
-	if err != nil {
-		return usage.Stats{}, err
-	}
-	defer func() { _ = rows.Close() }() // what it says, Err has said
-
-	var total sum
-	dates, tools, tables := sums{}, sums{}, sums{}
-	for rows.Next() {
-		var (
-			day, high, low, calls int64
-			tool, touched         string
-		)
-		if err := rows.Scan(&day, &tool, text{&touched}, &calls, &high, &low); err != nil {
-			return usage.Stats{}, err
-		}
-		names, err := parseTables(touched)
-		if err != nil {
-			return usage.Stats{}, err
-		}
-		records := big.NewInt(high)
-		records.Lsh(records, 32).Add(records, big.NewInt(low))
-		total.calls += calls
-		total.records.Add(&total.records, records)
-		dates.add(q.From.AddDate(0, 0, int(day)).Format(time.DateOnly), calls, records)
-		tools.add(tool, calls, records)
-		for _, table := range names {
-			tables.add(table, calls, records)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return usage.Stats{}, err
-	}
-
-	s := usage.Stats{
-		Days: q.Days, TotalCalls: total.calls, TotalRecords: clamp(&total.records),
-		TopTools: []usage.ToolUsage{}, TopTables: []usage.TableUsage{},
-	}
-	byDate := make(map[string]usage.DailyUsage, len(dates))
-	for date, d := range dates {
-		byDate[date] = usage.DailyUsage{Calls: d.calls, Records: clamp(&d.records)}
-	}
-	s.Daily = q.FillDaily(byDate)
-	for _, tool := range tools.top() {
-		s.TopTools = append(s.TopTools, usage.ToolUsage{Tool: tool, Calls: tools[tool].calls, Records: clamp(&tools[tool].records)})
-	}
-	for _, table := range tables.top() {
-		s.TopTables = append(s.TopTables, usage.TableUsage{Table: table, Calls: tables[table].calls, Records: clamp(&tables[table].records)})
-	}
-	return s, nil
-}
-
-// clamp is the int64 nearest to n.
-func clamp(n *big.Int) int64 {
-	switch {
-	case n.IsInt64():
-		return n.Int64()
-	case n.Sign() < 0:
-		return math.MinInt64
-	default:
-		return math.MaxInt64
-	}
 }

@@ -23,6 +23,11 @@ import (
 // readers is how many reads run side by side.
 const readers = 4
 
+// writerPragmas keep what a batch changes in memory until its end, up to 32 MB,
+// where pages that find no room are written out again and again, and have the
+// write-ahead log grow to 16 MB before its pages, each once, go to the file.
+var writerPragmas = []string{"cache_size(-32000)", "wal_autocheckpoint(4000)"}
+
 // Ledger is a usage.Ledger in the table mcp_tool_usage_log of one SQLite file.
 type Ledger struct {
 	path string
@@ -83,7 +88,7 @@ func open(ctx context.Context, path string) (write, read *sql.DB, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if write, err = sqlitefile.Open(ctx, path, files); err != nil {
+	if write, err = sqlitefile.Open(ctx, path, files, writerPragmas...); err != nil {
 		return nil, nil, err
 	}
 	write.SetMaxOpenConns(1)

@@ -1,0 +1,81 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"time"
+
+	"github.com/tallygate/tallygate/usage"
+)
+
+// dayMicros is the length of a day as ts counts.
+const dayMicros = int64(24 * time.Hour / time.Microsecond)
+
+// dayOf is the UTC day that a ts lies on, counted from 1970.
+func dayOf(ts int64) int64 {
+	day := ts / dayMicros
+	if ts%dayMicros < 0 {
+		day--
+	}
+	return day
+}
+
+// daily is what a batch adds to the roll-up, mcp_tool_usage_daily.
+type daily map[dailyKey]*dailySums
+
+type dailyKey struct {
+	day             int64
+	tool            string
+	tables, outcome string
+}
+
+// dailySums are the calls and the sum of their known record counts. SQLite has
+// no number for every such sum; it is high << 32 + low.
+type dailySums struct {
+	calls     int64
+	high, low int64
+}
+
+// count adds an event that was inserted with this value of tables.
+func (d daily) count(e *usage.Event, tables driver.Value) {
+	key := dailyKey{dayOf(e.Time.UnixMicro()), e.Tool, noTables, string(e.Outcome)}
+	if text, ok := tables.(string); ok {
+		key.tables = text
+	}
+	sums := d[key]
+	if sums == nil {
+		sums = new(dailySums)
+		d[key] = sums
+	}
+	sums.calls++
+	if e.RecordCount.Valid {
+		sums.high += e.RecordCount.Int64 >> 32
+		sums.low += e.RecordCount.Int64 & 0xffffffff
+	}
+}
+
+// noTables is the roll-up's column tables of events whose tables are unknown,
+// where the log has NULL, which can be no part of a key.
+const noTables = "[]"
+
+// add adds the sums to the roll-up.
+func (d daily) add(ctx context.Context, tx *sql.Tx) error {
+	ctx = context.WithoutCancel(ctx) // a goroutine for each statement
+	if len(d) == 0 {
+		return nil
+	}
+	statement, err := tx.PrepareContext(ctx, `INSERT INTO mcp_tool_usage_daily (day, tool_name, tables, outcome, calls, records_high, records_low)
+		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+		calls = calls + excluded.calls, records_high = records_high + excluded.records_high, records_low = records_low + excluded.records_low`)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = statement.Close() }()
+	for key, sums := range d {
+		if _, err := statement.ExecContext(ctx, key.day, key.tool, key.tables, key.outcome, sums.calls, sums.high, sums.low); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"math/big"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tallygate/tallygate/usage"
+)
+
+// Stats implements usage.Ledger. Sums that no int64 holds end at its limits.
+func (l *Ledger) Stats(ctx context.Context, q usage.StatsQuery) (usage.Stats, error) {
+	_, db, err := l.open(ctx)
+	if err != nil {
+		return usage.Stats{}, err
+	}
+	stats, err := stats(ctx, db, q)
+	if err != nil {
+		return usage.Stats{}, l.failed("sum up usage", err)
+	}
+	return stats, nil
+}
+
+// sum is the usage under one name: calls, and records as in dailySums.
+type sum struct{ calls, high, low int64 }
+
+// records is the sum of the records, or the int64 nearest to it.
+func (s *sum) records() int64 {
+	var n big.Int
+	addHalves(&n, s.high, s.low)
+	return clamp(&n)
+}
+
+func (s *sum) add(more sum) {
+	s.calls += more.calls
+	s.high += more.high
+	s.low += more.low
+}
+
+// sums are those under each name.
+type sums map[string]*sum
+
+func (s sums) add(name string, more sum) {
+	if s[name] == nil {
+		s[name] = new(sum)
+	}
+	s[name].add(more)
+}
+
+// top are the names with most calls first, then by name, at most usage.TopLimit.
+func (s sums) top() []string {
+	names := make([]string, 0, len(s))
+	for name := range s {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(s[b].calls, s[a].calls), strings.Compare(a, b))
+	})
+	return names[:min(len(names), usage.TopLimit)]
+}
+
+// stats reads the roll-up, or a user's or key's rows, once, grouped by all that
+// they are summed by.
+func stats(ctx context.Context, db *sql.DB, q usage.StatsQuery) (usage.Stats, error) {
+	q.From, q.To = q.Span()
+	over := spanOf(q.Filter)
+	condition, args := where(q.Filter)
+	query := fmt.Sprintf(`SELECT day, tool_name, tables, sum(calls), sum(records_high), sum(records_low)
+		FROM mcp_tool_usage_daily WHERE %s AND %s GROUP BY day, tool_name, tables`, condition, over.days())
+	if !everyones(q.Filter) {
+		// SQLite's sum() fails when an int64 overflows, the sums of halves do not.
+		query = fmt.Sprintf(`SELECT (ts - %d) / %d + %d AS day, tool_name, tables, count(*),
+				ifnull(sum(record_count >> 32), 0), ifnull(sum(record_count & 0xffffffff), 0)
+			FROM mcp_tool_usage_log WHERE %s AND %s GROUP BY day, tool_name, tables`,
+			over.from, dayMicros, dayOf(over.from), condition, over.moments())
+	}
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return usage.Stats{}, err
+	}
+	defer func() { _ = rows.Close() }() // what it says, Err has said
+
+	var total sum
+	dates, tools, tables := sums{}, sums{}, sums{}
+	names := make(map[string][]string) // in a text of the column tables
+	for rows.Next() {
+		var (
+			day           int64
+			tool, touched string
+			one           sum
+		)
+		if err := rows.Scan(&day, &tool, text{&touched}, &one.calls, &one.high, &one.low); err != nil {
+			return usage.Stats{}, err
+		}
+		if _, known := names[touched]; !known {
+			if names[touched], err = parseTables(touched); err != nil {
+				return usage.Stats{}, err
+			}
+		}
+		total.add(one)
+		dates.add(time.UnixMicro(day*dayMicros).UTC().Format(time.DateOnly), one)
+		tools.add(tool, one)
+		for _, table := range names[touched] {
+			tables.add(table, one)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return usage.Stats{}, err
+	}
+
+	s := usage.Stats{
+		Days: q.Days, TotalCalls: total.calls, TotalRecords: total.records(),
+		TopTools: []usage.ToolUsage{}, TopTables: []usage.TableUsage{},
+	}
+	byDate := make(map[string]usage.DailyUsage, len(dates))
+	for date, d := range dates {
+		byDate[date] = usage.DailyUsage{Calls: d.calls, Records: d.records()}
+	}
+	s.Daily = q.FillDaily(byDate)
+	for _, tool := range tools.top() {
+		s.TopTools = append(s.TopTools, usage.ToolUsage{Tool: tool, Calls: tools[tool].calls, Records: tools[tool].records()})
+	}
+	for _, table := range tables.top() {
+		s.TopTables = append(s.TopTables, usage.TableUsage{Table: table, Calls: tables[table].calls, Records: tables[table].records()})
+	}
+	return s, nil
+}
+
+// clamp is the int64 nearest to n.
+func clamp(n *big.Int) int64 {
+	switch {
+	case n.IsInt64():
+		return n.Int64()
+	case n.Sign() < 0:
+		return math.MinInt64
+	default:
+		return math.MaxInt64
+	}
+}
