@@ -90,6 +90,12 @@ func compare(s scenario, gateways []gateway, p plan, e *environment) ([]*sample,
 			up = append(up, c)
 		}
 	}
+	goRound(up, p)
+	return samples, nil
+}
+
+// goRound measures contenders that are up and stand still, in all cycles.
+func goRound(up []*contender, p plan) {
 	for cycle := range p.cycles {
 		for _, i := range rand.Perm(len(up)) {
 			if c := up[i]; slices.Contains(always, c.gateway.name) || cycle%p.peers == 0 {
@@ -100,7 +106,6 @@ func compare(s scenario, gateways []gateway, p plan, e *environment) ([]*sample,
 	for _, c := range up {
 		c.peak = peak(c.pids)
 	}
-	return samples, nil
 }
 
 // always are the gateways that are measured in every cycle.
@@ -113,7 +118,8 @@ func (c *contender) measure(cycle int, most time.Duration) {
 	c.service.signal(syscall.SIGCONT)
 	before := cpu(c.pids)
 	w := c.callers.load(most)
-	c.cpu += cpu(c.pids) - before
+	w.cpu = cpu(c.pids) - before
+	c.cpu += w.cpu
 	c.service.signal(syscall.SIGSTOP)
 	c.windows[cycle] = w
 	if w.err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
@@ -45,6 +46,8 @@ func run() error {
 	cycles := flag.Int("cycles", 20, "cycles")
 	length := flag.Duration("window", 100*time.Millisecond, "length of a window")
 	profile := flag.String("upstream", "fixed", "fixed or mcp-go")
+	growth := flag.String("growth", "", "how cost grows with these: keys,rules,streams,startup,rows")
+	quick := flag.Bool("quick", false, "smaller, and less exact")
 	flag.Parse()
 
 	cache := filepath.Join(os.TempDir(), "tallygate-bench")
@@ -74,6 +77,13 @@ func run() error {
 		}
 	}
 	if err := pinSelf(); err != nil {
+		return err
+	}
+	if *growth != "" {
+		curves, err := grow(e, strings.Split(*growth, ","), *quick)
+		for _, c := range curves {
+			c.print()
+		}
 		return err
 	}
 	all := results()

@@ -33,4 +33,3 @@ func addKey(folder, key string) error {
 	}
 	return errors.Join(err, store.Close())
 }
-
