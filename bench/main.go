@@ -35,6 +35,8 @@ func run() error {
 		switch os.Args[1] {
 		case "fixed":
 			return serveFixed(os.Args[2], results())
+		case "streams":
+			return serveStreaming(os.Args[2], results())
 		case "mcp-go":
 			return serveMCPGo(os.Args[2], results())
 		case "stdio":
