@@ -4,9 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
 	"time"
 
+	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/internal/sqlstore"
 	"github.com/tallygate/tallygate/internal/sqlitefile"
 )
 
@@ -18,7 +19,7 @@ const (
 // Listen implements identity.Notifier: it looks again and again at what
 // triggers wrote of changes, of this process's too. So keys need not be read
 // anew one by one, however many there are.
-func (s *Store) Listen(ctx context.Context, heard func(from, to time.Time), changed func(userID, keyID string)) {
+func (s *Store) Listen(ctx context.Context, heard func(from, to time.Time), changed func(userID string, key identity.Digest)) {
 	for ctx.Err() == nil {
 		s.listenOnce(ctx, heard, changed)
 		select {
@@ -29,7 +30,7 @@ func (s *Store) Listen(ctx context.Context, heard func(from, to time.Time), chan
 }
 
 // listenOnce listens until a look fails, or has missed something.
-func (s *Store) listenOnce(ctx context.Context, heard func(from, to time.Time), changed func(userID, keyID string)) {
+func (s *Store) listenOnce(ctx context.Context, heard func(from, to time.Time), changed func(userID string, key identity.Digest)) {
 	// The store opens first, and makes the schema.
 	if _, err := s.DB(ctx); err != nil {
 		return
@@ -69,7 +70,7 @@ func (s *Store) listenOnce(ctx context.Context, heard func(from, to time.Time), 
 var errMissed = errors.New("changes were forgotten before they were told of")
 
 // tell tells of the changes behind the last, and returns which is the last now.
-func tell(ctx context.Context, look *sql.Stmt, last int64, changed func(userID, keyID string)) (int64, error) {
+func tell(ctx context.Context, look *sql.Stmt, last int64, changed func(userID string, key identity.Digest)) (int64, error) {
 	rows, err := look.QueryContext(ctx, last)
 	if err != nil {
 		return last, err
@@ -85,12 +86,7 @@ func tell(ctx context.Context, look *sql.Stmt, last int64, changed func(userID, 
 			return last, errMissed
 		}
 		last = number
-		switch what, id, _ := strings.Cut(change, " "); what {
-		case "user":
-			changed(id, "")
-		case "key":
-			changed("", id)
-		}
+		sqlstore.Tell(change, changed)
 	}
 	return last, rows.Err()
 }

@@ -1,5 +1,5 @@
 -- +goose Up
--- Whom other processes are to read anew: "key ID" or "user ID". Triggers see
+-- Whom other processes are to read anew: "user ID" or "key DIGEST". Triggers see
 -- what is changed by hand, too. When a key was last used decides nothing.
 CREATE TABLE changes (
     number INTEGER PRIMARY KEY AUTOINCREMENT, -- without gaps
@@ -8,12 +8,12 @@ CREATE TABLE changes (
 
 -- +goose StatementBegin
 CREATE TRIGGER key_changed AFTER UPDATE OF id, user_id, name, digest, expires_at, revoked_at, scopes, limits ON keys BEGIN
-    INSERT INTO changes (what) VALUES ('key ' || OLD.id);
+    INSERT INTO changes (what) VALUES ('key ' || hex(OLD.digest));
 END;
 -- +goose StatementEnd
 -- +goose StatementBegin
 CREATE TRIGGER key_deleted AFTER DELETE ON keys BEGIN
-    INSERT INTO changes (what) VALUES ('key ' || OLD.id);
+    INSERT INTO changes (what) VALUES ('key ' || hex(OLD.digest));
 END;
 -- +goose StatementEnd
 -- +goose StatementBegin
