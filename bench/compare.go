@@ -170,6 +170,9 @@ func (e *environment) start(c *contender, upstream string, s scenario) (err erro
 		return err
 	}
 	c.callers.load(200 * time.Millisecond) // connections are made, pools filled
+	if c.gateway.warm != nil {
+		c.gateway.warm(c.callers)
+	}
 	c.pids = c.service.pids()
 	if err := forgetPeak(c.pids); err != nil {
 		return err

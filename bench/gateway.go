@@ -29,6 +29,7 @@ type gateway struct {
 	prepare func(cache string) error // builds or installs it; nil: nothing to do
 	start   func(d deployment) (*service, error)
 	bearer  func(caller int) (next func() []byte) // the Authorization header of a caller's next call; nil: that of the deployment's key
+	warm    func(*callers)                        // brings it to where it is measured; nil: calls for a while
 	note    string                                // what a reader must know of the comparison
 }
 

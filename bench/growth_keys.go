@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,7 +23,7 @@ import (
 func growKeys(e *environment, quick bool) ([]curve, error) {
 	sizes, p := []int{10, 1_000, 100_000, 1_000_000}, plan{cycles: 30, window: time.Second, peers: 1}
 	if quick {
-		sizes, p = []int{10, 10_000}, plan{cycles: 8, window: 300 * time.Millisecond, peers: 1}
+		sizes, p = []int{10, 10_000}, plan{cycles: 5, window: 300 * time.Millisecond, peers: 1}
 	}
 	var stores []*filledStore
 	for _, n := range sizes {
@@ -35,24 +36,16 @@ func growKeys(e *environment, quick bool) ([]curve, error) {
 	}
 	var all []curve
 	for _, series := range []struct {
-		name   string
-		bearer func(s *filledStore, caller int) func() []byte
+		name string
+		gate func(*filledStore) gateway
 	}{
-		{"each caller with a key of its own", func(s *filledStore, caller int) func() []byte {
-			i := caller * 7919 % s.keys
-			return func() []byte { return s.bearer(i) }
-		}},
-		{"each call with any of all keys", func(s *filledStore, _ int) func() []byte {
-			return func() []byte { return s.bearer(rand.IntN(s.keys)) }
-		}},
+		{"each caller with a key of its own", oneKeyEach},
+		{"each call with any of all keys, mostly for the first time", anyKey},
+		{"each call with any of all keys, which all were used before", anyUsedKey},
 	} {
 		var gates []gateway
 		for _, s := range stores {
-			gates = append(gates, gateway{
-				name: fmt.Sprint("gate with ", s.keys, " keys"), path: "/mcp",
-				start:  s.start,
-				bearer: func(caller int) func() []byte { return series.bearer(s, caller) },
-			})
+			gates = append(gates, series.gate(s))
 		}
 		curves, err := e.against("keys", series.name, "keys", sizes, gates, p)
 		if err != nil {
@@ -61,6 +54,44 @@ func growKeys(e *environment, quick bool) ([]curve, error) {
 		all = append(all, curves...)
 	}
 	return all, nil
+}
+
+// oneKeyEach is a gate whose callers each keep to a key.
+func oneKeyEach(s *filledStore) gateway {
+	return s.gate(func(caller int) func() []byte {
+		i := caller * 7919 % s.keys
+		return func() []byte { return s.bearer(i) }
+	})
+}
+
+// anyKey is a gate whose callers show any of the keys, another each time.
+func anyKey(s *filledStore) gateway {
+	return s.gate(func(int) func() []byte {
+		return func() []byte { return s.bearer(rand.IntN(s.keys)) }
+	})
+}
+
+// anyUsedKey is likewise, once each key has been shown.
+func anyUsedKey(s *filledStore) gateway {
+	var shown atomic.Int64
+	g := s.gate(func(int) func() []byte {
+		return func() []byte {
+			if i := int(shown.Add(1)) - 1; i < s.keys {
+				return s.bearer(i)
+			}
+			return s.bearer(rand.IntN(s.keys))
+		}
+	})
+	g.warm = func(cs *callers) {
+		for int(shown.Load()) < s.keys && cs.load(time.Second).err == nil {
+		}
+	}
+	return g
+}
+
+// gate is one on a copy of the store.
+func (s *filledStore) gate(bearer func(caller int) func() []byte) gateway {
+	return gateway{name: fmt.Sprint("gate with ", s.keys, " keys"), path: "/mcp", start: s.start, bearer: bearer}
 }
 
 // filledStore is a store that is full of live keys. Gates work on copies.

@@ -11,7 +11,7 @@ import (
 func growRules(e *environment, quick bool) ([]curve, error) {
 	sizes, p := []int{1, 10, 100, 1_000}, plan{cycles: 60, window: 250 * time.Millisecond, peers: 1}
 	if quick {
-		sizes, p = []int{1, 1_000}, plan{cycles: 10, window: 200 * time.Millisecond, peers: 1}
+		sizes, p = []int{1, 1_000}, plan{cycles: 8, window: 150 * time.Millisecond, peers: 1}
 	}
 	var all []curve
 	for _, series := range []struct{ name, glob string }{
