@@ -83,7 +83,9 @@ func anyUsedKey(s *filledStore) gateway {
 		}
 	})
 	g.warm = func(cs *callers) {
-		for int(shown.Load()) < s.keys && cs.load(time.Second).err == nil {
+		var failed error // then the windows will tell
+		for failed == nil && int(shown.Load()) < s.keys {
+			failed = cs.load(time.Second).err
 		}
 	}
 	return g
