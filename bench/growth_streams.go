@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,9 +23,8 @@ func growStreams(e *environment, quick bool) ([]curve, error) {
 	if quick {
 		sizes, p = []int{1_000}, plan{cycles: 8, window: 100 * time.Millisecond, peers: 1}
 	}
-	// The benchmark holds the clients' ends of the streams of three gateways, and
-	// each of these two ends of its own.
-	if err := allowFiles(4*sizes[len(sizes)-1] + 1_000); err != nil {
+	sizes, err := asFilesAllow(sizes)
+	if err != nil {
 		return nil, err
 	}
 	kinds := []streamKind{
@@ -35,24 +35,36 @@ func growStreams(e *environment, quick bool) ([]curve, error) {
 	each := make([]curve, len(kinds))
 	more := make([]curve, len(kinds))
 	rate := make([]curve, len(kinds))
+	work := make([]curve, len(kinds))
 	for k, kind := range kinds {
 		each[k] = curve{Figure: "memory of a stream", Unit: "KiB", Series: kind.name}
 		more[k] = curve{Figure: "memory of a stream as a ratio to bare Caddy", Series: kind.name}
+		work[k] = curve{Figure: "CPU time of a call beside the streams as a ratio to without", Series: kind.name}
 		rate[k] = curve{Figure: "calls/s beside the streams as a ratio to without", Series: kind.name}
 	}
 	for _, n := range sizes {
-		found, err := e.besideStreams(n, kinds, p)
+		store, err := e.fillStore(n)
 		if err != nil {
-			return nil, fmt.Errorf("%d streams: %w", n, err)
+			return nil, err
 		}
-		for k, f := range found {
+		defer store.remove()
+		var bare float64
+		for k, kind := range kinds {
+			f, err := e.besideStreams(kind, store, p)
+			if err != nil {
+				return nil, fmt.Errorf("%s, %d streams: %w", kind.name, n, err)
+			}
+			if k == 0 {
+				bare = f.memory
+			}
 			each[k].Points = append(each[k].Points, once(f.memory/1024).at(n))
-			more[k].Points = append(more[k].Points, once(f.memory/found[0].memory).at(n))
+			more[k].Points = append(more[k].Points, once(f.memory/bare).at(n))
 			rate[k].Points = append(rate[k].Points, f.rate.at(n))
+			work[k].Points = append(work[k].Points, f.work.at(n))
 		}
 	}
 	var all []curve
-	for _, c := range [][]curve{each, more[1:], rate} {
+	for _, c := range [][]curve{each, more[1:], rate, work} {
 		all = append(all, c...)
 	}
 	for i := range all {
@@ -72,6 +84,7 @@ type streamKind struct {
 type streamsFound struct {
 	memory float64  // of a stream, in bytes
 	rate   estimate // calls/s beside the streams, to those without
+	work   estimate // and the CPU time of a call, likewise
 }
 
 func startBareWithAdmin(d deployment, admin int) (*service, error) {
@@ -106,43 +119,25 @@ func (s *streamed) end() {
 	}
 }
 
-// besideStreams measures all kinds with n streams.
-func (e *environment) besideStreams(n int, kinds []streamKind, p plan) ([]streamsFound, error) {
-	store, err := e.fillStore(n)
+// besideStreams measures a kind with a stream for each key of a store.
+func (e *environment) besideStreams(kind streamKind, store *filledStore, p plan) (found streamsFound, err error) {
+	upstream, address, err := e.startUpstream("streams")
 	if err != nil {
-		return nil, err
+		return found, err
 	}
-	defer store.remove()
-	var up []*contender
-	all := make([]streamed, len(kinds))
-	defer func() {
-		for i := range all {
-			all[i].end()
-		}
-	}()
-	for i, kind := range kinds {
-		// Each has its own upstream: the streams of all would be more connections
-		// than one address takes from another.
-		upstream, address, err := e.startUpstream("streams")
-		if err != nil {
-			return nil, err
-		}
-		defer upstream.end()
-		if err := e.startStreamed(&all[i], kind, address, store, p); err != nil {
-			return nil, fmt.Errorf("%s: %w", kind.name, err)
-		}
-		up = append(up, &all[i].with, &all[i].without)
+	defer upstream.end()
+	var s streamed
+	defer s.end()
+	if err := e.startStreamed(&s, kind, address, store, p); err != nil {
+		return found, err
 	}
-	goRound(up, p)
-	found := make([]streamsFound, len(kinds))
-	for i := range all {
-		s := &all[i]
-		if err := errors.Join(s.with.err, s.without.err, s.check()); err != nil {
-			return nil, fmt.Errorf("%s: %w", kinds[i].name, err)
-		}
-		found[i] = streamsFound{s.memory, s.with.ratio(s.without.sample)}
+	goRound([]*contender{&s.with, &s.without}, p)
+	if err := errors.Join(s.with.err, s.without.err, s.check()); err != nil {
+		return found, err
 	}
-	return found, nil
+	return streamsFound{
+		s.memory, s.with.ratio(s.without.sample), s.with.compared(s.without.sample, window.work),
+	}, nil
 }
 
 // startStreamed starts the twins, and opens a stream for each key of the store
@@ -280,18 +275,34 @@ func openStream(address string, bearer []byte) (_ net.Conn, err error) {
 	return c, c.SetDeadline(time.Time{})
 }
 
-// allowFiles lets this process and those that it starts open so many files each.
-func allowFiles(n int) error {
-	var now syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now); err != nil {
-		return err
+// filesBeside is how many files a gateway has open beside two for each stream.
+const filesBeside = 500
+
+// asFilesAllow lets this process and those that it starts open as many files as
+// so many streams take. Where it may not, it cuts the numbers down and says so.
+func asFilesAllow(sizes []int) ([]int, error) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return nil, err
 	}
-	if now.Cur >= uint64(n) {
-		return nil
+	files := func(streams int) uint64 { return uint64(2*streams + filesBeside) }
+	need := files(sizes[len(sizes)-1])
+	if need <= limit.Cur {
+		return sizes, nil
 	}
-	wanted := syscall.Rlimit{Cur: uint64(n), Max: max(now.Max, uint64(n))}
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &wanted); err != nil {
-		return fmt.Errorf("the streams take %d open files in a process, of which the limit allows %d (%w): run it as root, or after ulimit -Hn %d", n, now.Max, err, n)
+	refused := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: need, Max: max(limit.Max, need)})
+	if refused == nil {
+		return sizes, nil
 	}
-	return nil
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: limit.Max, Max: limit.Max}); err != nil {
+		return nil, err
+	}
+	most := (int(limit.Max) - filesBeside) / 2 / 100 * 100
+	if most < 100 {
+		return nil, fmt.Errorf("the hard limit of %d open files in a process is too low for streams, and cannot be raised (%w): run this after ulimit -Hn %d", limit.Max, refused, need)
+	}
+	fmt.Printf("%d streams take %d open files in the gateway; the hard limit of %d cannot be raised here (%v), so there are %d at most\n",
+		sizes[len(sizes)-1], need, limit.Max, refused, most)
+	fit := slices.DeleteFunc(slices.Clone(sizes), func(n int) bool { return n > most })
+	return slices.Compact(append(fit, most)), nil
 }
