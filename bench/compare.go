@@ -88,6 +88,12 @@ func compare(s scenario, gateways []gateway, p plan, e *environment) ([]*sample,
 			up = append(up, c)
 		}
 	}
+	goRound(up, p)
+	return samples, nil
+}
+
+// goRound measures contenders that are up and stand still, in all cycles.
+func goRound(up []*contender, p plan) {
 	for cycle := range p.cycles {
 		for _, i := range rand.Perm(len(up)) {
 			if c := up[i]; slices.Contains(always, c.gateway.name) || cycle%p.peers == 0 {
@@ -95,7 +101,6 @@ func compare(s scenario, gateways []gateway, p plan, e *environment) ([]*sample,
 			}
 		}
 	}
-	return samples, nil
 }
 
 // always are the gateways that are measured in every cycle.
@@ -110,7 +115,8 @@ func (c *contender) measure(cycle int, most time.Duration) {
 	stop := c.watchMemory()
 	w := c.callers.load(most)
 	stop()
-	c.cpu += cpu(c.pids) - before
+	w.cpu = cpu(c.pids) - before
+	c.cpu += w.cpu
 	c.service.pause()
 	c.windows[cycle] = w
 	if w.err != nil {
@@ -180,6 +186,9 @@ func (e *environment) start(c *contender, upstream string, s scenario) (err erro
 		return err
 	}
 	c.callers.load(200 * time.Millisecond) // connections are made, pools filled
+	if c.gateway.warm != nil {
+		c.gateway.warm(c.callers)
+	}
 	c.pids = c.service.pids()
 	c.idle = memory(c.pids)
 	c.service.pause()

@@ -27,7 +27,9 @@ type gateway struct {
 	stdio   bool                     // it runs the upstream itself, as a program that speaks MCP over stdio
 	prepare func(cache string) error // builds or installs it; nil: nothing to do
 	start   func(d deployment) (*service, error)
-	note    string // what a reader must know of the comparison
+	bearer  func(caller int) (next func() []byte) // the Authorization header of a caller's next call; nil: that of the deployment's key
+	warm    func(*callers)                        // brings it to where it is measured; nil: calls for a while
+	note    string                                // what a reader must know of the comparison
 }
 
 // bareCaddy is what the gate is measured against: Caddy's own binary with a
@@ -82,7 +84,7 @@ func startCaddy(d deployment, binary, config string) (*service, error) {
 	if err := os.WriteFile(filepath.Join(d.dir, "Caddyfile"), []byte(config), 0o600); err != nil {
 		return nil, err
 	}
-	if strings.Contains(config, "\ttallygate") {
+	if strings.Contains(config, "\ttallygate") && d.key != "" {
 		if err := addKey(filepath.Join(d.dir, "data"), d.key); err != nil {
 			return nil, err
 		}

@@ -23,6 +23,7 @@ type caller struct {
 	head   []byte // of the request's body, up to its id
 	tail   []byte // behind it
 	id     int
+	bearer func() []byte // the Authorization header of the next call; nil: always the same
 	chunk  []byte
 }
 
@@ -57,6 +58,9 @@ func newCaller(g gateway, url, key, tool string, number int) (*caller, error) {
 		}
 	}
 	c.req.Header.Set("Mcp-Protocol-Version", "2025-06-18")
+	if g.bearer != nil {
+		c.bearer = g.bearer(number)
+	}
 	c.head = []byte(`{"jsonrpc":"2.0","id":`)
 	c.tail = []byte(`,"method":"tools/call","params":{"name":"` + tool + `","arguments":{"table":"stock_daily","columns":["ts_code","trade_date","open","close"],"filters":[{"column":"trade_date","op":"ge","value":"2026-01-01"}],"limit":500}}}`)
 	return c, nil
@@ -77,6 +81,9 @@ func (c *caller) open() error {
 // call calls once; each piece of the answer's body is handed to take.
 func (c *caller) call(take func([]byte)) (call, error) {
 	c.id++
+	if c.bearer != nil {
+		c.req.Header.SetBytesV("Authorization", c.bearer())
+	}
 	c.req.SetBodyRaw(append(strconv.AppendInt(append(c.req.Body()[:0], c.head...), int64(c.id), 10), c.tail...))
 	return c.do(take)
 }
@@ -156,6 +163,7 @@ type window struct {
 	errors int
 	err    error // one of them
 	took   time.Duration
+	cpu    time.Duration // of the gateway
 }
 
 // rate is calls a second.

@@ -37,6 +37,7 @@ func run() error {
 	only := flag.String("scenario", "", "only those whose names, as in \"64KB SSE, 16 callers, from fixed\", a `regexp` matches")
 	which := flag.String("gateway", "", "beside bare Caddy, only gateways whose names a `regexp` matches")
 	cycles := flag.Int("cycles", 0, "of windows (default: enough for an interval of about 2 %)")
+	growth := flag.String("growth", "", "how cost grows with these: keys,rules,streams,startup,rows")
 	flag.Parse()
 	if *render != "" {
 		r, err := readReport(*render)

@@ -49,9 +49,9 @@ func runIn(dir, command string, args ...string) error {
 	return nil
 }
 
-// once does an installation unless the folder's stamp says that this very one
+// installOnce does an installation unless the folder's stamp says that this very one
 // has been done. The stamp is written last, so that half of one is done again.
-func once(dir, stamp string, install func() error) error {
+func installOnce(dir, stamp string, install func() error) error {
 	file := filepath.Join(dir, "installed")
 	if done, err := os.ReadFile(file); err == nil && string(done) == stamp {
 		return nil

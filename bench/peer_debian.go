@@ -135,7 +135,7 @@ func unpack(cache, program string) error {
 		return nil
 	}
 	dir := filepath.Join(cache, program)
-	return once(dir, program, func() error {
+	return installOnce(dir, program, func() error {
 		if os.Geteuid() == 0 { // nobody else may, and theirs may be new enough
 			if err := runIn(dir, "apt-get", "update", "-q"); err != nil {
 				return err

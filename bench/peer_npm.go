@@ -18,7 +18,7 @@ var npmLock string
 // prepareNPM installs the peers that npm offers. None of their scripts runs.
 func prepareNPM(cache string) error {
 	dir := filepath.Join(cache, "npm")
-	return once(dir, npmPackages+npmLock, func() error {
+	return installOnce(dir, npmPackages+npmLock, func() error {
 		for name, content := range map[string]string{"package.json": npmPackages, "package-lock.json": npmLock} {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 				return err

@@ -14,7 +14,7 @@ var requirements string
 // preparePython installs the peers that PyPI offers into an environment of their own.
 func preparePython(cache string) error {
 	dir := filepath.Join(cache, "python")
-	return once(dir, requirements, func() error {
+	return installOnce(dir, requirements, func() error {
 		if err := runIn(dir, "python3", "-m", "venv", dir); err != nil {
 			return err
 		}

@@ -12,7 +12,7 @@ var rustProxy = gateway{
 	path: "/", session: true,
 	prepare: func(cache string) error {
 		dir := filepath.Join(cache, "rust")
-		return once(dir, "mcp-proxy 0.6.0", func() error {
+		return installOnce(dir, "mcp-proxy 0.6.0", func() error {
 			return runIn(dir, "nice", "-n", "19", "cargo", "install", "--quiet", "--locked", "--root", dir, "mcp-proxy@0.6.0")
 		})
 	},

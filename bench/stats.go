@@ -49,24 +49,33 @@ func median(values []float64) float64 {
 
 // rates are a sample's calls a second, by window; those of a gateway that
 // answered nothing in a window are 0.
-func (s *sample) rates() (rates []float64) {
-	for _, w := range s.windows {
-		if w.took > 0 {
-			rates = append(rates, w.rate())
-		}
-	}
-	return rates
-}
+func (s *sample) rates() []float64 { return s.each(window.rate) }
 
 // ratio compares a sample to that of bare Caddy, cycle by cycle.
 func (s *sample) ratio(bare *sample) estimate {
+	return s.compared(bare, window.rate)
+}
+
+// compared is the ratio of a figure of windows to that of another sample, cycle
+// by cycle.
+func (s *sample) compared(to *sample, figure func(window) float64) estimate {
 	var ratios []float64
 	for i, w := range s.windows {
-		if b := bare.windows[i]; w.took > 0 && b.took > 0 && b.rate() > 0 {
-			ratios = append(ratios, w.rate()/b.rate())
+		if b := to.windows[i]; w.took > 0 && b.took > 0 && figure(b) > 0 {
+			ratios = append(ratios, figure(w)/figure(b))
 		}
 	}
 	return estimateOf(ratios)
+}
+
+// each is a figure of all windows that were measured.
+func (s *sample) each(figure func(window) float64) (values []float64) {
+	for _, w := range s.windows {
+		if w.took > 0 {
+			values = append(values, figure(w))
+		}
+	}
+	return values
 }
 
 // calls is how many calls were answered rightly, and how many were not.

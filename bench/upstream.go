@@ -140,6 +140,24 @@ func (f fixed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// streaming is the fixed server with event streams that GET opens: each has one
+// event, and then stays open.
+type streaming struct{ fixed }
+
+const streamEvent = eventStart + `{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"the stream is open"}}` + "\n\n"
+
+func (s streaming) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		s.fixed.ServeHTTP(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-cache")
+	_, _ = io.WriteString(w, streamEvent)
+	w.(http.Flusher).Flush()
+	<-r.Context().Done()
+}
+
 // answer finds the answer to a message: of a call its result, of another
 // request the JSON, of a notification nothing. Its messages are the load's own
 // and those of gateways, so that a look for their members is enough.
@@ -182,6 +200,11 @@ func member(message []byte, name string) []byte {
 // serveFixed answers on a port until it is ended.
 func serveFixed(port string, results []*result) error {
 	return http.ListenAndServe("127.0.0.1:"+port, newFixed(results))
+}
+
+// serveStreaming is likewise, with streams.
+func serveStreaming(port string, results []*result) error {
+	return http.ListenAndServe("127.0.0.1:"+port, streaming{newFixed(results)})
 }
 
 // serveStdio is the fixed server over standard input and output.

@@ -17,7 +17,7 @@ import (
 // elsewhere (another process, another replica) takes effect
 //
 //   - at once where the store is a Notifier and its connection works: what was
-//     read is then trusted for maxHeardAge, unless it is said to have changed;
+//     read is then trusted until it is said to have changed;
 //   - within MaxAge otherwise, since what was read is trusted for no longer.
 //
 // While the store cannot be read, a key that is known to be live goes on
@@ -66,8 +66,7 @@ const (
 	// DefaultStaleOK is the StaleOK of zero Options.
 	DefaultStaleOK = 5 * time.Minute
 
-	maxHeardAge   = 30 * time.Second
-	maxKnown      = 768             // entries in a shard; 196,608 in all, some 100 MB
+	maxKnown      = 4096            // entries in a shard; 1,048,576 in all, which take some 500 MB
 	lookUpTimeout = 5 * time.Second // then the store counts as away
 )
 
@@ -148,7 +147,7 @@ func (a *Authority) trusted(e *entry, now time.Time) bool {
 // longer.
 func (a *Authority) vouched(e *entry, now time.Time) bool {
 	h := a.heard.Load()
-	return h != nil && !e.readAt.Before(h.from) && now.Sub(h.to) < MaxAge && now.Sub(e.readAt) < maxHeardAge
+	return h != nil && !e.readAt.Before(h.from) && now.Sub(h.to) < MaxAge
 }
 
 // stillOK tells whether a live entry may be used although the store is away.
@@ -214,7 +213,13 @@ func (s *shard) put(e *entry, stillTrue func() bool) {
 	s.entries[e.principal.digest] = e
 }
 
-func (s *shard) forget(match func(*Principal) bool) {
+func (s *shard) forget(d Digest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.entries, d)
+}
+
+func (s *shard) forgetAll(match func(*Principal) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for d, e := range s.entries {

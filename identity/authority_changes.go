@@ -24,7 +24,7 @@ func (a *Authority) CreateKeyOnce(ctx context.Context, k Key, r Receipt) error {
 // UpdateKey is the store's. It holds from the next call on.
 func (a *Authority) UpdateKey(ctx context.Context, userID, keyID string, c KeyChange) (Key, error) {
 	k, err := a.Store.UpdateKey(ctx, userID, keyID, c)
-	a.changed(err, false, ofKey(keyID))
+	a.changed(err, false, subject{keyID: keyID, digest: k.Digest})
 	return k, err
 }
 
@@ -32,14 +32,14 @@ func (a *Authority) UpdateKey(ctx context.Context, userID, keyID string, c KeyCh
 // watches it ends before RevokeKey returns.
 func (a *Authority) RevokeKey(ctx context.Context, userID, keyID string, at time.Time, reason string) (Key, error) {
 	k, err := a.Store.RevokeKey(ctx, userID, keyID, at, reason)
-	a.changed(err, true, ofKey(keyID))
+	a.changed(err, true, subject{keyID: keyID, digest: k.Digest})
 	return k, err
 }
 
 // RotateKey is the store's. The new key works from the next call on.
 func (a *Authority) RotateKey(ctx context.Context, userID, keyID string, fresh Key, until time.Time) (old, replacement Key, err error) {
 	old, replacement, err = a.Store.RotateKey(ctx, userID, keyID, fresh, until)
-	a.changed(err, false, ofKey(keyID))
+	a.changed(err, false, subject{keyID: keyID, digest: old.Digest})
 	return old, replacement, err
 }
 
@@ -48,32 +48,29 @@ func (a *Authority) RotateKey(ctx context.Context, userID, keyID string, fresh K
 // SetDisabled returns.
 func (a *Authority) SetDisabled(ctx context.Context, userID string, disabled bool) error {
 	err := a.Store.SetDisabled(ctx, userID, disabled)
-	a.changed(err, disabled, ofUser(userID))
+	a.changed(err, disabled, subject{userID: userID})
 	return err
 }
 
 // SetUserLimits is the store's. They hold from the next call on.
 func (a *Authority) SetUserLimits(ctx context.Context, userID string, l Limits) error {
 	err := a.Store.SetUserLimits(ctx, userID, l)
-	a.changed(err, false, ofUser(userID))
+	a.changed(err, false, subject{userID: userID})
 	return err
 }
 
-// told follows a change made elsewhere.
-func (a *Authority) told(userID, keyID string) {
-	match := ofKey(keyID)
-	if keyID == "" {
-		match = ofUser(userID)
-	}
-	a.changed(nil, false, match)
-	if keys := a.watches.keys(match); len(keys) > 0 {
+// told follows a change made elsewhere, to a user or else to a key.
+func (a *Authority) told(userID string, key Digest) {
+	s := subject{userID: userID, digest: key}
+	a.changed(nil, false, s)
+	if keys := a.watches.keys(s.match); len(keys) > 0 {
 		a.background.start(func() { a.recheck(keys, time.Now()) })
 	}
 }
 
-// changed follows a change to the keys of the principals that match, which
-// ended with err and, if dead is set, took their keys' life.
-func (a *Authority) changed(err error, dead bool, match func(*Principal) bool) {
+// changed follows a change, which ended with err and, if dead is set, took the
+// life of the subject's keys.
+func (a *Authority) changed(err error, dead bool, s subject) {
 	for _, unchanged := range []error{ErrNotFound, ErrLastAdmin, ErrNotActive} {
 		if errors.Is(err, unchanged) {
 			return
@@ -81,18 +78,32 @@ func (a *Authority) changed(err error, dead bool, match func(*Principal) bool) {
 	}
 	// A store that failed may have made the change all the same.
 	a.generation.Add(1)
-	for i := range a.known {
-		a.known[i].forget(match)
+	if s.digest != (Digest{}) {
+		a.known[s.digest[0]].forget(s.digest)
+	} else {
+		for i := range a.known {
+			a.known[i].forgetAll(s.match)
+		}
 	}
 	if err == nil && dead {
-		a.watches.end(match)
+		a.watches.end(s.match)
 	}
 }
 
-func ofKey(id string) func(*Principal) bool {
-	return func(p *Principal) bool { return p.KeyID == id }
+// subject is whose keys a change is about: all of a user's, or one, by its ID or
+// its digest or both. By its digest it is found at once, however many are known.
+type subject struct {
+	userID, keyID string
+	digest        Digest
 }
 
-func ofUser(id string) func(*Principal) bool {
-	return func(p *Principal) bool { return p.UserID == id }
+func (s subject) match(p *Principal) bool {
+	switch {
+	case s.userID != "":
+		return p.UserID == s.userID
+	case s.keyID != "":
+		return p.KeyID == s.keyID
+	default:
+		return p.digest == s.digest
+	}
 }

@@ -21,9 +21,9 @@ func TestBounded(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	// All in one shard, which has room for 768.
+	// All in one shard, which has room for 4096.
 	var keys []string
-	for len(keys) < 1000 {
+	for len(keys) < 4200 {
 		key, digest, _ := identity.KeyFormat{}.NewKey()
 		if digest[0] == 0 {
 			keys = append(keys, key)
@@ -34,8 +34,8 @@ func TestBounded(t *testing.T) {
 		w.want(key, true)
 	}
 	w.wantLookUps(len(keys))
-	if got := w.Known(); got != 768 {
-		t.Errorf("%d keys are known, want 768", got)
+	if got := w.Known(); got != 4096 {
+		t.Errorf("%d keys are known, want 4096", got)
 	}
 	for n := range 5000 {
 		unknown, _, _ := identity.KeyFormat{}.NewKey()
@@ -44,8 +44,8 @@ func TestBounded(t *testing.T) {
 			t.Errorf("Authenticate = %t, %v", ok, err)
 		}
 	}
-	if got := w.Known(); got != 768 {
-		t.Errorf("after unknown ones, %d keys are known, want 768", got)
+	if got := w.Known(); got != 4096 {
+		t.Errorf("after unknown ones, %d keys are known, want 4096", got)
 	}
 }
 
@@ -96,7 +96,7 @@ func TestRevokedUnderLoad(t *testing.T) {
 // telling is a store that tells of changes, of which there are none.
 type telling struct{ *fakeStore }
 
-func (telling) Listen(ctx context.Context, heard func(from, to time.Time), _ func(userID, keyID string)) {
+func (telling) Listen(ctx context.Context, heard func(from, to time.Time), _ func(userID string, key identity.Digest)) {
 	from := time.Now()
 	for ctx.Err() == nil {
 		heard(from, time.Now())

@@ -26,5 +26,8 @@ func (l *Limiter) Accounts() int {
 
 // Forget makes an Authority forget all keys.
 func (a *Authority) Forget() {
-	a.changed(nil, false, func(*Principal) bool { return true })
+	a.generation.Add(1)
+	for i := range a.known {
+		a.known[i].forgetAll(func(*Principal) bool { return true })
+	}
 }

@@ -140,6 +140,7 @@ type Notifier interface {
 	// heard is called again and again while the connection is known to work,
 	// with a span of time (of this process's clock): all changes that were
 	// committed in it have been told, or will be in the next instant. changed is
-	// called with what is to be read anew, by an ID of which one is empty.
-	Listen(ctx context.Context, heard func(from, to time.Time), changed func(userID, keyID string))
+	// called with what is to be read anew: a user, or where there is no userID the
+	// key of a digest.
+	Listen(ctx context.Context, heard func(from, to time.Time), changed func(userID string, key Digest))
 }

@@ -3,9 +3,11 @@ package mcp
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // Rule says where the tools it is for name their tables and their record
@@ -34,7 +36,20 @@ type Extractors struct {
 	// does not grow with the number of rules, but for those that share a prefix.
 	byPrefix map[string][]int
 	lengths  []int
+	// found are extractors, each at the place that its tool's hash says, where the
+	// next one takes it over. So rules that do share a prefix do not show either,
+	// and what clients may ask for takes no more room.
+	found [1024]atomic.Pointer[foundFor]
 }
+
+// foundFor is the extractor of a tool.
+type foundFor struct {
+	tool      string
+	extractor *Extractor
+}
+
+// maxFound bounds in bytes the names of tools whose extractors are remembered.
+const maxFound = 256
 
 // NewExtractors reads rules. Where none of them matches a tool, DefaultRule is
 // used. Its errors name the rule and the path.
@@ -66,6 +81,19 @@ func (x *Extractors) For(tool string) *Extractor {
 	if len(x.rules) <= fewRules {
 		return x.rules[slices.IndexFunc(x.rules, func(e *Extractor) bool { return matchGlob(e.tool, tool) })]
 	}
+	if len(tool) > maxFound {
+		return x.search(tool)
+	}
+	place := &x.found[maphash.String(seed, tool)%uint64(len(x.found))]
+	if a := place.Load(); a != nil && a.tool == tool {
+		return a.extractor
+	}
+	e := x.search(tool)
+	place.Store(&foundFor{strings.Clone(tool), e})
+	return e
+}
+
+func (x *Extractors) search(tool string) *Extractor {
 	first := len(x.rules)
 	for _, n := range x.lengths {
 		if n > len(tool) {

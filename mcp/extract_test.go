@@ -59,6 +59,10 @@ func TestFirstRuleThatMatchesWins(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// Another tool may have its place among those found, and it itself has it
+		// the second time.
+		x.For(name.Draw(t, "another tool"))
+		x.For(tool)
 		switch e := x.For(tool); {
 		case want < 0 && e.Rule().Tool != "*" || want < 0 && e.Rule().Records[0] != DefaultRule.Records[0]:
 			t.Fatalf("%q: rule %+v, want the default", tool, e.Rule())

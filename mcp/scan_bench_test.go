@@ -153,19 +153,24 @@ func BenchmarkFromParams(b *testing.B) {
 	}
 }
 
+// BenchmarkFor looks a tool up among 1,000 rules.
 func BenchmarkFor(b *testing.B) {
-	var rules []Rule
-	for i := range 1000 {
-		rules = append(rules, Rule{Tool: fmt.Sprintf("tool%d_*", i)})
-	}
-	x, err := NewExtractors(rules)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if x.For("tool999_query") == nil {
-			b.Fatal("no rule")
-		}
+	for name, glob := range map[string]string{"prefixes of their own": "tool%d_*", "one prefix": "tool*_%d*"} {
+		b.Run(name, func(b *testing.B) {
+			var rules []Rule
+			for i := range 1000 {
+				rules = append(rules, Rule{Tool: fmt.Sprintf(glob, i)})
+			}
+			x, err := NewExtractors(rules)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if x.For("tool999_999query") == nil {
+					b.Fatal("no rule")
+				}
+			}
+		})
 	}
 }

@@ -3,11 +3,12 @@ package postgres
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/internal/sqlstore"
 )
 
 const (
@@ -17,7 +18,7 @@ const (
 )
 
 // Listen implements identity.Notifier. It has a connection of its own.
-func (s *Store) Listen(ctx context.Context, heard func(from, to time.Time), changed func(userID, keyID string)) {
+func (s *Store) Listen(ctx context.Context, heard func(from, to time.Time), changed func(userID string, key identity.Digest)) {
 	for ctx.Err() == nil {
 		s.listenOnce(ctx, heard, changed)
 		select {
@@ -28,7 +29,7 @@ func (s *Store) Listen(ctx context.Context, heard func(from, to time.Time), chan
 }
 
 // listenOnce listens until the connection breaks.
-func (s *Store) listenOnce(ctx context.Context, heard func(from, to time.Time), changed func(userID, keyID string)) {
+func (s *Store) listenOnce(ctx context.Context, heard func(from, to time.Time), changed func(userID string, key identity.Digest)) {
 	// The store opens first, and makes the schema.
 	if _, err := s.DB(ctx); err != nil {
 		return
@@ -61,7 +62,7 @@ func (s *Store) listenOnce(ctx context.Context, heard func(from, to time.Time), 
 			if err != nil {
 				break
 			}
-			tell(n, changed)
+			sqlstore.Tell(n.Payload, changed)
 		}
 		idle := errors.Is(waiting.Err(), context.DeadlineExceeded)
 		cancel()
@@ -75,16 +76,4 @@ func ping(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	return conn.Ping(ctx)
-}
-
-// tell reads what Dialect.Notify wrote. What others may write there says
-// nothing.
-func tell(n *pgconn.Notification, changed func(userID, keyID string)) {
-	what, id, _ := strings.Cut(n.Payload, " ")
-	switch what {
-	case "user":
-		changed(id, "")
-	case "key":
-		changed("", id)
-	}
 }

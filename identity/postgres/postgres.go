@@ -67,6 +67,7 @@ func Open(dsn string) (*Store, error) {
 	return s, nil
 }
 
+// channel is where the schema's triggers tell of changes.
 const channel = "tallygate"
 
 var dialect = sqlstore.Dialect{
@@ -74,7 +75,6 @@ var dialect = sqlstore.Dialect{
 	JSONEach:  `json_each_text(CAST($1 AS json))`,
 	ForUpdate: ` FOR UPDATE`,
 	Lock:      lock,
-	Notify:    `SELECT pg_notify('` + channel + `', $1)`,
 	NotFound:  notFound,
 }
 

@@ -20,6 +20,7 @@ var client = netip.MustParseAddr("192.0.2.1")
 
 type gate struct {
 	t         *testing.T
+	path      string
 	here      *identity.Authority
 	elsewhere *Store // another process's store on the same file
 	user      identity.User
@@ -30,7 +31,7 @@ type gate struct {
 func inBubble(t *testing.T, test func(*testing.T, *gate)) {
 	path := "sqlite:" + filepath.Join(t.TempDir(), "tallygate.db")
 	synctest.Test(t, func(t *testing.T) {
-		g := &gate{t: t, here: identity.NewAuthority(open(t, path), identity.Options{}), elsewhere: open(t, path)}
+		g := &gate{t: t, path: path, here: identity.NewAuthority(open(t, path), identity.Options{}), elsewhere: open(t, path)}
 		t.Cleanup(func() {
 			if err := g.here.Close(); err != nil {
 				t.Error(err)
@@ -115,6 +116,29 @@ func TestCreatedElsewhere(t *testing.T) {
 		must(t, g.elsewhere.CreateKey(t.Context(), record))
 		g.want(true)
 		time.Sleep(time.Minute)
+		g.want(false)
+	})
+}
+
+// TestChangedByHand: what somebody changes by SQL is told of, too.
+func TestChangedByHand(t *testing.T) {
+	inBubble(t, func(t *testing.T, g *gate) {
+		g.want(true)
+		time.Sleep(identity.MaxAge) // it listens
+		g.want(true)
+		db, err := g.elsewhere.DB(t.Context())
+		must(t, err)
+		_, err = db.ExecContext(t.Context(), `UPDATE keys SET revoked_at = 1 WHERE id = $1`, g.record.ID)
+		must(t, err)
+		time.Sleep(identity.MaxAge)
+		g.want(false)
+		_, err = db.ExecContext(t.Context(), `UPDATE keys SET revoked_at = NULL WHERE id = $1`, g.record.ID)
+		must(t, err)
+		time.Sleep(identity.MaxAge)
+		g.want(true)
+		_, err = db.ExecContext(t.Context(), `DELETE FROM keys WHERE id = $1`, g.record.ID)
+		must(t, err)
+		time.Sleep(identity.MaxAge)
 		g.want(false)
 	})
 }

@@ -17,8 +17,11 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Store is an identity.Store in a SQLite file.
-type Store struct{ *sqlstore.Store }
+// Store is an identity.Store in a SQLite file. It is an identity.Notifier, too.
+type Store struct {
+	*sqlstore.Store
+	path string
+}
 
 // Open returns the store in the file that a DSN names, as in
 // "sqlite:data/tallygate.db"; relative paths are relative to the working
@@ -30,7 +33,8 @@ func Open(dsn string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{sqlstore.New(path, dialect, func(ctx context.Context) (*sql.DB, error) { return openFile(ctx, path) })}, nil
+	open := func(ctx context.Context) (*sql.DB, error) { return openFile(ctx, path) }
+	return &Store{sqlstore.New(path, dialect, open), path}, nil
 }
 
 // A transaction has the file's only write lock from its start: there are no
@@ -55,4 +59,7 @@ func openFile(ctx context.Context, path string) (*sql.DB, error) {
 	return db, nil
 }
 
-var _ identity.Store = (*Store)(nil)
+var (
+	_ identity.Store    = (*Store)(nil)
+	_ identity.Notifier = (*Store)(nil)
+)

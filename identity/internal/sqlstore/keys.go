@@ -142,9 +142,6 @@ func (s *Store) updateKey(ctx context.Context, userID, keyID string, change func
 			k.ID, k.Name, k.Note, asJSON{&k.Scopes}, asJSON{&k.Limits}, micros{&k.ExpiresAt}, micros{&k.RevokedAt}, k.RevokeReason); err != nil {
 			return err
 		}
-		if err := t.notify("key", k.ID); err != nil {
-			return err
-		}
 		return t.audit(entry)
 	})
 	if err != nil {

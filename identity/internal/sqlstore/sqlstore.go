@@ -29,10 +29,6 @@ type Dialect struct {
 	// Lock, in a transaction, keeps others from adding rows to a table; nil
 	// likewise.
 	Lock func(table string) string
-	// Notify tells other processes to read a key or a user anew once the
-	// transaction is committed; $1 is "key ID" or "user ID". Empty where nobody
-	// is told.
-	Notify string
 	// NotFound tells an error that says no more than that there is no such row,
 	// beside sql.ErrNoRows; nil where there is none.
 	NotFound func(error) bool
@@ -189,15 +185,6 @@ func (t tx) lock(table string) error {
 		return nil
 	}
 	_, err := t.exec(t.s.dialect.Lock(table))
-	return err
-}
-
-// notify has a key or a user read anew everywhere.
-func (t tx) notify(what, id string) error {
-	if t.s.dialect.Notify == "" {
-		return nil
-	}
-	_, err := t.exec(t.s.dialect.Notify, what+" "+id)
 	return err
 }
 

@@ -130,9 +130,6 @@ func (s *Store) updateUser(ctx context.Context, id string, change func(tx, *iden
 			u.ID, u.PasswordHash, string(u.Role), u.Disabled, asJSON{&u.Limits}, u.TokenEpoch); err != nil {
 			return err
 		}
-		if err := t.notify("user", u.ID); err != nil {
-			return err
-		}
 		return t.audit(entry)
 	})
 }
