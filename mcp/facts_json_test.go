@@ -46,3 +46,30 @@ func TestFactsStored(t *testing.T) {
 		}
 	}
 }
+
+// TestFromCall: a call as it was read tells what its params' text tells.
+func TestFromCall(t *testing.T) {
+	x, err := NewExtractors([]Rule{
+		{Tool: "a", Tables: []string{"arguments.table", "=b"}, Records: []string{"arguments.limit", "=1"}},
+		{Tool: "c", Tables: []string{"result.table"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tool := range []string{"a", "c", "d"} {
+		for _, params := range []string{
+			`{"name":"t"}`, `{"name":"t","arguments":null}`, `{"name":"t","arguments":[]}`, `{"name":"t","arguments":{}}`,
+			`{"name":"t", "arguments": {"table":"x","limit":5},"_meta":{"table":"y"}}`, `{"arguments":{"sql":"SELECT 1 FROM b, c","limit":-1},"name":"t"}`,
+			`{"name":"t","arguments":{"tables":["x","y","x"],"table":7}}`,
+		} {
+			var body Body
+			if err := body.Read([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":`+params+`}`), false); err != nil {
+				t.Fatal(err)
+			}
+			e := x.For(tool)
+			if got, want := e.FromCall(&body.Messages[0]), e.FromParams([]byte(params)); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s %s: %+v, want %+v", tool, params, got, want)
+			}
+		}
+	}
+}

@@ -27,6 +27,9 @@ import (
 //	held/                   calls whose result is still to come, one file each
 //	lock                    held while a process has the journal
 //
+// Zeros may stand behind the records of the segment that takes the appends (see
+// window); who reads it stops at its last newline.
+//
 // What it promises: an event whose Append has returned nil survives the death
 // of the process, and the death of the machine once it is synced (see
 // SyncMode). A Shipper brings it to the ledger once, in order. What is damaged
@@ -41,6 +44,7 @@ type Journal struct {
 	closed   bool
 	segments []segment // oldest first; the last one is file's, where there is a file
 	file     *os.File  // takes the appends; nil until the first one
+	window   window    // of file
 	nextSeq  uint64    // of the next segment; no number is ever used twice
 	stats    JournalStats
 
@@ -233,7 +237,8 @@ func (j *Journal) Append(e *Event) error {
 	return j.write(b)
 }
 
-// write appends a record, with one system call.
+// write appends a record: in memory where there is a window, else with one
+// system call.
 func (j *Journal) write(record []byte) error {
 	size := int64(len(record))
 	j.mu.Lock()
@@ -253,11 +258,11 @@ func (j *Journal) write(record []byte) error {
 	}
 	tail := j.tail()
 	pass("append: write")
-	if _, err := j.file.WriteAt(record, tail.size); err != nil {
+	if err := j.put(record, tail.size, o.SegmentBytes); err != nil {
 		// A part may be there now. It has no newline; the next record goes
 		// over it, and what then is left of it is cut when the journal is
 		// opened again. So that this cleans up too is no more than tidy.
-		_ = j.file.Truncate(tail.size)
+		_ = j.cut(tail.size)
 		j.fails(err)
 		j.mu.Unlock()
 		return j.drop(err)
@@ -282,6 +287,20 @@ func (j *Journal) write(record []byte) error {
 	return synced.wait()
 }
 
+func (j *Journal) put(record []byte, at, segmentBytes int64) error {
+	if j.window.put(j.file, record, at, segmentBytes) {
+		return nil
+	}
+	_, err := j.file.WriteAt(record, at)
+	return err
+}
+
+// cut has the last segment's file end at its size.
+func (j *Journal) cut(size int64) error {
+	j.window.close() // what is beyond a file's end must not be touched
+	return j.file.Truncate(size)
+}
+
 func (j *Journal) tail() *segment { return &j.segments[len(j.segments)-1] }
 
 // makeRoom begins a segment where the last one has no room for a record.
@@ -296,7 +315,7 @@ func (j *Journal) roll() error {
 	seq := j.nextSeq
 	j.nextSeq++
 	pass("roll: create")
-	f, err := os.OpenFile(j.path(seq), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(j.path(seq), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -305,8 +324,12 @@ func (j *Journal) roll() error {
 		return errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
 	if j.file != nil {
+		if j.window.isOpen() {
+			_ = j.cut(j.tail().size) // where that fails, the next opening does it
+		}
 		j.sealed = append(j.sealed, j.file)
 	}
+	j.window = window{}
 	j.file = f
 	j.segments = append(j.segments, segment{seq: seq})
 	return nil
@@ -374,6 +397,9 @@ func (j *Journal) Close() error {
 	j.closed = true
 	j.mu.Unlock()
 	err := j.stopSyncing()
+	if j.window.isOpen() {
+		err = errors.Join(err, j.cut(j.tail().size))
+	}
 	if j.file != nil {
 		err = errors.Join(err, j.file.Close())
 	}

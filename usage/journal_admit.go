@@ -82,5 +82,5 @@ func (j *Journal) probe() error {
 	if err == nil {
 		err = j.file.Sync()
 	}
-	return errors.Join(err, j.file.Truncate(size))
+	return errors.Join(err, j.cut(size))
 }

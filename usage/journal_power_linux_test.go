@@ -86,6 +86,7 @@ func (d *powerDisk) powerUp(image string) {
 // last sync. Under all of them, none is stored twice and no token comes to
 // stand for other events than before.
 func TestPowerLoss(t *testing.T) {
+	everyWindow(t)
 	for _, mode := range []SyncMode{SyncAlways, SyncByInterval, SyncNone} {
 		t.Run(string(mode), func(t *testing.T) {
 			disk, ok := newPowerDisk(t)

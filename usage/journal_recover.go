@@ -79,10 +79,13 @@ func (j *Journal) recoverSegment(seq uint64) error {
 	}
 	lines, end, size, err := countLines(f, start)
 	if err == nil && end < size {
-		j.stats.TornBytes += size - end
-		j.o.Load().Logger.Warn("cut a record that was not written to its end", "journal", j.dir,
-			"segment", seq, "offset", end, "bytes", size-end)
-		err = f.Truncate(end)
+		var torn int64
+		if torn, err = untilZeros(f, end, size); torn > 0 {
+			j.stats.TornBytes += torn
+			j.o.Load().Logger.Warn("cut a record that was not written to its end", "journal", j.dir,
+				"segment", seq, "offset", end, "bytes", torn)
+		}
+		err = errors.Join(err, f.Truncate(end))
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
@@ -119,3 +122,20 @@ func countLines(f *os.File, start int64) (lines, end, size int64, err error) {
 	}
 	return lines, end, size, nil
 }
+
+// untilZeros is how much of a file from an offset to its end stands before the
+// zeros that it ends in, which were a window's.
+func untilZeros(f *os.File, from, size int64) (n int64, err error) {
+	end := make([]byte, min(size-from, maxTorn))
+	if _, err := f.ReadAt(end, from); err != nil {
+		return 0, fmt.Errorf("read %s: %w", f.Name(), err)
+	}
+	if n = int64(len(bytes.TrimRight(end, "\x00"))); n == maxTorn {
+		n = size - from // whatever that is
+	}
+	return n, nil
+}
+
+// maxTorn is more than a record that was not put to its end, and the zeros of a
+// window behind it.
+const maxTorn = recordFrame + maxPayload + 2<<20

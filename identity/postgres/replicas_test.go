@@ -165,7 +165,9 @@ func TestWatchElsewhere(t *testing.T) {
 			if !ok || err != nil {
 				t.Fatal(ok, err)
 			}
-			defer c.replicas[replica].Watch(p, func() { ended <- replica })()
+			var watch identity.Watch
+			c.replicas[replica].Watch(&watch, p, func() { ended <- replica })
+			defer c.replicas[replica].Unwatch(&watch)
 		}
 		if n%2 == 0 {
 			_, err := c.replicas[2].RevokeKey(t.Context(), "", record.ID, time.Now(), "")
@@ -211,7 +213,9 @@ func TestFewLookUps(t *testing.T) {
 	// What was read before it heard is read again, once.
 	p, _, err := a.Authenticate(t.Context(), key, client)
 	must(t, err)
-	defer a.Watch(p, func() { t.Error("the watch ended") })()
+	var watch identity.Watch
+	a.Watch(&watch, p, func() { t.Error("the watch ended") })
+	defer a.Unwatch(&watch)
 	before := counting.lookUps.Load()
 	for began := time.Now(); time.Since(began) < 4*identity.MaxAge; {
 		call()

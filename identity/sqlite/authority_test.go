@@ -82,7 +82,7 @@ func TestRevokedHere(t *testing.T) {
 func TestRevokedElsewhere(t *testing.T) {
 	inBubble(t, func(t *testing.T, g *gate) {
 		dead := make(chan struct{})
-		g.here.Watch(g.want(true), func() { close(dead) })
+		g.here.Watch(new(identity.Watch), g.want(true), func() { close(dead) })
 		_, err := g.elsewhere.RevokeKey(t.Context(), "", g.record.ID, time.Now(), "a reason")
 		must(t, err)
 		time.Sleep(identity.MaxAge)
