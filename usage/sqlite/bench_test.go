@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -46,21 +45,7 @@ func fill(b *testing.B, l *Ledger, rows int) {
 		}
 	}
 	// An index that is made of many rows is made faster than one that grows.
-	indexes := make(map[string]string)
-	listed, err := l.write.Query("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'mcp_tool_usage_log' AND sql IS NOT NULL")
-	if err != nil {
-		b.Fatal(err)
-	}
-	for listed.Next() {
-		var name, query string
-		if err := listed.Scan(&name, &query); err != nil {
-			b.Fatal(err)
-		}
-		indexes[name] = query
-	}
-	if err := errors.Join(listed.Err(), listed.Close()); err != nil {
-		b.Fatal(err)
-	}
+	indexes := indexesOf(b, l)
 	for name := range indexes {
 		exec("DROP INDEX " + name)
 	}
@@ -91,4 +76,25 @@ func fill(b *testing.B, l *Ledger, rows int) {
 		b.Fatal(err)
 	}
 	b.Logf("%d events, written at %.0f a second, of %.0f bytes each", rows, float64(rows)/time.Since(start).Seconds(), float64(info.Size())/float64(rows))
+}
+
+// indexesOf are the statements that make the log's indexes, by their names.
+func indexesOf(b *testing.B, l *Ledger) map[string]string {
+	rows, err := l.write.Query("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'mcp_tool_usage_log' AND sql IS NOT NULL")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }() // what it says, Err has said
+	indexes := make(map[string]string)
+	for rows.Next() {
+		var name, query string
+		if err := rows.Scan(&name, &query); err != nil {
+			b.Fatal(err)
+		}
+		indexes[name] = query
+	}
+	if err := rows.Err(); err != nil {
+		b.Fatal(err)
+	}
+	return indexes
 }

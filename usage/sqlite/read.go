@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -164,7 +166,7 @@ func history(ctx context.Context, db *sql.DB, q usage.HistoryQuery) (page usage.
 	for _, b := range found {
 		total += b.events
 	}
-	found, place, placeArgs, err := placeOf(q, found, total)
+	found, place, err := placeOf(ctx, tx, q, found, total)
 	if err != nil {
 		return page, err
 	}
@@ -176,33 +178,36 @@ func history(ctx context.Context, db *sql.DB, q usage.HistoryQuery) (page usage.
 			break
 		}
 		events, err = appendEvents(ctx, tx, events, fmt.Sprintf("SELECT %s FROM mcp_tool_usage_log WHERE %s AND %s AND %s ORDER BY ts DESC, event_id DESC LIMIT %d",
-			columns, condition, b.moments(), place, missing), append(args[:len(args):len(args)], placeArgs...))
+			columns, condition, b.moments(), place, missing), args)
 		if err != nil {
 			return page, err
 		}
-		place, placeArgs = "true", nil // the page goes on at the next one's newest
+		place = "true" // the page goes on at the next one's newest
 	}
 	return usage.NewHistoryPage(events, q.PageSize, total), nil
 }
 
-// placeOf is the buckets that the page may lie in, and the condition, with its
-// arguments, that an event of the first of them is not before the page. A page
-// by number begins at an event that is found by counting along the index, from
-// the bucket's nearer end.
-func placeOf(q usage.HistoryQuery, found []bucket, total int64) (_ []bucket, place string, args []any, err error) {
+// placeOf is the buckets that the page may lie in, the first of them cut to end
+// where the page begins, and the condition that an event of that microsecond is
+// not before the page. A page by number begins at an event that is found by
+// counting along the index, from the bucket's nearer end.
+func placeOf(ctx context.Context, tx *sql.Tx, q usage.HistoryQuery, found []bucket, total int64) (_ []bucket, place string, err error) {
 	if q.Cursor != "" {
 		c, err := usage.ParseCursor(q.Cursor)
 		if err != nil {
-			return nil, "", nil, err
+			return nil, "", err
 		}
 		ts := c.Time.UnixMicro()
 		for len(found) > 0 && found[0].from > ts {
 			found = found[1:]
 		}
-		return found, "(ts, event_id) < (?, ?)", []any{ts, c.ID.String()}, nil
+		if len(found) > 0 && found[0].to > ts {
+			found[0].to = ts + 1
+		}
+		return found, fmt.Sprintf("(ts < %d OR event_id < '%s')", ts, c.ID), nil
 	}
 	if int64(q.Page-1) > total/int64(q.PageSize) {
-		return nil, "", nil, nil // by however far
+		return nil, "", nil // by however far
 	}
 	skip := int64(q.Page-1) * int64(q.PageSize)
 	for len(found) > 0 && skip >= found[0].events {
@@ -210,15 +215,21 @@ func placeOf(q usage.HistoryQuery, found []bucket, total int64) (_ []bucket, pla
 		found = found[1:]
 	}
 	if len(found) == 0 || skip == 0 {
-		return found, "true", nil, nil
+		return found, "true", nil
 	}
 	order := "ts DESC, event_id DESC"
 	if events := found[0].events; skip > events/2 {
 		skip, order = events-1-skip, "ts, event_id"
 	}
 	condition, args := where(q.Filter)
-	return found, fmt.Sprintf("(ts, event_id) <= (SELECT ts, event_id FROM mcp_tool_usage_log WHERE %s AND %s ORDER BY %s LIMIT 1 OFFSET %d)",
-		condition, found[0].moments(), order, skip), args, nil
+	var ts int64
+	var id uuid.UUID
+	if err := tx.QueryRowContext(ctx, fmt.Sprintf("SELECT ts, event_id FROM mcp_tool_usage_log WHERE %s AND %s ORDER BY %s LIMIT 1 OFFSET %d",
+		condition, found[0].moments(), order, skip), args...).Scan(&ts, &id); err != nil {
+		return nil, "", err
+	}
+	found[0].to = ts + 1
+	return found, fmt.Sprintf("(ts < %d OR event_id <= '%s')", ts, id), nil
 }
 
 // appendEvents appends the events that a query selects.

@@ -79,16 +79,15 @@ func write(ctx context.Context, db *sql.DB, events []usage.Event, perInsert int)
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // after a Commit, it does nothing
-	// Twenty-two values an event through database/sql cost more than SQLite's
-	// part of the work.
+	// database/sql would convert and check each of twenty-two values an event.
 	r := newRows(perInsert)
-	err = conn.Raw(func(c any) error {
-		c1 := c.(driver.ConnPrepareContext)
+	err = conn.Raw(func(raw any) error {
+		c := raw.(driver.ConnPrepareContext)
 		many := len(events) / perInsert * perInsert
-		if err := r.insert(ctx, c1, events[:many], perInsert); err != nil {
+		if err := r.insert(ctx, c, events[:many], perInsert); err != nil {
 			return err
 		}
-		return r.insert(ctx, c1, events[many:], 1)
+		return r.insert(ctx, c, events[many:], 1)
 	})
 	if err != nil {
 		return err

@@ -73,6 +73,7 @@ func BenchmarkRead(b *testing.B, l usage.Ledger) {
 			})
 		}
 		history("page 1", usage.HistoryQuery{Page: 1, PageSize: 20})
+		history("page 500", usage.HistoryQuery{Page: 500, PageSize: 20})
 		history("page 10,000", usage.HistoryQuery{Page: 10_000, PageSize: 20})
 		history("page 500,000", usage.HistoryQuery{Page: 500_000, PageSize: 20})
 		history("cursor", usage.HistoryQuery{Cursor: usage.Cursor{Time: BenchNow.AddDate(0, -2, 0)}.String(), PageSize: 20})
