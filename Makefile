@@ -63,7 +63,7 @@ soak: deps
 # what its parts cost: about an hour and a half, on a machine that does nothing else.
 # Tables and pictures go to docs/performance.
 bench: deps
-	go run ./bench -out docs/performance
+	go run ./bench -out docs/performance -growth keys,rules,streams,startup,rows
 	go test -run '^$$' -bench . -benchmem -timeout 1h ./...
 
 # A part of the comparison, in about three minutes.

@@ -197,7 +197,7 @@ func (s *streamed) check() error {
 	return nil
 }
 
-// settled is the memory in bytes that is resident when garbage has been
+// settled is the memory in bytes when garbage has been
 // collected and no more is given back.
 func settled(pids []int, admin int) (int64, error) {
 	for range 2 { // what is in a pool goes with the second collection
@@ -213,9 +213,9 @@ func settled(pids []int, admin int) (int64, error) {
 			return 0, fmt.Errorf("collecting garbage by Caddy's admin endpoint: HTTP %d", res.StatusCode)
 		}
 	}
-	least := resident(pids)
+	least := memory(pids)
 	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if now := resident(pids); now < least-least/200 {
+		if now := memory(pids); now < least-least/200 {
 			least, end = now, time.Now().Add(2*time.Second)
 		}
 	}

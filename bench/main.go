@@ -2,7 +2,7 @@
 // and beside other gateways, and how that grows. docs/performance.md tells the
 // method.
 //
-//	bench [-quick] [-out FOLDER] [-scenario REGEXP] [-gateway REGEXP]
+//	bench [-quick] [-out FOLDER] [-scenario REGEXP] [-gateway REGEXP] [-growth NAMES]
 //	bench -render FOLDER
 package main
 
@@ -37,7 +37,7 @@ func run() error {
 	only := flag.String("scenario", "", "only those whose names, as in \"64KB SSE, 16 callers, from fixed\", a `regexp` matches")
 	which := flag.String("gateway", "", "beside bare Caddy, only gateways whose names a `regexp` matches")
 	cycles := flag.Int("cycles", 0, "of windows (default: enough for an interval of about 2 %)")
-	growth := flag.String("growth", "", "how cost grows with these: keys,rules,streams,startup,rows")
+	growth := flag.String("growth", "", "measure, too, how cost grows with these: keys,rules,streams,startup,rows")
 	flag.Parse()
 	if *render != "" {
 		r, err := readReport(*render)
@@ -102,6 +102,12 @@ func run() error {
 		fmt.Println(b.String())
 	}
 	fmt.Println(r.goals())
+	if *growth != "" {
+		if r.Curves, err = grow(e, strings.Split(*growth, ","), *quick); err != nil {
+			return err
+		}
+		fmt.Println(r.growth())
+	}
 	if *out == "" {
 		return nil
 	}
@@ -113,12 +119,14 @@ func serve(args []string) error {
 	switch {
 	case args[0] == "fixed" && len(args) == 2:
 		return serveFixed(args[1], results())
+	case args[0] == "streams" && len(args) == 2:
+		return serveStreaming(args[1], results())
 	case args[0] == "mcp-go" && len(args) == 2:
 		return serveMCPGo(args[1], results())
 	case args[0] == "stdio":
 		return serveStdio(results())
 	}
-	return fmt.Errorf("%q is not fixed PORT, mcp-go PORT or stdio", strings.Join(args, " "))
+	return fmt.Errorf("%q is not fixed PORT, streams PORT, mcp-go PORT or stdio", strings.Join(args, " "))
 }
 
 // matching are those whose names a regular expression matches.

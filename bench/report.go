@@ -18,6 +18,7 @@ type report struct {
 	Missing      []string      `json:"missing"`
 	Plan         string        `json:"plan"`
 	Measurements []measurement `json:"measurements"`
+	Curves       []curve       `json:"curves"`
 }
 
 // write leaves the report in a folder: results.json, results.md and pictures.
@@ -68,6 +69,7 @@ func (r *report) markdown() string {
 			table(&b, slices.DeleteFunc(slices.Clone(of), func(m measurement) bool { return m.Callers != callers }))
 		}
 	}
+	b.WriteString(r.growth())
 	return b.String()
 }
 
@@ -211,5 +213,5 @@ func (r *report) draw(folder string) error {
 			return err
 		}
 	}
-	return nil
+	return r.drawGrowth(folder)
 }
