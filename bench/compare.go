@@ -94,6 +94,14 @@ func compare(s scenario, gateways []gateway, p plan, e *environment) ([]*sample,
 
 // goRound measures contenders that are up and stand still, in all cycles.
 func goRound(up []*contender, p plan) {
+	// While others started and warmed up, a gateway may have let its connections
+	// go: Caddy does after five minutes.
+	for _, c := range up {
+		c.service.signal(syscall.SIGCONT)
+		c.callers.close()
+		c.callers.load(100 * time.Millisecond)
+		c.service.signal(syscall.SIGSTOP)
+	}
 	for cycle := range p.cycles {
 		for _, i := range rand.Perm(len(up)) {
 			if c := up[i]; slices.Contains(always, c.gateway.name) || cycle%p.peers == 0 {

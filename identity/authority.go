@@ -66,7 +66,7 @@ const (
 	// DefaultStaleOK is the StaleOK of zero Options.
 	DefaultStaleOK = 5 * time.Minute
 
-	maxKnown      = 4096            // entries in a shard; 1,048,576 in all, which take some 500 MB
+	maxKnown      = 4096            // entries in a shard; 1,048,576 in all, 500 MB (resident twice that: garbage collection)
 	lookUpTimeout = 5 * time.Second // then the store counts as away
 )
 
