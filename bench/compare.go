@@ -97,10 +97,10 @@ func goRound(up []*contender, p plan) {
 	// While others started and warmed up, a gateway may have let its connections
 	// go: Caddy does after five minutes.
 	for _, c := range up {
-		c.service.signal(syscall.SIGCONT)
+		c.service.resume()
 		c.callers.close()
 		c.callers.load(100 * time.Millisecond)
-		c.service.signal(syscall.SIGSTOP)
+		c.service.pause()
 	}
 	for cycle := range p.cycles {
 		for _, i := range rand.Perm(len(up)) {
