@@ -59,14 +59,6 @@ func grow(e *environment, names []string, quick bool) ([]curve, error) {
 	return all, nil
 }
 
-// print shows a curve as text.
-func (c curve) print() {
-	fmt.Printf("%s: %s, %s\n", c.Group, c.Figure, c.Series)
-	for _, p := range c.Points {
-		fmt.Printf("%12d %s %12.4g [%.4g %.4g] %s\n", p.X, c.X, p.Median, p.Low, p.High, c.Unit)
-	}
-}
-
 // small is the load under which growth shows most: of small results, a call is
 // mostly the gate's work.
 func small() *result { return newResult(2<<10, 0, false) }

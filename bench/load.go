@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"strconv"
 	"sync"
 	"time"
@@ -219,7 +218,3 @@ func (cs *callers) load(most time.Duration) window {
 	}
 	return sum
 }
-
-// shuffled are the numbers below n in an order that differs each time, so that
-// no gateway always comes behind the same.
-func shuffled(n int) []int { return rand.Perm(n) }

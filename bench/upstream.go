@@ -165,8 +165,7 @@ func (f fixed) answer(message []byte) (id []byte, known *result, answer string) 
 	id = member(message, `"id":`)
 	switch name := string(bytes.Trim(member(message, `"method":`), `"`)); name {
 	case "tools/call":
-		tool := string(bytes.Trim(member(message, `"name":`), `"`))
-		if known = f.results[tool]; known == nil {
+		if known = f.results[string(bytes.Trim(member(message, `"name":`), `"`))]; known == nil {
 			return id, nil, `{"isError":true,"content":[{"type":"text","text":"no such tool"}]}`
 		}
 		return id, known, ""
