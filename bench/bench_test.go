@@ -30,7 +30,7 @@ func TestCompare(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.close)
-	gateways := []gateway{bareCaddy, gate(gateName, ""), nginx(), haproxy()}
+	gateways := []gateway{bareCaddy, gate(gateName, "", sqliteLedger), nginx(), haproxy()}
 	for _, g := range gateways {
 		if err := g.prepare(e.cache); err != nil {
 			t.Fatal(err)
@@ -65,7 +65,7 @@ func TestKeyChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(upstream.end)
-	for _, g := range []gateway{gate(gateName, ""), nginx(), haproxy()} {
+	for _, g := range []gateway{gate(gateName, "", sqliteLedger), nginx(), haproxy()} {
 		if err := g.prepare(e.cache); err != nil {
 			t.Fatal(err)
 		}

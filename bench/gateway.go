@@ -43,8 +43,15 @@ var bareCaddy = gateway{
 	},
 }
 
+// The ledgers that gates ship to. A ledger that is away leaves events in the
+// journal: what then is missing is what shipping costs.
+const (
+	sqliteLedger = "sqlite:data/usage.db"
+	awayLedger   = "clickhouse://127.0.0.1:1/default"
+)
+
 // gate is Tallygate with everything on, built with a tag unless it is empty.
-func gate(name, tag string) gateway {
+func gate(name, tag, ledger string) gateway {
 	binary := "tallygate"
 	if tag != "" {
 		binary += "-" + tag
@@ -54,14 +61,14 @@ func gate(name, tag string) gateway {
 		path:    "/mcp",
 		prepare: func(cache string) error { return build(cache, binary, "github.com/tallygate/tallygate", "-tags="+tag) },
 		start: func(d deployment) (*service, error) {
-			return startCaddy(d, binary, gateConfig(d, ""))
+			return startCaddy(d, binary, gateConfig(d, ledger, ""))
 		},
 	}
 }
 
 // gateConfig is the Caddyfile of a gate with more lines inside its directive.
-func gateConfig(d deployment, rules string) string {
-	return "{\n\tadmin off\n\ttallygate {\n\t\tstore sqlite:data/tallygate.db\n\t\tledger sqlite:data/usage.db\n\t\tjournal data/journal\n\t}\n}\n" +
+func gateConfig(d deployment, ledger, rules string) string {
+	return "{\n\tadmin off\n\ttallygate {\n\t\tstore sqlite:data/tallygate.db\n\t\tledger " + ledger + "\n\t\tjournal data/journal\n\t}\n}\n" +
 		site(d, "\ttallygate {\n"+rules+"\t}\n")
 }
 

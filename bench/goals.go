@@ -16,7 +16,10 @@ type goal struct {
 	memory  float64
 }
 
-const portableName = "Tallygate, portable"
+const (
+	portableName = "Tallygate, portable"
+	awayName     = "Tallygate, ledger away"
+)
 
 var goals = []goal{
 	{[]string{"2KB", "2KB SSE", "2KB as a text"}, gateName, 0.95, 1.10, 0, 0},

@@ -115,7 +115,7 @@ func (s *filledStore) start(d deployment) (*service, error) {
 		return nil, err
 	}
 	d.key = "" // the store has keys
-	return startCaddy(d, "tallygate", gateConfig(d, ""))
+	return startCaddy(d, "tallygate", gateConfig(d, sqliteLedger, ""))
 }
 
 // copyTo copies the store into a folder that it makes.

@@ -7,9 +7,9 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// pictured are the figures of each group that a picture shows.
+// pictured are the figures of groups that a picture shows; "": all.
 var pictured = map[string]string{
-	"keys": "calls/s as a ratio", "rules": "calls/s as a ratio", "streams": "memory of a stream", "startup": "", "rows": "",
+	"keys": "calls/s as a ratio", "rules": "calls/s as a ratio", "streams": "memory of a stream", "rows": "",
 }
 
 // growth is a table for each figure: how it grows.
@@ -40,7 +40,7 @@ func (r *report) growth() string {
 }
 
 func (c curve) title() string {
-	title := fmt.Sprintf("Growth: %s, %s", c.Group, c.Figure)
+	title := fmt.Sprintf("By %s: %s", c.X, c.Figure)
 	if c.Unit != "" && c.Unit != c.Figure {
 		title += ", " + c.Unit
 	}
@@ -68,8 +68,8 @@ func (p point) String() string {
 func (r *report) drawGrowth(folder string) error {
 	charts := map[string]*chart{}
 	for _, curve := range r.Curves {
-		want := pictured[curve.Group]
-		if want != "" && want != curve.Figure {
+		want, shown := pictured[curve.Group]
+		if !shown || want != "" && want != curve.Figure {
 			continue
 		}
 		c := charts[curve.Group]

@@ -24,7 +24,7 @@ func growRules(e *environment, quick bool) ([]curve, error) {
 			gates = append(gates, gateway{
 				name: fmt.Sprint("gate with ", n, " rules"), path: "/mcp",
 				start: func(d deployment) (*service, error) {
-					return startCaddy(d, "tallygate", gateConfig(d, rules))
+					return startCaddy(d, "tallygate", gateConfig(d, sqliteLedger, rules))
 				},
 			})
 		}

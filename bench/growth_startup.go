@@ -84,9 +84,6 @@ func growStartup(e *environment, quick bool) ([]curve, error) {
 	return []curve{byKeys, byEvents, byShipped}, nil
 }
 
-// sqliteLedger is the ledger in gateConfig.
-const sqliteLedger = "sqlite:data/usage.db"
-
 // startUp starts a gate on copies of a store and a journal, and returns how
 // long it took until a call was answered.
 func (e *environment) startUp(upstream string, store *filledStore, journal, ledger string) (time.Duration, error) {
@@ -101,7 +98,7 @@ func (e *environment) startUp(upstream string, store *filledStore, journal, ledg
 	if err := errors.Join(store.copyTo(data), os.CopyFS(filepath.Join(data, "journal"), os.DirFS(journal))); err != nil {
 		return 0, err
 	}
-	config := strings.Replace(gateConfig(d, ""), sqliteLedger, ledger, 1)
+	config := gateConfig(d, ledger, "")
 	begun := time.Now()
 	s, err := startCaddy(d, "tallygate", config)
 	if err != nil {

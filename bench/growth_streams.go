@@ -92,7 +92,7 @@ func startBareWithAdmin(d deployment, admin int) (*service, error) {
 }
 
 func startGateWithAdmin(d deployment, admin int) (*service, error) {
-	return startCaddy(d, "tallygate", withAdmin(gateConfig(d, ""), admin))
+	return startCaddy(d, "tallygate", withAdmin(gateConfig(d, sqliteLedger, ""), admin))
 }
 
 // withAdmin turns on the endpoint by which a Caddy collects its garbage.

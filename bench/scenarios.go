@@ -64,7 +64,7 @@ func (s scenario) plan(quick bool) plan {
 
 // gatewaysOf are what is measured beside bare Caddy.
 func gatewaysOf(quick bool) []gateway {
-	all := []gateway{gate(gateName, ""), gate(portableName, "purego"), control}
+	all := []gateway{gate(gateName, "", sqliteLedger), gate(portableName, "purego", sqliteLedger), gate(awayName, "", awayLedger), control}
 	for _, p := range peers() {
 		if !quick || !p.mcp {
 			all = append(all, p)
