@@ -100,6 +100,9 @@ func run() error {
 		fmt.Fprintf(&b, "\n%s\n\n", s)
 		table(&b, ms)
 		fmt.Println(b.String())
+		if err := r.write(*out); err != nil { // as far as it is: a run takes long
+			return err
+		}
 	}
 	fmt.Println(r.goals())
 	if *growth != "" {
@@ -107,9 +110,6 @@ func run() error {
 			return err
 		}
 		fmt.Println(r.growth())
-	}
-	if *out == "" {
-		return nil
 	}
 	return r.write(*out)
 }
