@@ -2,9 +2,11 @@ package mcp
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -114,6 +116,87 @@ func TestTextBackslashes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// genSpelled is text as JSON spells it, in whatever way.
+func genSpelled(t *rapid.T, text string) string {
+	odd := rapid.SampledFrom([]int{0, 0, 3, 40}).Draw(t, "odd")
+	var b strings.Builder
+	b.WriteByte('"')
+	for i, r := range text {
+		switch {
+		case odd > 0 && r < 0x10000 && rapid.IntRange(0, odd).Draw(t, "as a number") == 0:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		case odd > 0 && r == '/' && i%2 == 0:
+			b.WriteString(`\/`)
+		default:
+			spelled, err := json.Marshal(string(r))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Write(spelled[1 : len(spelled)-1])
+		}
+	}
+	return b.String() + `"`
+}
+
+// genRows is JSON that a tool may put into a text, of up to a few thousand bytes.
+func genRows(t *rapid.T) string {
+	rows := []any{}
+	for range rapid.IntRange(0, 30).Draw(t, "rows") {
+		text := rapid.StringOfN(rapid.SampledFrom([]rune("\"\"\\\\{}[],,:\n\t/<abcdefghé😀")), 0, 60, -1).Draw(t, "value")
+		rows = append(rows, rapid.SampledFrom([]any{
+			map[string]any{"a": text, "b": 1.5}, map[string]any{"a": []any{text, map[string]any{"b": text}}}, []any{1, []any{}, nil}, 7, true,
+		}).Draw(t, "row"))
+	}
+	var whole any = rows
+	switch name := rapid.SampledFrom([]string{"", "rows", "data", "results", "other"}).Draw(t, "name"); name {
+	case "":
+	default:
+		whole = map[string]any{name: rows, "a": "before", "z": map[string]any{"rows": rows}}
+	}
+	spelled, err := json.Marshal(whole)
+	if rapid.Bool().Draw(t, "pretty") {
+		spelled, err = json.MarshalIndent(whole, "", "  ")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(spelled)
+	switch rapid.IntRange(0, 9).Draw(t, "more") {
+	case 0:
+		text += "\n" + text
+	case 1:
+		text = text[:len(text)/2]
+	case 2:
+		text += " ]"
+	}
+	return text
+}
+
+// TestLongTextsAgreeWithGJSON reads JSON in texts that are longer than blocks.
+func TestLongTextsAgreeWithGJSON(t *testing.T) {
+	rules := []*Extractor{mustExtractor(t, DefaultRule)}
+	for _, records := range []string{"result.content.0.text|@fromstr|rows.#", "sum(result.content.#.text|@ndjson|#)", "sum(result.content.#.text|@fromstr|z.rows.#)"} {
+		rules = append(rules, mustExtractor(t, Rule{Records: []string{records}}))
+	}
+	agree := func(t *rapid.T) {
+		var texts []string
+		for range rapid.IntRange(1, 2).Draw(t, "texts") {
+			texts = append(texts, `{"text":`+genSpelled(t, genRows(t))+`}`)
+		}
+		message := `{"id":1,"result":{"content":[` + strings.Join(texts, ",") + `]}}`
+		pieces := genPieces(t, message)
+		for _, e := range rules {
+			var s Scanner
+			got := scanAll(&s, JSON, pieces, e)
+			if diff := cmp.Diff([]Facts{expectFacts(message, e, rootResult)}, got[0].Facts, cmpFacts, cmpEmpty); diff != "" {
+				t.Fatalf("%v: %s\n%s", e.rule.Records, diff, message)
+			}
+		}
+	}
+	checkOften(t, agree)
+	portably(func() { rapid.Check(t, agree) })
 }
 
 func FuzzText(f *testing.F) {
