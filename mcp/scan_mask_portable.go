@@ -120,11 +120,11 @@ func planes(b *[block]byte) (quote, bracket, open, backslash uint64) {
 		// [ \ ] and { | } are neighbours, 0x20 apart, and the brackets the odd
 		// ones; bit 1 tells which way they face, and bit 5 \ from |.
 		low |= 0x20 * ones
-		near := (low + 0x05*ones) &^ (low + 0x02*ones)
+		near := ((low + 0x05*ones) ^ (low + 0x02*ones)) & highs
 		facing := near & (w << 7)
-		bracket = bracket>>1 | facing&highs
-		open = open>>1 | facing&(w<<6)&highs
-		backslash = backslash>>1 | near&^(w<<7|w<<2)&highs
+		bracket = bracket>>1 | facing
+		open = open>>1 | facing&(w<<6)
+		backslash = backslash>>1 | (near^facing)&^(w<<2)
 	}
 	if high&highs != 0 {
 		// Bytes above 0x7f were taken for those 0x80 below.
