@@ -33,6 +33,7 @@ var fuzzExtractors = func() (es []*Extractor) {
 
 var fuzzMessages = []string{
 	`{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"{\"rows\":[1,{\"a\":\"\\\"]\"}],\"tables\":[\"x\",5]}"}],"structuredContent":{"rows":[{"a":[1,2]},{}]},"isError":true}}`,
+	`{"id":1,"result":{"content":[{"text":"{\"tables\":[\"x\"],\"rows\":[{\"code\":\"000001.SZ\",\"say\":\"\\\"[\\\\\",\"of\":[1,{\"n\":null}]},\n{\"code\":\"\u5e73\\u5e73\",\"day\":\"2024-01-02\",\"close\":10.25},{\"code\":\"000002.SZ\",\"day\":\"2024-01-03\",\"close\":9.5}]}"}]}}`,
 	`{"result":{"a":["t","u"],"tables":[{"name":"v"},{"name":5,"name":"w"}],"n":7,"resultType":"task","taskId":"T"},"id":"\u0031"}`,
 	`{"id":null,"error":{"code":-32602,"message":"no"}}`,
 	`{"method":"notifications/progress","params":{"id":1,"result":{}}}`,

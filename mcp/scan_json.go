@@ -62,9 +62,6 @@ const (
 // maxKept is more than what is looked for in a name, string or scalar has.
 const maxKept = maxID + 2 + 1
 
-// textPiece is how much of a text is unescaped at once.
-const textPiece = 1024
-
 func (d *document) begin(c *caught, root *place) {
 	d.state, d.caught, d.place, d.open = docValue, c, root, d.open[:0]
 	if d.kept == nil {
@@ -117,16 +114,8 @@ func (d *document) feed(p []byte) int {
 			i += d.readScalar(p[i:])
 		case docSkip, docCount:
 			n, closed := d.skip.skip(p[i:])
-			i += n
-			switch {
-			case !closed:
-			case d.state == docSkip:
-				d.endValue()
-			case len(d.open) > 0 && d.open[len(d.open)-1].counted:
-				d.endArray(d.open[len(d.open)-1].index + int(d.skip.commas) + 1)
-			default:
-				d.caught.counted(d.place, d.skip.commas+1)
-				d.endValue()
+			if i += n; closed {
+				d.endSkip()
 			}
 		case docDone, docBroken:
 			return i
@@ -303,6 +292,19 @@ func (d *document) endValue() {
 	}
 }
 
+// endSkip is called behind an object or array that was skipped or counted.
+func (d *document) endSkip() {
+	switch {
+	case d.state == docSkip:
+		d.endValue()
+	case len(d.open) > 0 && d.open[len(d.open)-1].counted:
+		d.endArray(d.open[len(d.open)-1].index + int(d.skip.commas) + 1)
+	default:
+		d.caught.counted(d.place, d.skip.commas+1)
+		d.endValue()
+	}
+}
+
 // close leaves the object or array that is open.
 func (d *document) close() {
 	d.open = d.open[:len(d.open)-1]
@@ -385,70 +387,6 @@ func (d *document) readString(p []byte) int {
 		d.state = docSkipString
 	}
 	return n
-}
-
-// beginText gets ready for a text that is unescaped piece by piece.
-func (d *document) beginText() {
-	if d.piece == nil {
-		d.piece = make([]byte, 0, textPiece+block)
-	}
-	if d.place.text != nil {
-		if d.text == nil {
-			d.text = new(textReader)
-		}
-		d.caught.texts++
-		d.text.begin(d.caught, d.place.text)
-	}
-	switch {
-	case !d.place.hash:
-	case d.hash == nil:
-		d.hash = sha256.New()
-	default:
-		d.hash.Reset()
-	}
-}
-
-// endText is called behind a text, or where nothing of it can be known any
-// more.
-func (d *document) endText() {
-	if n := d.place; n.text != nil {
-		d.caught.texts--
-		d.text.end()
-	}
-}
-
-// readText unescapes a piece of a text and hands it to whom it concerns.
-func (d *document) readText(p []byte) int {
-	n := d.place
-	piece, length, closed, ok := d.unescape.read(d.piece[:0], p, textPiece)
-	if !ok {
-		d.state = docBroken
-		return length
-	}
-	alive := n.text != nil && d.text.feed(piece)
-	if n.hash {
-		d.hash.Write(piece)
-	}
-	if n.keep && !d.over {
-		if d.over = len(d.kept)+len(piece) > maxKept; !d.over {
-			d.kept = append(d.kept, piece...)
-		}
-	}
-	switch {
-	case closed:
-		d.endText()
-		v := value{kind: isString, text: d.kept, over: d.over}
-		if n.hash {
-			v.sum = d.hash.Sum(d.sum[:0])
-		}
-		d.found(v)
-		d.endValue()
-	case !alive && !n.hash && (!n.keep || d.over):
-		d.endText()
-		d.escape = d.unescape.at == 1
-		d.state = docSkipString
-	}
-	return length
 }
 
 // readScalar reads a number, true, false or null, up to what follows it.

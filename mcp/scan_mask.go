@@ -46,7 +46,7 @@ func (k *skipper) skip(p []byte) (n int, closed bool) {
 // blocks is skip, but for the end of p that makes no block.
 func (k *skipper) blocks(p []byte) (n int, closed bool) {
 	for {
-		passed, s := k.pass(p[n:])
+		passed, s := k.pass(p[n:], asJSON)
 		if n += passed; len(p)-n < block {
 			return n, false
 		}

@@ -23,16 +23,26 @@ const (
 // passPortable passes over blocks of p, up to one whose brackets must be gone
 // through one by one: then k is behind that block with inString and escaped,
 // and before it with depth and commas. It stops before less than a block.
-func (k *skipper) passPortable(p []byte) (n int, _ sets) {
+//
+// In a text it takes escaped for what follows a backslash of the text's string,
+// and also stops at a block with other escapes than plain says: then there is
+// no bracket in the sets, and k is before that block.
+func (k *skipper) passPortable(p []byte, as spelling) (n int, _ sets) {
 	for len(p)-n >= block {
 		b := (*[block]byte)(p[n:])
-		quote, bracket, open, odd := planes(b)
-		if odd&highs != 0 || k.escaped {
+		quote, bracket, open, backslash := planes(b)
+		switch {
+		case as != asJSON:
+			if !plain(b, quote, backslash, k.escaped, as) {
+				return n, sets{}
+			}
+			k.escaped = backslash>>63 != 0
+		case backslash != 0 || k.escaped:
 			var escaped uint64
-			escaped, k.escaped = follows(transpose(plane(b, '\\')), k.escaped)
+			escaped, k.escaped = follows(transpose(backslash), k.escaped)
 			quote &^= transpose(escaped)
 		}
-		inside := k.inString && quote == 0
+		inside := k.inString && quote == 0 && as == asJSON
 
 		// In a string is what has an odd number of quotes up to it.
 		str := sums(quote)
@@ -98,9 +108,8 @@ func sums(x uint64) uint64 {
 }
 
 // planes returns, in word order, the quotes of b, the brackets []{} and those
-// of them that open; and a word that has some high bit set if there is a
-// backslash (or one of a few others).
-func planes(b *[block]byte) (quote, bracket, open, odd uint64) {
+// of them that open, and the backslashes.
+func planes(b *[block]byte) (quote, bracket, open, backslash uint64) {
 	var high uint64
 	for i := 0; i < block; i += 8 {
 		w := binary.LittleEndian.Uint64(b[i:])
@@ -109,13 +118,13 @@ func planes(b *[block]byte) (quote, bracket, open, odd uint64) {
 		// 0x80 less a byte below 0x80 has the high bit if the byte is 0.
 		quote = quote>>1 | (highs-(low^'"'*ones))&highs
 		// [ \ ] and { | } are neighbours, 0x20 apart, and the brackets the odd
-		// ones; bit 1 tells which way they face.
+		// ones; bit 1 tells which way they face, and bit 5 \ from |.
 		low |= 0x20 * ones
-		near := (low + 0x05*ones) &^ (low + 0x02*ones)
+		near := ((low + 0x05*ones) ^ (low + 0x02*ones)) & highs
 		facing := near & (w << 7)
-		bracket = bracket>>1 | facing&highs
-		open = open>>1 | facing&(w<<6)&highs
-		odd |= near &^ (w << 7)
+		bracket = bracket>>1 | facing
+		open = open>>1 | facing&(w<<6)
+		backslash = backslash>>1 | (near^facing)&^(w<<2)
 	}
 	if high&highs != 0 {
 		// Bytes above 0x7f were taken for those 0x80 below.
@@ -126,8 +135,9 @@ func planes(b *[block]byte) (quote, bracket, open, odd uint64) {
 		quote &^= above
 		bracket &^= above
 		open &^= above
+		backslash &^= above
 	}
-	return quote, bracket, open, odd
+	return quote, bracket, open, backslash
 }
 
 // plane returns, in word order, where c, which is below 0x80, is in b.

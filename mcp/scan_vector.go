@@ -3,11 +3,11 @@
 package mcp
 
 // pass is passPortable, or does the same.
-func (k *skipper) pass(p []byte) (n int, _ sets) {
+func (k *skipper) pass(p []byte, as spelling) (n int, _ sets) {
 	if vector {
-		return passVector(k, p)
+		return passVector(k, p, as)
 	}
-	return k.passPortable(p)
+	return k.passPortable(p, as)
 }
 
 // quoteOrEnd returns the index of the quote that ends the string that p begins
@@ -54,7 +54,7 @@ var keeping = func() (t [256][8]byte) {
 // through one by one, as passPortable does.
 //
 //go:noescape
-func passVector(k *skipper, p []byte) (n int, s sets)
+func passVector(k *skipper, p []byte, as spelling) (n int, s sets)
 
 // quoteVector passes over blocks of a string up to the quote that ends it, and
 // returns its index or what it came through of p.

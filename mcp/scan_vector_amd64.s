@@ -54,11 +54,11 @@
 	MOVQ  counts, carry              \
 	SHRQ  $63, carry
 
-// func passVector(k *skipper, p []byte) (n int, s sets)
+// func passVector(k *skipper, p []byte, as spelling) (n int, s sets)
 //
 //	DI k, SI the block, R8 behind the last one
 //	R9 depth, R10 all ones in a string, R11 escaped, R12 commas, R13 counting
-TEXT ·passVector(SB), NOSPLIT, $0-64
+TEXT ·passVector(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), DI
 	MOVQ p_base+8(FP), SI
 	MOVQ p_len+16(FP), R8
@@ -72,6 +72,7 @@ TEXT ·passVector(SB), NOSPLIT, $0-64
 	FILL(',', X12, Y12)
 	FILL(0x20, X13, Y13)
 	VPCMPEQB X14, X14, X14
+	VPBROADCASTB as+32(FP), Y15
 
 	MOVQ    skipper_depth(DI), R9
 	MOVBQZX skipper_inString(DI), R10
@@ -88,6 +89,8 @@ next:
 	VMOVDQU 32(SI), Y1
 
 	SET(Y0, Y1, Y8, AX, DX)
+	CMPB as+32(FP), $0
+	JNE  text
 	BACKSLASHES(unescaped)
 	ESCAPED(BX, R11, CX, DX)
 	ANDNQ AX, DX, AX
@@ -152,6 +155,30 @@ passed:
 	ADDQ $64, SI
 	JMP  next
 
+text:
+	// A quote is one if it follows a backslash (CX), and no backslash follows
+	// one. What else does is to be the letter that as is.
+	SET(Y0, Y1, Y9, BX, DX)
+	LEAQ  (R11)(BX*2), CX
+	TESTQ BX, CX
+	JNZ   special
+	XORQ  AX, CX
+	JZ    quoted
+	TESTQ AX, CX
+	JNZ   special
+	SET(Y0, Y1, Y15, DX, DI)
+	ANDNQ CX, DX, CX
+	JNZ   special
+
+quoted:
+	MOVQ BX, R11
+	SHRQ $63, R11
+	JMP  unescaped
+
+special:
+	MOVQ $0, s_bracket+48(FP)
+	JMP  end
+
 uneven:
 	// Could all that close bring the depth to 0, or to 1 where the commas
 	// count? If not, the numbers are enough.
@@ -165,14 +192,14 @@ uneven:
 	JMP     passed
 
 stop:
-	MOVQ  BX, s_open+48(FP)
+	MOVQ  BX, s_open+56(FP)
 	ORQ   CX, BX
-	MOVQ  BX, s_bracket+40(FP)
+	MOVQ  BX, s_bracket+48(FP)
 	SET(Y0, Y1, Y12, DX, CX)
 	ANDNQ DX, AX, DX
 	NEGQ  R13
 	ANDQ  R13, DX // none if they are not counted
-	MOVQ  DX, s_comma+56(FP)
+	MOVQ  DX, s_comma+64(FP)
 
 end:
 	MOVQ k+0(FP), DI
@@ -182,7 +209,7 @@ end:
 	MOVB R11, skipper_escaped(DI)
 	MOVQ R12, skipper_commas(DI)
 	SUBQ p_base+8(FP), SI
-	MOVQ SI, n+32(FP)
+	MOVQ SI, n+40(FP)
 	VZEROUPPER
 	RET
 

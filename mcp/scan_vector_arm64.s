@@ -53,11 +53,12 @@
 	EOR x<<16, x, x \
 	EOR x<<32, x, x
 
-// func passVector(k *skipper, p []byte) (n int, s sets)
+// func passVector(k *skipper, p []byte, as spelling) (n int, s sets)
 //
 //	R0 k, R1 the block, R2 bytes left
 //	R3 depth, R4 all ones in a string, R5 escaped, R6 commas, R7 counting
-TEXT ·passVector(SB), NOSPLIT, $0-64
+//	R15 as
+TEXT ·passVector(SB), NOSPLIT, $0-72
 	MOVD k+0(FP), R0
 	MOVD p_base+8(FP), R1
 	MOVD p_len+16(FP), R2
@@ -70,6 +71,9 @@ TEXT ·passVector(SB), NOSPLIT, $0-64
 	VMOVI $44, V21.B16  // ,
 	MOVD  $0x8040201008040201, R8
 	VDUP  R8, V22.D2
+
+	MOVBU as+32(FP), R15
+	VDUP  R15, V23.B16
 
 	MOVD  skipper_depth(R0), R3
 	MOVBU skipper_inString(R0), R4
@@ -85,10 +89,11 @@ next:
 
 	SET(V0, V1, V2, V3, V16, R8)
 	SET(V0, V1, V2, V3, V17, R9)
-	ORR R5, R9, R10
-	CBZ R10, unescaped
+	CBNZ R15, text
+	ORR  R5, R9, R10
+	CBZ  R10, unescaped
 	ESCAPED(R9, R5, R10, R11)
-	BIC R11, R8, R8
+	BIC  R11, R8, R8
 
 unescaped:
 	// In a string (R8) is what has an odd number of quotes up to it.
@@ -144,6 +149,28 @@ passed:
 	SUB $64, R2
 	B   next
 
+text:
+	// A quote is one if it follows a backslash (R10), and no backslash follows
+	// one. What else does is to be the letter that as is.
+	ORR R9<<1, R5, R10
+	TST R9, R10
+	BNE special
+	EOR R8, R10, R10
+	CBZ R10, quoted
+	TST R8, R10
+	BNE special
+	SET(V0, V1, V2, V3, V23, R11)
+	BIC R11, R10, R10
+	CBNZ R10, special
+
+quoted:
+	LSR $63, R9, R5
+	B   unescaped
+
+special:
+	MOVD ZR, s_bracket+48(FP)
+	B    end
+
 uneven:
 	// Could all that close bring the depth to 0, or to 1 where the commas
 	// count? If not, the numbers are enough.
@@ -162,13 +189,13 @@ uneven:
 	B     passed
 
 stop:
-	MOVD R11, s_bracket+40(FP)
-	MOVD R9, s_open+48(FP)
+	MOVD R11, s_bracket+48(FP)
+	MOVD R9, s_open+56(FP)
 	SET(V0, V1, V2, V3, V21, R14)
 	BIC  R8, R14, R14
 	NEG  R7, R7
 	AND  R7, R14, R14 // none if they are not counted
-	MOVD R14, s_comma+56(FP)
+	MOVD R14, s_comma+64(FP)
 
 end:
 	MOVD R3, skipper_depth(R0)
@@ -178,7 +205,7 @@ end:
 	MOVD R6, skipper_commas(R0)
 	MOVD p_base+8(FP), R0
 	SUB  R0, R1, R1
-	MOVD R1, n+32(FP)
+	MOVD R1, n+40(FP)
 	RET
 
 // func quoteVector(p []byte, before bool) (n int, escaped, found bool)

@@ -4,7 +4,7 @@ package mcp
 
 // What scan_vector.go has, where there is no vector code.
 
-func (k *skipper) pass(p []byte) (n int, _ sets) { return k.passPortable(p) }
+func (k *skipper) pass(p []byte, as spelling) (n int, _ sets) { return k.passPortable(p, as) }
 
 func quoteOrEnd(p []byte, escaped *bool) int { return quoteOrEndPortable(p, escaped) }
 

@@ -161,6 +161,25 @@ func (r *textReader) feed(p []byte) (alive bool) {
 	return alive
 }
 
+// skips tells how the text is written when its JSON is all that matters of it,
+// and that is skipped; or asJSON.
+func (r *textReader) skips() spelling {
+	if r.json.state != docSkip && r.json.state != docCount || len(r.parts) > 0 || len(r.place.query) > 0 {
+		return asJSON
+	}
+	as := inText
+	for _, counter := range r.rows {
+		if counter == nil {
+			continue
+		}
+		if lines, ok := counter.(*jsonLines); !ok || !lines.riding {
+			return asJSON
+		}
+		as = inLine
+	}
+	return as
+}
+
 // feedJSON takes in a piece as JSON and returns what is behind the value.
 func (r *textReader) feedJSON(p []byte) (behind []byte) {
 	behind = p[r.json.feed(p):]

@@ -1,0 +1,120 @@
+package mcp
+
+import (
+	"bytes"
+	"crypto/sha256"
+)
+
+// textPiece is how much of a text is unescaped at once. Of its beginning it is
+// less: that often tells that nothing is wanted of the rest, or little.
+const (
+	textPiece = 1024
+	textFirst = 2 * block
+)
+
+// beginText gets ready for a text that is unescaped piece by piece.
+func (d *document) beginText() {
+	if d.piece == nil {
+		d.piece = make([]byte, 0, textPiece+block)
+	}
+	d.piece = d.piece[:0]
+	if d.place.text != nil {
+		if d.text == nil {
+			d.text = new(textReader)
+		}
+		d.caught.texts++
+		d.text.begin(d.caught, d.place.text)
+	}
+	switch {
+	case !d.place.hash:
+	case d.hash == nil:
+		d.hash = sha256.New()
+	default:
+		d.hash.Reset()
+	}
+}
+
+// endText is called behind a text, or where nothing of it can be known any
+// more.
+func (d *document) endText() {
+	if n := d.place; n.text != nil {
+		d.caught.texts--
+		d.text.end()
+	}
+}
+
+// readText unescapes a piece of a text and hands it to whom it concerns, or
+// passes over what concerns nobody.
+func (d *document) readText(p []byte) int {
+	n := d.place
+	limit := textPiece
+	if len(d.piece) == 0 {
+		limit = textFirst
+	} else if as := d.passes(); as != asJSON {
+		if passed := d.passText(p, as); passed > 0 {
+			return passed
+		}
+		limit = block
+	}
+	piece, length, closed, ok := d.unescape.read(d.piece[:0], p, limit)
+	if !ok {
+		d.state = docBroken
+		return length
+	}
+	if len(piece) > 0 {
+		d.piece = piece
+	}
+	alive := n.text != nil && d.text.feed(piece)
+	if n.hash {
+		d.hash.Write(piece)
+	}
+	if n.keep && !d.over {
+		if d.over = len(d.kept)+len(piece) > maxKept; !d.over {
+			d.kept = append(d.kept, piece...)
+		}
+	}
+	switch {
+	case closed:
+		d.endText()
+		v := value{kind: isString, text: d.kept, over: d.over}
+		if n.hash {
+			v.sum = d.hash.Sum(d.sum[:0])
+		}
+		d.found(v)
+		d.endValue()
+	case !alive && !n.hash && (!n.keep || d.over):
+		d.endText()
+		d.escape = d.unescape.at == 1
+		d.state = docSkipString
+	}
+	return length
+}
+
+// passes tells how the text is written when all that matters of it, for now, is
+// where an object or array of its JSON ends; or asJSON when more does.
+func (d *document) passes() spelling {
+	n := d.place
+	if n.text == nil || n.hash || n.keep && !d.over || d.unescape.at > 1 || d.unescape.high != 0 {
+		return asJSON
+	}
+	return d.text.skips()
+}
+
+// passText passes over such a text.
+func (d *document) passText(p []byte, as spelling) int {
+	if as == inLine {
+		if lf := bytes.IndexByte(p, '\n'); lf >= 0 {
+			p = p[:lf]
+		}
+	}
+	inner := &d.text.json
+	behind := d.unescape.at == 1
+	n, closed := inner.skip.skipText(p, &behind, as)
+	if d.unescape.at = 0; behind {
+		d.unescape.at = 1
+	}
+	if closed {
+		inner.endSkip()
+	}
+	return n
+}
