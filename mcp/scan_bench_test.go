@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -28,8 +29,13 @@ func rowsOf(size int) string {
 // both.
 func benchResults(size int) map[string]string {
 	structured := func(n int) string { return `"structuredContent":{"rows":` + rowsOf(n) + `}` }
-	text := func(n int) string {
-		return `"content":[{"type":"text","text":"` + strings.ReplaceAll(`{"rows":`+rowsOf(n)+`}`, `"`, `\"`) + `"}]`
+	textIs := func(text string) string {
+		return `"content":[{"type":"text","text":"` + strings.NewReplacer(`"`, `\"`, `\`, `\\`, "\n", `\n`).Replace(text) + `"}]`
+	}
+	text := func(n int) string { return textIs(`{"rows":` + rowsOf(n) + `}`) }
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, []byte(`{"rows":`+rowsOf(size*2/3)+`}`), "", "  "); err != nil {
+		panic(err)
 	}
 	textOf := func(line string) string {
 		line, _ = strings.CutPrefix(strings.TrimSuffix(fmt.Sprintf("%q", line), `"`), `"`)
@@ -42,7 +48,10 @@ func benchResults(size int) map[string]string {
 		"ndjson":   textOf(`{"ts_code":"000001.SZ","trade_date":"2024-01-02","close":10.20}` + "\n"),
 		"rows":     `"content":[],` + structured(size),
 		"text":     text(size),
-		"both":     text(size/2) + "," + structured(size/2),
+		"pretty":   textIs(pretty.String()),
+		// As Python writes it, and with quotes in the values.
+		"ascii": textIs(strings.NewReplacer("平安银行", `\u5e73\u5b89 \"\u94f6\u884c\"`).Replace(`{"rows":` + rowsOf(size) + `}`)),
+		"both":  text(size/2) + "," + structured(size/2),
 	}
 }
 
@@ -60,6 +69,8 @@ func BenchmarkScan(b *testing.B) {
 		{"default", "rows", DefaultRule},
 		{"default", "text", DefaultRule},
 		{"default", "both", DefaultRule},
+		{"default", "pretty", DefaultRule},
+		{"default", "ascii", DefaultRule},
 		{"default", "prose", DefaultRule},
 		{"csv", "csv", Rule{Tool: "*", Records: []string{"result.content.0.text|@csv|#"}}},
 		{"markdown", "markdown", Rule{Tool: "*", Records: []string{"result.content.0.text|@markdown|#"}}},

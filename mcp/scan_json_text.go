@@ -49,7 +49,9 @@ func (d *document) readText(p []byte) int {
 	n := d.place
 	limit := textPiece
 	if len(d.piece) == 0 {
-		limit = textFirst
+		if len(p) > textPiece/2 { // a short text is read at once
+			limit = textFirst
+		}
 	} else if as := d.passes(); as != asJSON {
 		if passed := d.passText(p, as); passed > 0 {
 			return passed

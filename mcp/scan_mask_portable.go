@@ -25,8 +25,9 @@ const (
 // and before it with depth and commas. It stops before less than a block.
 //
 // In a text it takes escaped for what follows a backslash of the text's string,
-// and also stops at a block with other escapes than plain says: then there is
-// no bracket in the sets, and k is before that block.
+// and also stops at a block with escapes that it leaves to read, at least all
+// that read does not take in: then there is no bracket in the sets, and k is
+// before that block.
 func (k *skipper) passPortable(p []byte, as spelling) (n int, _ sets) {
 	for len(p)-n >= block {
 		b := (*[block]byte)(p[n:])

@@ -156,19 +156,42 @@ passed:
 	JMP  next
 
 text:
-	// A quote is one if it follows a backslash (CX), and no backslash follows
-	// one. What else does is to be the letter that as is.
+	// The usual: a backslash before each quote, and nowhere else.
 	SET(Y0, Y1, Y9, BX, DX)
-	LEAQ  (R11)(BX*2), CX
-	TESTQ BX, CX
+	LEAQ (R11)(BX*2), CX
+	CMPQ AX, CX
+	JEQ  quoted
+
+	// AX quotes, BX inner backslashes, CX backslashes before these; DX becomes
+	// what else is escaped, which is to be the letter that as is.
+	MOVQ  R11, s_comma+64(FP)
+	ESCAPED(BX, R11, CX, DX)
+	ANDNQ AX, DX, DI
+	JNZ   special // the end
+	ANDQ  DX, BX
+	ANDNQ DX, AX, DX
+	ANDNQ DX, BX, DX
+	JZ    inner
+	SET(Y0, Y1, Y15, DI, R14)
+	ANDNQ DX, DI, DX
 	JNZ   special
-	XORQ  AX, CX
-	JZ    quoted
-	TESTQ AX, CX
+
+inner:
+	// Behind an inner backslash is the byte that it escapes, or the backslash
+	// before that; not in the next block, and no inner backslash.
+	MOVQ  BX, DX
+	ADDQ  BX, BX
+	JCS   special
+	MOVQ  BX, DI
+	ANDQ  CX, DI
+	XORQ  DI, BX
+	ADDQ  DI, DI
+	JCS   special
+	ORQ   DI, BX
+	TESTQ DX, BX
 	JNZ   special
-	SET(Y0, Y1, Y15, DX, DI)
-	ANDNQ CX, DX, CX
-	JNZ   special
+	ANDNQ AX, BX, AX
+	JMP   unescaped
 
 quoted:
 	MOVQ BX, R11
@@ -176,6 +199,7 @@ quoted:
 	JMP  unescaped
 
 special:
+	MOVQ s_comma+64(FP), R11
 	MOVQ $0, s_bracket+48(FP)
 	JMP  end
 

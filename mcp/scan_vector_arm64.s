@@ -150,24 +150,45 @@ passed:
 	B   next
 
 text:
-	// A quote is one if it follows a backslash (R10), and no backslash follows
-	// one. What else does is to be the letter that as is.
+	// The usual: a backslash before each quote, and nowhere else.
 	ORR R9<<1, R5, R10
-	TST R9, R10
-	BNE special
-	EOR R8, R10, R10
-	CBZ R10, quoted
-	TST R8, R10
-	BNE special
-	SET(V0, V1, V2, V3, V23, R11)
-	BIC R11, R10, R10
-	CBNZ R10, special
+	CMP R8, R10
+	BEQ quoted
+
+	// R8 quotes, R9 inner backslashes, R10 backslashes before these; R11 becomes
+	// what else is escaped, which is to be the letter that as is.
+	MOVD R5, R16
+	ESCAPED(R9, R5, R10, R11)
+	BIC  R11, R8, R12
+	CBNZ R12, special // the end
+	AND  R11, R9, R9
+	BIC  R8, R11, R11
+	BIC  R9, R11, R11
+	CBZ  R11, inner
+	SET(V0, V1, V2, V3, V23, R12)
+	BIC  R12, R11, R11
+	CBNZ R11, special
+
+inner:
+	// Behind an inner backslash is the byte that it escapes, or the backslash
+	// before that; not in the next block, and no inner backslash.
+	TBNZ $63, R9, special
+	LSL  $1, R9, R11
+	AND  R10, R11, R12
+	EOR  R12, R11, R11
+	TBNZ $63, R12, special
+	ORR  R12<<1, R11, R11
+	TST  R9, R11
+	BNE  special
+	BIC  R11, R8, R8
+	B    unescaped
 
 quoted:
 	LSR $63, R9, R5
 	B   unescaped
 
 special:
+	MOVD R16, R5
 	MOVD ZR, s_bracket+48(FP)
 	B    end
 
