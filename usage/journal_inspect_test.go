@@ -110,9 +110,13 @@ func TestInspectBesideShipping(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for ctx.Err() == nil {
+		for n := 1; ctx.Err() == nil; n++ {
 			e := newEvent(1)
-			if err := j.Append(&e); err != nil {
+			err := j.Append(&e)
+			if n%100 == 0 { // or the backlog outgrows the inspections
+				err = errors.Join(err, s.Flush(t.Context()))
+			}
+			if err != nil {
 				t.Error(err)
 			}
 		}
