@@ -53,9 +53,9 @@ func main() {
 	o := options{targets: hotPath}
 	flag.StringVar(&o.dir, "dir", ".", "the root of the module")
 	flag.StringVar(&o.benchtime, "benchtime", "20ms", "how long one measurement takes, as in go test")
-	flag.IntVar(&o.rounds, "rounds", 4, "how often both sides are measured")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often both sides are measured")
 	flag.IntVar(&o.again, "again", 2, "how often what seems worse is measured again")
-	flag.Float64Var(&o.allowance, "allowance", 1.5, "how many times slower a benchmark may be")
+	flag.Float64Var(&o.allowance, "allowance", 2, "how many times slower a benchmark may be")
 	flag.Parse()
 	for i, arg := range flag.Args() {
 		pkg, pattern, ok := strings.Cut(arg, "=")
