@@ -41,7 +41,12 @@ func (c chart) draw(folder, name string) error {
 	p.Title.Text, p.Title.Padding = c.title, vg.Points(8)
 	p.Y.Label.Text = c.y
 	p.BackgroundColor = color.White // the page around it may be dark
-	p.Legend.Top, p.Legend.Padding, p.Legend.ThumbnailWidth, p.Legend.XOffs = true, vg.Points(4), vg.Points(16), vg.Points(-12)
+	// Names behind their marks, at the right: their width is the reader's font's.
+	width := vg.Length(max(720, 130*len(c.x)))
+	p.Legend.Top, p.Legend.Left, p.Legend.Padding, p.Legend.XOffs = true, true, vg.Points(4), width*3/4
+	if c.joined { // whose names are long, and which leave room below
+		p.Legend.Top, p.Legend.XOffs = false, width/8
+	}
 	p.Add(plotter.NewGrid())
 	if c.log {
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
@@ -64,8 +69,8 @@ func (c chart) draw(folder, name string) error {
 	if c.log { // whole decades, so that there are ticks
 		p.Y.Min, p.Y.Max = math.Pow(10, math.Floor(math.Log10(p.Y.Min))), math.Pow(10, math.Ceil(math.Log10(p.Y.Max)))
 	}
-	p.X.Max += 0.25 * float64(len(c.x)) // where the legend stands
-	return p.Save(vg.Length(max(640, 100*len(c.x))), 380, filepath.Join(folder, name+".svg"))
+	p.X.Max += 0.35 * float64(len(c.x)) // where the legend stands
+	return p.Save(width, 380, filepath.Join(folder, name+".svg"))
 }
 
 // add draws a series; those of one place stand side by side.
