@@ -1,5 +1,10 @@
 package usage
 
+import (
+	"math"
+	"math/big"
+)
+
 // Dimension is what a breakdown groups events by.
 type Dimension string
 
@@ -36,6 +41,18 @@ type Group struct {
 	RequestBytes  int64
 	ResponseBytes int64
 	Latency       Latency
+}
+
+// Clamp is the int64 nearest to a sum.
+func Clamp(sum *big.Int) int64 {
+	switch {
+	case sum.IsInt64():
+		return sum.Int64()
+	case sum.Sign() < 0:
+		return math.MinInt64
+	default:
+		return math.MaxInt64
+	}
 }
 
 // Latency tells how long calls took, in microseconds: half of them, 95 and 99

@@ -14,18 +14,11 @@ import (
 const (
 	pingEvery   = 250 * time.Millisecond // how often the connection that listens is tried
 	pingTimeout = 750 * time.Millisecond // then it counts as broken
-	listenAgain = 250 * time.Millisecond // how long after it broke another is made
 )
 
 // Listen implements identity.Notifier. It has a connection of its own.
 func (s *Store) Listen(ctx context.Context, heard func(from, to time.Time), changed func(userID string, key identity.Digest)) {
-	for ctx.Err() == nil {
-		s.listenOnce(ctx, heard, changed)
-		select {
-		case <-ctx.Done():
-		case <-time.After(listenAgain):
-		}
-	}
+	sqlstore.Listen(ctx, func() { s.listenOnce(ctx, heard, changed) })
 }
 
 // listenOnce listens until the connection breaks.

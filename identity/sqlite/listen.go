@@ -11,22 +11,14 @@ import (
 	"github.com/tallygate/tallygate/internal/sqlitefile"
 )
 
-const (
-	listenEvery = 100 * time.Millisecond // how often the file is looked at; much less than identity.MaxAge
-	listenAgain = 250 * time.Millisecond // how long after a look failed all begins anew
-)
+// listenEvery is how often the file is looked at; much less than identity.MaxAge.
+const listenEvery = 100 * time.Millisecond
 
 // Listen implements identity.Notifier: it looks again and again at what
 // triggers wrote of changes, of this process's too. So keys need not be read
 // anew one by one, however many there are.
 func (s *Store) Listen(ctx context.Context, heard func(from, to time.Time), changed func(userID string, key identity.Digest)) {
-	for ctx.Err() == nil {
-		s.listenOnce(ctx, heard, changed)
-		select {
-		case <-ctx.Done():
-		case <-time.After(listenAgain):
-		}
-	}
+	sqlstore.Listen(ctx, func() { s.listenOnce(ctx, heard, changed) })
 }
 
 // listenOnce listens until a look fails, or has missed something.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/internal/sqlstore"
 )
 
 // listener is what a Store tells while it listens.
@@ -112,7 +113,7 @@ func TestListenMissed(t *testing.T) {
 		if kept != 10_000 {
 			t.Errorf("%d changes are kept", kept)
 		}
-		time.Sleep(listenAgain)
+		time.Sleep(sqlstore.ListenAgain)
 		l.take(t)
 		if !l.from.After(begun) {
 			t.Error("it goes on as if it had heard all")

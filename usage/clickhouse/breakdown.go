@@ -64,7 +64,7 @@ func (l *Ledger) breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage
 				return err
 			}
 			g.Calls, g.Errors = int64(calls), int64(errors)
-			g.Records, g.RequestBytes, g.ResponseBytes = clamp(&records), clamp(&requests), clamp(&bytes)
+			g.Records, g.RequestBytes, g.ResponseBytes = usage.Clamp(&records), usage.Clamp(&requests), usage.Clamp(&bytes)
 			g.Latency = usage.Latency{P50: micros(took[0]), P95: micros(took[1]), P99: micros(took[2])}
 			groups = append(groups, g)
 			return nil

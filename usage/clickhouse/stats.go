@@ -27,24 +27,24 @@ func (l *Ledger) stats(ctx context.Context, q usage.StatsQuery) (usage.Stats, er
 	total := new(big.Int)
 	byDate := make(map[string]usage.DailyUsage)
 	err := l.sums(ctx, q, "toDate32(ts)", "toString(key)", math.MaxInt32, func(date string, calls int64, records *big.Int) {
-		byDate[date] = usage.DailyUsage{Calls: calls, Records: clamp(records)}
+		byDate[date] = usage.DailyUsage{Calls: calls, Records: usage.Clamp(records)}
 		s.TotalCalls += calls
 		total.Add(total, records)
 	})
 	if err != nil {
 		return s, err
 	}
-	s.TotalRecords = clamp(total)
+	s.TotalRecords = usage.Clamp(total)
 	s.Daily = q.FillDaily(byDate)
 
 	err = l.sums(ctx, q, "tool_name", "key", usage.TopLimit, func(tool string, calls int64, records *big.Int) {
-		s.TopTools = append(s.TopTools, usage.ToolUsage{Tool: tool, Calls: calls, Records: clamp(records)})
+		s.TopTools = append(s.TopTools, usage.ToolUsage{Tool: tool, Calls: calls, Records: usage.Clamp(records)})
 	})
 	if err != nil {
 		return s, err
 	}
 	err = l.sums(ctx, q, "tables", "arrayJoin(key)", usage.TopLimit, func(table string, calls int64, records *big.Int) {
-		s.TopTables = append(s.TopTables, usage.TableUsage{Table: table, Calls: calls, Records: clamp(records)})
+		s.TopTables = append(s.TopTables, usage.TableUsage{Table: table, Calls: calls, Records: usage.Clamp(records)})
 	})
 	return s, err
 }
@@ -72,16 +72,4 @@ func (l *Ledger) sums(ctx context.Context, q usage.StatsQuery, key, name string,
 			yield(name, int64(calls), &records)
 			return nil
 		})
-}
-
-// clamp is the int64 nearest to n.
-func clamp(n *big.Int) int64 {
-	switch {
-	case n.IsInt64():
-		return n.Int64()
-	case n.Sign() < 0:
-		return math.MinInt64
-	default:
-		return math.MaxInt64
-	}
 }

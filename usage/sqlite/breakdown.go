@@ -135,7 +135,7 @@ func (g *group) finished(by usage.Dimension) usage.Group {
 	if by != usage.ByKey {
 		g.KeyName = ""
 	}
-	g.Records, g.RequestBytes, g.ResponseBytes = clamp(&g.records), clamp(&g.requests), clamp(&g.bytes)
+	g.Records, g.RequestBytes, g.ResponseBytes = usage.Clamp(&g.records), usage.Clamp(&g.requests), usage.Clamp(&g.bytes)
 	slices.SortFunc(g.durations, func(a, b duration) int { return cmp.Compare(a.micros, b.micros) })
 	g.Latency = usage.Latency{P50: g.within(50), P95: g.within(95), P99: g.within(99)}
 	return g.Group

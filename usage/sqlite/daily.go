@@ -22,19 +22,12 @@ func dayOf(ts int64) int64 {
 }
 
 // daily is what a batch adds to the roll-up, mcp_tool_usage_daily.
-type daily map[dailyKey]*dailySums
+type daily map[dailyKey]*sum
 
 type dailyKey struct {
 	day             int64
 	tool            string
 	tables, outcome string
-}
-
-// dailySums are the calls and the sum of their known record counts. SQLite has
-// no number for every such sum; it is high << 32 + low.
-type dailySums struct {
-	calls     int64
-	high, low int64
 }
 
 // count adds an event that was inserted with this value of tables.
@@ -43,16 +36,14 @@ func (d daily) count(e *usage.Event, tables driver.Value) {
 	if text, ok := tables.(string); ok {
 		key.tables = text
 	}
-	sums := d[key]
-	if sums == nil {
-		sums = new(dailySums)
-		d[key] = sums
+	if d[key] == nil {
+		d[key] = new(sum)
 	}
-	sums.calls++
-	if e.RecordCount.Valid {
-		sums.high += e.RecordCount.Int64 >> 32
-		sums.low += e.RecordCount.Int64 & 0xffffffff
+	one := sum{calls: 1}
+	if n := e.RecordCount; n.Valid {
+		one.high, one.low = n.Int64>>32, n.Int64&0xffffffff
 	}
+	d[key].add(one)
 }
 
 // noTables is the roll-up's column tables of events whose tables are unknown,

@@ -1,7 +1,8 @@
 // Package sqlite keeps the usage ledger in a SQLite file: the embedded default.
 //
 // An event is known by its ts and event_id, so one that is written again is left
-// as it is. A day's sums are written with its events. A write is on the disk, not just in its cache, when it returns.
+// as it is. A day's sums are written with its events. A write is on the disk, not
+// just in its cache, when it returns.
 package sqlite
 
 import (

@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"math"
 	"math/big"
 	"slices"
 	"strings"
@@ -27,14 +26,15 @@ func (l *Ledger) Stats(ctx context.Context, q usage.StatsQuery) (usage.Stats, er
 	return stats, nil
 }
 
-// sum is the usage under one name: calls, and records as in dailySums.
+// sum is a number of calls, and of the records that are known of them: high << 32
+// + low, since SQLite has no number for every such sum.
 type sum struct{ calls, high, low int64 }
 
 // records is the sum of the records, or the int64 nearest to it.
 func (s *sum) records() int64 {
 	var n big.Int
 	addHalves(&n, s.high, s.low)
-	return clamp(&n)
+	return usage.Clamp(&n)
 }
 
 func (s *sum) add(more sum) {
@@ -130,16 +130,4 @@ func stats(ctx context.Context, db *sql.DB, q usage.StatsQuery) (usage.Stats, er
 		s.TopTables = append(s.TopTables, usage.TableUsage{Table: table, Calls: tables[table].calls, Records: tables[table].records()})
 	}
 	return s, nil
-}
-
-// clamp is the int64 nearest to n.
-func clamp(n *big.Int) int64 {
-	switch {
-	case n.IsInt64():
-		return n.Int64()
-	case n.Sign() < 0:
-		return math.MinInt64
-	default:
-		return math.MaxInt64
-	}
 }

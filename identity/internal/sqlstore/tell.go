@@ -1,11 +1,27 @@
 package sqlstore
 
 import (
+	"context"
 	"encoding/hex"
 	"strings"
+	"time"
 
 	"github.com/tallygate/tallygate/identity"
 )
+
+// ListenAgain is how long after listening broke off it begins anew.
+const ListenAgain = 250 * time.Millisecond
+
+// Listen listens again and again: once returns when it has broken off.
+func Listen(ctx context.Context, once func()) {
+	for ctx.Err() == nil {
+		once()
+		select {
+		case <-ctx.Done():
+		case <-time.After(ListenAgain):
+		}
+	}
+}
 
 // Tell tells of a change as the schemas' triggers write it: "user ID" or "key
 // DIGEST", in hexadecimal. What others may write there says nothing.
