@@ -137,12 +137,12 @@ func (e estimates) YError(i int) (low, high float64) {
 	return min(0, e[i].Low-e[i].Median), max(0, e[i].High-e[i].Median)
 }
 
-// place is where a name stands, appended if it is new.
-func place(names *[]string, name string) int {
-	i := slices.Index(*names, name)
+// place is where a value stands, appended if it is new.
+func place[T comparable](all *[]T, value T) int {
+	i := slices.Index(*all, value)
 	if i < 0 {
-		i = len(*names)
-		*names = append(*names, name)
+		i = len(*all)
+		*all = append(*all, value)
 	}
 	return i
 }

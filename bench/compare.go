@@ -38,10 +38,9 @@ func (r *result) String() string {
 type sample struct {
 	gateway gateway
 	windows []window // by cycle; nil calls where it was not measured in one
-	cpu     time.Duration
-	idle    int64 // memory in bytes before the first window
-	peak    int64 // the most in any
-	err     error // why it was not measured, or what went wrong in a window
+	idle    int64    // memory in bytes before the first window
+	peak    int64    // the most in any
+	err     error    // why it was not measured, or what went wrong in a window
 }
 
 // contender is a gateway that is up, with its callers.
@@ -124,7 +123,6 @@ func (c *contender) measure(cycle int, most time.Duration) {
 	w := c.callers.load(most)
 	stop()
 	w.cpu = cpu(c.pids) - before
-	c.cpu += w.cpu
 	c.service.pause()
 	c.windows[cycle] = w
 	if w.err != nil {
@@ -169,7 +167,7 @@ func (e *environment) start(c *contender, upstream string, s scenario) (err erro
 	e.runs++
 	d := deployment{
 		dir: filepath.Join(e.dir, fmt.Sprint(e.runs, "-", c.gateway.nameless())), port: port,
-		upstream: upstream, key: e.key, cache: e.cache,
+		upstream: upstream, key: e.key, cache: e.cache, self: e.self,
 	}
 	if err := os.Mkdir(d.dir, 0o700); err != nil {
 		return err

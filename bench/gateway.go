@@ -16,6 +16,7 @@ type deployment struct {
 	upstream string // HOST:PORT of the MCP server, which answers at /mcp
 	key      string // the API key that callers show as "Authorization: Bearer KEY"
 	cache    string // a folder for what is built or installed once, kept between runs
+	self     string // this program, which a gateway with stdio runs as its upstream, with the argument stdio
 }
 
 // gateway is one that is measured.

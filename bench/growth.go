@@ -42,6 +42,11 @@ var growths = map[string]func(e *environment, quick bool) ([]curve, error){
 // grow measures how cost grows with what is named. The quick form has smaller
 // sizes and fewer windows.
 func grow(e *environment, names []string, quick bool) ([]curve, error) {
+	for _, g := range []gateway{bareCaddy, gate(gateName, "", sqliteLedger)} { // of which theirs are variants
+		if err := g.prepare(e.cache); err != nil {
+			return nil, err
+		}
+	}
 	var all []curve
 	for _, name := range names {
 		measure := growths[name]
@@ -82,7 +87,7 @@ func (e *environment) against(group, series, x string, xs []int, gates []gateway
 		for c, value := range []estimate{
 			s.ratio(samples[0]), s.compared(samples[0], window.work),
 			estimateOf(s.rates()), estimateOf(s.each(window.work)), estimateOf(s.each(window.slowest)),
-			once(float64(s.peak) / (1 << 20)),
+			once(mib(s.peak)),
 		} {
 			all[c].Points = append(all[c].Points, value.at(xs[i]))
 		}
@@ -94,12 +99,10 @@ func (e *environment) against(group, series, x string, xs []int, gates []gateway
 }
 
 // work is the gateway's processor time for a call, in µs.
-func (w window) work() float64 {
-	return float64(w.cpu.Nanoseconds()) / 1000 / float64(max(len(w.calls), 1))
-}
+func (w window) work() float64 { return perCall(w.cpu, len(w.calls)) }
 
 // slowest is the 99th percentile of how long calls took, in ms.
 func (w window) slowest() float64 {
 	one := sample{windows: []window{w}}
-	return float64(quantile(one.latencies(last), .99).Microseconds()) / 1000
+	return ms(quantile(one.latencies(last), .99))
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"golang.org/x/perf/benchfmt"
-	"golang.org/x/sys/unix"
 )
 
 // growRows runs the ledgers' own benchmarks of reading, with more and more
@@ -79,13 +78,8 @@ func (e *environment) readLedger(pkg string, rows int) (map[string]estimate, err
 	if err != nil {
 		return nil, err
 	}
-	var all unix.CPUSet // a ledger has the machine for itself
-	for i := range len(all) * 64 {
-		if gatewayCores.IsSet(i) || loadCores.IsSet(i) {
-			all.Set(i)
-		}
-	}
-	s, err := startOn(all, dir, []string{"CGO_ENABLED=0", fmt.Sprint("TALLYGATE_BENCH_ROWS=", rows)}, "go", "-C", root,
+	// A ledger has the machine for itself.
+	s, err := startOn(allCores, dir, []string{"CGO_ENABLED=0", fmt.Sprint("TALLYGATE_BENCH_ROWS=", rows)}, "go", "-C", root,
 		"test", "-run", "^$", "-timeout", "6h", "-bench", "^BenchmarkRead$/^(History|Stats)$/^(everyone|user)$/^(page_1|page_10,000|cursor|days=30|days=365)$", pkg)
 	if err != nil {
 		return nil, err

@@ -46,12 +46,6 @@ func growStartup(e *environment, quick bool) ([]curve, error) {
 		}
 		journals = append(journals, dir)
 	}
-	nobody, err := freePort() // so that the events stay where they are
-	if err != nil {
-		return nil, err
-	}
-	away := fmt.Sprint("clickhouse://127.0.0.1:", nobody, "/default")
-
 	byKeys := curve{Series: "an empty journal", X: "keys"}
 	byEvents := curve{Series: "a ledger that is away", X: "events in the journal"}
 	byShipped := curve{Series: "SQLite as the ledger, which takes them meanwhile", X: "events in the journal"}
@@ -63,7 +57,7 @@ func growStartup(e *environment, quick bool) ([]curve, error) {
 		ledger  string
 	}{
 		{&byKeys, keys, func(i int) *filledStore { return stores[i] }, func(int) string { return journals[0] }, sqliteLedger},
-		{&byEvents, events, func(int) *filledStore { return stores[0] }, func(i int) string { return journals[i] }, away},
+		{&byEvents, events, func(int) *filledStore { return stores[0] }, func(i int) string { return journals[i] }, awayLedger},
 		{&byShipped, events, func(int) *filledStore { return stores[0] }, func(i int) string { return journals[i] }, sqliteLedger},
 	} {
 		row.curve.Group, row.curve.Figure, row.curve.Unit = "startup", "from the start to the first answer", "ms"
@@ -74,7 +68,7 @@ func growStartup(e *environment, quick bool) ([]curve, error) {
 				if err != nil {
 					return nil, fmt.Errorf("%s, %d %s: %w", row.curve.Series, x, row.curve.X, err)
 				}
-				took[i] = append(took[i], float64(t.Microseconds())/1000)
+				took[i] = append(took[i], ms(t))
 			}
 		}
 		for i, x := range row.xs {
@@ -98,9 +92,8 @@ func (e *environment) startUp(upstream string, store *filledStore, journal, ledg
 	if err := errors.Join(store.copyTo(data), os.CopyFS(filepath.Join(data, "journal"), os.DirFS(journal))); err != nil {
 		return 0, err
 	}
-	config := gateConfig(d, ledger, "")
 	begun := time.Now()
-	s, err := startCaddy(d, "tallygate", config)
+	s, err := startCaddy(d, "tallygate", gateConfig(d, ledger, ""))
 	if err != nil {
 		return 0, err
 	}

@@ -162,8 +162,8 @@ func (e *environment) startStreamed(s *streamed, kind streamKind, upstream strin
 			return err
 		}
 	}
-	s.with.service.signal(syscall.SIGCONT)
-	defer s.with.service.signal(syscall.SIGSTOP)
+	s.with.service.resume()
+	defer s.with.service.pause()
 	before, err := settled(s.with.pids, admin)
 	if err != nil {
 		return err
@@ -187,7 +187,7 @@ func (e *environment) startStreamed(s *streamed, kind streamKind, upstream strin
 
 // check tells whether all streams are still open, and nothing more came.
 func (s *streamed) check() error {
-	s.with.service.signal(syscall.SIGCONT)
+	s.with.service.resume()
 	for i, c := range s.streams {
 		_ = c.SetReadDeadline(time.Now().Add(50 * time.Microsecond))
 		if n, err := c.Read(make([]byte, 1)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -197,8 +197,8 @@ func (s *streamed) check() error {
 	return nil
 }
 
-// settled is the memory in bytes when garbage has been
-// collected and no more is given back.
+// settled is the memory in bytes when garbage has been collected and no more is
+// given back.
 func settled(pids []int, admin int) (int64, error) {
 	for range 2 { // what is in a pool goes with the second collection
 		res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/debug/pprof/heap?gc=1", admin))

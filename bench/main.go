@@ -59,7 +59,10 @@ func run() error {
 		return err
 	}
 	defer e.close()
-	r := &report{Machine: machine(), When: time.Now().UTC().Format(time.DateOnly)}
+	r := &report{
+		Machine: machine(), When: time.Now().UTC().Format(time.DateOnly),
+		Plan: fmt.Sprintf("Measured by `bench %s`.", strings.Join(os.Args[1:], " ")),
+	}
 	gateways = append([]gateway{bareCaddy}, gateways...)
 	gateways = slices.DeleteFunc(gateways, func(g gateway) bool {
 		fmt.Fprintln(os.Stderr, "prepare", g.name)

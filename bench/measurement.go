@@ -39,10 +39,9 @@ func measurements(s scenario, samples []*sample) (all []measurement) {
 			Rate: spreadOf(sample.rates()), Ratio: sample.ratio(samples[0]),
 			Idle: mib(sample.idle), Peak: mib(sample.peak),
 		}
-		m.Calls, m.Failed = sample.calls()
-		if m.Calls > 0 {
-			m.CPU = float64(sample.cpu.Nanoseconds()) / 1e3 / float64(m.Calls)
-		}
+		var cpu time.Duration
+		m.Calls, m.Failed, cpu = sample.calls()
+		m.CPU = perCall(cpu, m.Calls)
 		whole, begun := sample.latencies(last), sample.latencies(first)
 		m.P50, m.P99, m.P999 = ms(quantile(whole, .5)), ms(quantile(whole, .99)), ms(quantile(whole, .999))
 		m.FirstP50, m.FirstP99 = ms(quantile(begun, .5)), ms(quantile(begun, .99))
@@ -54,8 +53,24 @@ func measurements(s scenario, samples []*sample) (all []measurement) {
 	return all
 }
 
+// kind is that of the results in a scenario.
+type kind struct{ result, upstream string }
+
+// String names it; the plain upstream goes without saying.
+func (k kind) String() string {
+	if k.upstream == "fixed" {
+		return k.result
+	}
+	return k.result + ", from " + k.upstream
+}
+
+// perCall is the processor time of a call, in µs.
+func perCall(cpu time.Duration, calls int) float64 {
+	return float64(cpu.Nanoseconds()) / 1e3 / float64(max(calls, 1))
+}
+
 func mib(bytes int64) float64     { return float64(bytes) / (1 << 20) }
 func ms(d time.Duration) float64  { return float64(d.Nanoseconds()) / 1e6 }
 func over(a, b float64) float64   { return a / cmp.Or(b, 1) }
-func (m measurement) key() string { return m.Result + "|" + m.Upstream }
+func (m measurement) kind() kind  { return kind{m.Result, m.Upstream} }
 func (m measurement) known() bool { return m.Calls > 0 }

@@ -44,12 +44,8 @@ var nodeProxy = gateway{
 	path: "/mcp", session: true, stdio: true,
 	prepare: prepareNPM,
 	start: func(d deployment) (*service, error) {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, err
-		}
 		return startNode(d, "mcp-proxy/dist/bin/mcp-proxy.mjs", "--host", "127.0.0.1", "--port", strconv.Itoa(d.port),
-			"--server", "stream", "--no-eventStore", "--", self, "stdio")
+			"--server", "stream", "--no-eventStore", "--", d.self, "stdio")
 	},
 	note: "checks no key here: it has one, but in X-API-Key; always answers SSE; its upstream is a program, whom it spares HTTP; keeps no events to resume from, which is faster than its default",
 }
@@ -59,12 +55,8 @@ var supergateway = gateway{
 	path: "/mcp", session: true, stdio: true,
 	prepare: prepareNPM,
 	start: func(d deployment) (*service, error) {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, err
-		}
 		// It hands the command to a shell.
-		quoted := "'" + strings.ReplaceAll(self, "'", `'\''`) + "'"
+		quoted := "'" + strings.ReplaceAll(d.self, "'", `'\''`) + "'"
 		return startNode(d, "supergateway/dist/index.js", "--stdio", quoted+" stdio", "--outputTransport", "streamableHttp",
 			"--stateful", "--port", strconv.Itoa(d.port), "--logLevel", "none")
 	},

@@ -31,12 +31,8 @@ var pythonProxy = gateway{
 	path: "/mcp", session: true, stdio: true,
 	prepare: preparePython,
 	start: func(d deployment) (*service, error) {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, err
-		}
 		return startService(d.dir, nil, filepath.Join(d.cache, "python/bin/mcp-proxy"),
-			"--port", strconv.Itoa(d.port), "--log-level", "ERROR", "--", self, "stdio")
+			"--port", strconv.Itoa(d.port), "--log-level", "ERROR", "--", d.self, "stdio")
 	},
 	note: "checks no key, has none to check; always answers JSON; its upstream is a program, whom it spares HTTP",
 }

@@ -65,9 +65,9 @@ func (r *report) markdown() string {
 	list("To be known of the others:", r.Notes)
 	list("Not measured:", r.Missing)
 	b.WriteString("\n## What it must reach\n\n" + r.goals())
-	for _, key := range r.keys() {
-		of := r.of(key)
-		fmt.Fprintf(&b, "\n## %s%s\n", of[0].Result, behind(of[0].Upstream))
+	for _, k := range r.kinds() {
+		of := slices.DeleteFunc(slices.Clone(r.Measurements), func(m measurement) bool { return m.kind() != k })
+		fmt.Fprintf(&b, "\n## %s\n", k)
 		for _, callers := range callersOf(of) {
 			fmt.Fprintf(&b, "\n%s\n\n", plural(callers, "caller"))
 			table(&b, slices.DeleteFunc(slices.Clone(of), func(m measurement) bool { return m.Callers != callers }))
@@ -77,14 +77,6 @@ func (r *report) markdown() string {
 	return b.String()
 }
 
-// behind names an upstream other than the plain one.
-func behind(upstream string) string {
-	if upstream == "fixed" {
-		return ""
-	}
-	return ", from " + upstream
-}
-
 func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -92,23 +84,17 @@ func plural(n int, what string) string {
 	return fmt.Sprint(n, " ", what, "s")
 }
 
-// keys are the kinds of result, as they were measured.
-func (r *report) keys() (keys []string) {
+// kinds are those of the results, as they were measured.
+func (r *report) kinds() (kinds []kind) {
 	for _, m := range r.Measurements {
-		place(&keys, m.key())
+		place(&kinds, m.kind())
 	}
-	return keys
-}
-
-func (r *report) of(key string) []measurement {
-	return slices.DeleteFunc(slices.Clone(r.Measurements), func(m measurement) bool { return m.key() != key })
+	return kinds
 }
 
 func callersOf(ms []measurement) (callers []int) {
 	for _, m := range ms {
-		if !slices.Contains(callers, m.Callers) {
-			callers = append(callers, m.Callers)
-		}
+		place(&callers, m.Callers)
 	}
 	return callers
 }
@@ -176,10 +162,9 @@ func (r *report) draw(folder string) error {
 	ours := chart{title: "Tallygate beside bare Caddy", y: "calls a second, ratio to bare Caddy", line: 1}
 	for _, callers := range []int{1, 16, 64, 256} {
 		s := series{name: plural(callers, "caller")}
-		for _, key := range r.keys() {
-			result, upstream, _ := strings.Cut(key, "|")
-			place(&ours.x, result+behind(upstream))
-			s.points = append(s.points, r.find(result, upstream, callers, gateName).Ratio)
+		for _, k := range r.kinds() {
+			place(&ours.x, k.String())
+			s.points = append(s.points, r.find(k.result, k.upstream, callers, gateName).Ratio)
 		}
 		ours.series = append(ours.series, s)
 	}
@@ -191,9 +176,9 @@ func (r *report) draw(folder string) error {
 			place(&names, m.Gateway)
 		}
 	}
-	for _, key := range r.keys() {
-		if result, upstream, _ := strings.Cut(key, "|"); upstream == "fixed" && r.find(result, upstream, 16, bareCaddy.name).known() {
-			place(&others.x, result)
+	for _, k := range r.kinds() {
+		if k.upstream == "fixed" && r.find(k.result, k.upstream, 16, bareCaddy.name).known() {
+			place(&others.x, k.result)
 		}
 	}
 	tail.x = others.x

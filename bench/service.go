@@ -26,12 +26,11 @@ type service struct {
 
 // The gateways run on the first core. What loads them and what stands behind
 // them run on the others, where there are others.
-var gatewayCores, loadCores = cores()
+var allCores, gatewayCores, loadCores = cores()
 
-func cores() (gateway, load unix.CPUSet) {
-	var all unix.CPUSet
+func cores() (all, gateway, load unix.CPUSet) {
 	if err := unix.SchedGetaffinity(0, &all); err != nil || all.Count() < 2 {
-		return all, all
+		return all, all, all
 	}
 	for i := 0; i < len(all)*64; i++ {
 		switch {
@@ -42,7 +41,7 @@ func cores() (gateway, load unix.CPUSet) {
 			load.Set(i)
 		}
 	}
-	return gateway, load
+	return all, gateway, load
 }
 
 // startService starts a command on the gateways' core, in dir. What it says

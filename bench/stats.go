@@ -78,13 +78,15 @@ func (s *sample) each(figure func(window) float64) (values []float64) {
 	return values
 }
 
-// calls is how many calls were answered rightly, and how many were not.
-func (s *sample) calls() (answered, failed int) {
+// calls is how many calls were answered rightly, how many were not, and the
+// gateway's processor time meanwhile.
+func (s *sample) calls() (answered, failed int, cpu time.Duration) {
 	for _, w := range s.windows {
 		answered += len(w.calls)
 		failed += w.errors
+		cpu += w.cpu
 	}
-	return answered, failed
+	return answered, failed, cpu
 }
 
 // latencies are those of all calls, sorted, to the first byte or to the last.
