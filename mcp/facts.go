@@ -47,12 +47,11 @@ func (t *terms) add(f foundTerm) {
 	}
 }
 
-// all are the terms, in memory that is nobody else's if there are several.
-func (t *terms) all() []foundTerm {
+func (t *terms) appendTo(b []foundTerm) []foundTerm {
 	if !t.some {
-		return nil
+		return b
 	}
-	return append([]foundTerm{t.first}, t.more...)
+	return append(append(b, t.first), t.more...)
 }
 
 // noRule are the facts where no rule says where to look.
@@ -80,9 +79,9 @@ func (f Facts) Merge(later Facts) Facts {
 	}
 	f.TablesUnknown = max(f.TablesUnknown, later.TablesUnknown)
 	if later.terms.some {
-		found := f.terms.all()
-		f.terms = terms{}
-		for _, t := range append(found, later.terms.all()...) {
+		f.terms.more = slices.Clip(f.terms.more) // not to be shared with what f was
+		f.terms.add(later.terms.first)
+		for _, t := range later.terms.more {
 			f.terms.add(t)
 		}
 	}
@@ -93,13 +92,9 @@ func (f Facts) Merge(later Facts) Facts {
 // sumUp makes the tables of the terms. Of each, the best that is known counts;
 // one that there is an answer to, but not to be had, makes all unknown.
 func (f *Facts) sumUp() {
-	one := [1]foundTerm{f.terms.first}
-	terms := one[:]
-	switch {
-	case !f.terms.some:
-		terms = nil
-	case len(f.terms.more) > 0:
-		terms = f.terms.all()
+	var few [4]foundTerm
+	terms := f.terms.appendTo(few[:0])
+	if len(terms) > 1 {
 		slices.SortStableFunc(terms, func(a, b foundTerm) int {
 			return cmp.Or(cmp.Compare(a.term, b.term), cmp.Compare(min(a.why, NoRule), min(b.why, NoRule)), cmp.Compare(a.rank, b.rank))
 		})

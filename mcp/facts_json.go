@@ -25,7 +25,7 @@ func (f Facts) MarshalJSON() ([]byte, error) {
 	if f.RecordsKnown {
 		s.Records = &f.Records
 	}
-	for _, t := range f.terms.all() {
+	for _, t := range f.terms.appendTo(nil) {
 		s.Terms = append(s.Terms, storedTerm{t.term, t.rank, t.why, t.names})
 	}
 	return json.Marshal(s)

@@ -29,6 +29,9 @@ func AppendIDKey(b, raw []byte) []byte {
 		}
 		return append(append(b, 's'), s...)
 	}
+	if isPlainInteger(raw) {
+		return append(append(b, 'n'), raw...)
+	}
 	f, ok := number(raw)
 	if !ok {
 		return b
@@ -39,6 +42,20 @@ func AppendIDKey(b, raw []byte) []byte {
 		return strconv.AppendInt(b, int64(f), 10) // -0 is 0
 	}
 	return strconv.AppendFloat(b, f, 'g', -1, 64)
+}
+
+// isPlainInteger tells whether raw is an integer from 0 on, spelled as
+// AppendIDKey does: what nearly all clients count by.
+func isPlainInteger(raw []byte) bool {
+	if len(raw) == 0 || len(raw) > 15 || raw[0] == '0' && len(raw) > 1 {
+		return false
+	}
+	for _, c := range raw {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // SameID tells whether two ids, given as JSON text, have the same IDKey, and one

@@ -1,5 +1,7 @@
 package mcp
 
+import "bytes"
+
 // markdownRows counts the body rows of the pipe tables of a Markdown text
 // (GitHub Flavored Markdown, section 4.10). Only what is certainly a table
 // counts: its delimiter row has a pipe and as many cells as the row above it,
@@ -49,7 +51,12 @@ const (
 func (r *markdownRows) reset(_ *textPlace, rows *textRows) { *r = markdownRows{only: rows.only} }
 
 func (r *markdownRows) feed(p []byte) bool {
-	for _, c := range p {
+	if r.line == (markdownLine{}) {
+		p = r.passRows(p)
+	}
+	for len(p) > 0 {
+		c := p[0]
+		p = p[1:]
 		if !r.begun && !isSpace(c) {
 			if r.begun = true; r.only && c != '|' {
 				return false
@@ -57,11 +64,29 @@ func (r *markdownRows) feed(p []byte) bool {
 		}
 		if c != '\n' {
 			r.line.add(c)
-		} else if !r.endLine() {
+			continue
+		}
+		if !r.endLine() {
 			return false
 		}
+		p = r.passRows(p)
 	}
 	return !r.only || !r.other
+}
+
+// passRows counts what rows of a table p, at the beginning of a line, begins
+// with, and returns what is behind them. These begin with a pipe, as nearly all
+// do, and are there to their ends; the others go through add.
+func (r *markdownRows) passRows(p []byte) []byte {
+	for r.table && len(p) > 0 && p[0] == '|' {
+		lf := bytes.IndexByte(p, '\n')
+		if lf < 0 {
+			break
+		}
+		r.rows++
+		p = p[lf+1:]
+	}
+	return p
 }
 
 func (l *markdownLine) add(c byte) {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 )
 
@@ -107,6 +108,10 @@ func (j *Journal) read(to position, maxEvents int) (*batch, error) {
 	return b, nil
 }
 
+// yieldEvents is after how many events reading a batch lets others go first: it
+// takes milliseconds, for which calls would wait on few cores.
+const yieldEvents = 200
+
 // readSegment adds the events between two offsets of a segment to the batch,
 // and tells whether the limits ended it.
 func (j *Journal) readSegment(b *batch, r *eventReader, seq uint64, start, end int64, maxEvents int) (full bool, err error) {
@@ -149,6 +154,9 @@ func (j *Journal) readSegment(b *batch, r *eventReader, seq uint64, start, end i
 		b.lines = lines + sc.lines
 		b.bytes += size
 		b.ends = append(b.ends, b.to)
+		if len(b.ends)%yieldEvents == 0 {
+			runtime.Gosched()
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -139,6 +140,8 @@ func (l *Ledger) insert(ctx context.Context, b usage.Batch) error {
 		if err := batch.Column(i).Append(c.values(b.Events)); err != nil {
 			return fmt.Errorf("column %s: %w", c.name, err)
 		}
+		// A batch is milliseconds of work: on few cores calls would wait for it.
+		runtime.Gosched()
 	}
 	return batch.Send()
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"unicode/utf8"
 
@@ -158,6 +159,8 @@ func (r *rows) insert(ctx context.Context, c driver.ConnPrepareContext, events [
 			return errKnown
 		}
 		events = events[perInsert:]
+		// A batch is milliseconds of work: on few cores calls would wait for it.
+		runtime.Gosched()
 	}
 	return nil
 }
