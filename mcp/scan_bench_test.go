@@ -43,7 +43,8 @@ func benchResults(size int) map[string]string {
 	}
 	return map[string]string{
 		"prose":    textOf("The company's shares rose by 3 % that day, as they had done before.\n"),
-		"csv":      textOf("000001.SZ,2024-01-02,9.75,10.20,\"Ping, An\",120000\n"),
+		"csv":      textOf("000001.SZ,2024-01-02,9.75,10.20,Ping An,120000\n"),
+		"quoted":   textOf("000001.SZ,2024-01-02,9.75,10.20,\"Ping, An\",120000\n"),
 		"markdown": `"content":[{"type":"text","text":"| code | day | close |\n|---|---|---:|\n` + textOf("| 000001.SZ | 2024-01-02 | 10.20 |\n")[len(`"content":[{"type":"text","text":"`):],
 		"ndjson":   textOf(`{"ts_code":"000001.SZ","trade_date":"2024-01-02","close":10.20}` + "\n"),
 		"rows":     `"content":[],` + structured(size),
@@ -73,6 +74,7 @@ func BenchmarkScan(b *testing.B) {
 		{"default", "ascii", DefaultRule},
 		{"default", "prose", DefaultRule},
 		{"csv", "csv", Rule{Tool: "*", Records: []string{"result.content.0.text|@csv|#"}}},
+		{"csv", "quoted", Rule{Tool: "*", Records: []string{"result.content.0.text|@csv|#"}}},
 		{"markdown", "markdown", Rule{Tool: "*", Records: []string{"result.content.0.text|@markdown|#"}}},
 		{"default", "markdown", DefaultRule},
 		{"ndjson", "ndjson", Rule{Tool: "*", Records: []string{"result.content.0.text|@ndjson|#"}}},

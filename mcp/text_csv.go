@@ -1,5 +1,7 @@
 package mcp
 
+import "bytes"
+
 // csvRows counts the rows of comma-separated values as RFC 4180 has them, or
 // of tab-separated values, which know no quotes. The first line is a header.
 // Every line has as many fields as the header has: where one has not, or quotes
@@ -29,6 +31,24 @@ const (
 func (r *csvRows) reset(*textPlace, *textRows) { *r = csvRows{comma: r.comma} }
 
 func (r *csvRows) feed(p []byte) bool {
+	for len(p) > 0 {
+		if r.state == csvLine {
+			p = r.passPlain(p)
+		}
+		line := p
+		if lf := bytes.IndexByte(p, '\n'); lf >= 0 {
+			line = p[:lf+1]
+		}
+		if !r.add(line) {
+			return false
+		}
+		p = p[len(line):]
+	}
+	return true
+}
+
+// add tells whether what p begins is still such a text.
+func (r *csvRows) add(p []byte) bool {
 	for _, c := range p {
 		if r.state == csvQuoted {
 			if c == '"' {
@@ -62,6 +82,31 @@ func (r *csvRows) feed(p []byte) bool {
 		}
 	}
 	return true
+}
+
+// passPlain passes over what p, at the beginning of a line, begins with of lines
+// that are there to their ends and need no more than their commas counted. It
+// returns what is behind them, or from the end on of one that does not fit.
+func (r *csvRows) passPlain(p []byte) []byte {
+	for {
+		lf := bytes.IndexByte(p, '\n')
+		if lf <= 0 {
+			return p
+		}
+		line := p[:lf]
+		if line[lf-1] == '\r' {
+			line = line[:lf-1]
+		}
+		if len(line) == 0 || bytes.IndexByte(line, '\r') >= 0 || r.comma == ',' && bytes.IndexByte(line, '"') >= 0 {
+			return p
+		}
+		r.fields = int64(bytes.Count(line, []byte{r.comma})) + 1
+		if r.empty || r.header != 0 && r.fields != r.header {
+			return p[lf:]
+		}
+		r.endLine()
+		p = p[lf+1:]
+	}
 }
 
 // endLine tells whether the line is one of such a text.
