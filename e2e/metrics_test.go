@@ -8,18 +8,25 @@ import (
 	"testing"
 )
 
-// TestUnknownIsCounted holds that what a row leaves null is counted by why.
-func TestUnknownIsCounted(t *testing.T) {
-	u := startFlowUpstream(t)
-	s := startSiteAt(t, u.Listener.Addr().String())
+// serveMetrics starts the site anew, with its metrics at the URL.
+func (s *site) serveMetrics(t *testing.T) string {
+	t.Helper()
 	s.stop(t)
-	metrics := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	url := fmt.Sprintf("http://127.0.0.1:%d", freePort(t))
 	caddyfile := filepath.Join(s.dir, "Caddyfile")
-	text := readFile(t, caddyfile) + "\nhttp://" + metrics + " {\n\tmetrics\n}\n"
+	text := readFile(t, caddyfile) + "\n" + url + " {\n\tmetrics\n}\n"
 	if err := os.WriteFile(caddyfile, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.run(t)
+	return url
+}
+
+// TestUnknownIsCounted holds that what a row leaves null is counted by why.
+func TestUnknownIsCounted(t *testing.T) {
+	u := startFlowUpstream(t)
+	s := startSiteAt(t, u.Listener.Addr().String())
+	metrics := s.serveMetrics(t)
 	key, _ := s.key(t, s.login(t), `{"key_name":"k"}`)
 	c := flowClient{s, key}
 	for i, name := range []string{"json", "rpc error", "rpc error", "other type", "nothing", "task, rpc error"} {
@@ -34,7 +41,7 @@ func TestUnknownIsCounted(t *testing.T) {
 	if a := do(t, "POST", s.gate, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"query_sql","arguments":{"sql":"select from nothing at all","flow":"json"}}}`, "Authorization: Bearer "+key); a.status != 200 {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
-	got := do(t, "GET", "http://"+metrics, "").body
+	got := do(t, "GET", metrics, "").body
 	for _, line := range []string{
 		`tallygate_unknown_total{question="records",reason="no_result"} 4`,
 		`tallygate_unknown_total{question="records",reason="unreadable"} 1`,
