@@ -44,6 +44,16 @@ var bareCaddy = gateway{
 	},
 }
 
+// roomyCaddy is bare Caddy with a heap about as large as the gate gives itself.
+var roomyCaddy = gateway{
+	name: "bare Caddy, GOGC=400",
+	path: "/mcp",
+	start: func(d deployment) (*service, error) {
+		return startCaddy(d, "caddy", "{\n\tadmin off\n}\n"+site(d, ""), "GOGC=400")
+	},
+	note: "the gate lets its heap grow further before it is collected; this is what that brings Caddy",
+}
+
 // The ledgers that gates ship to. A ledger that is away leaves events in the
 // journal: what then is missing is what shipping costs.
 const (
@@ -88,7 +98,7 @@ func site(d deployment, directive string) string {
 }
 
 // startCaddy starts a Caddy with a Caddyfile.
-func startCaddy(d deployment, binary, config string) (*service, error) {
+func startCaddy(d deployment, binary, config string, env ...string) (*service, error) {
 	if err := os.WriteFile(filepath.Join(d.dir, "Caddyfile"), []byte(config), 0o600); err != nil {
 		return nil, err
 	}
@@ -97,7 +107,7 @@ func startCaddy(d deployment, binary, config string) (*service, error) {
 			return nil, err
 		}
 	}
-	return startService(d.dir, []string{"HOME=" + d.dir}, filepath.Join(d.cache, binary), "run")
+	return startService(d.dir, append(env, "HOME="+d.dir), filepath.Join(d.cache, binary), "run")
 }
 
 // build builds a package of this module or of one that it is made of.

@@ -61,7 +61,8 @@ func run() error {
 	defer e.close()
 	r := &report{
 		Machine: machine(), When: time.Now().UTC().Format(time.DateOnly),
-		Plan: fmt.Sprintf("Measured by `bench %s`.", strings.Join(os.Args[1:], " ")),
+		Plan: fmt.Sprintf("Measured by `bench %s`. MCP gateways of others are measured where the answers to all callers are %d MiB at most.",
+			strings.Join(os.Args[1:], " "), mostOfPeers>>20),
 	}
 	gateways = append([]gateway{bareCaddy}, gateways...)
 	gateways = slices.DeleteFunc(gateways, func(g gateway) bool {
