@@ -36,7 +36,7 @@ func run() error {
 	render := flag.String("render", "", "measure nothing: write results.md and the pictures of a `folder` anew")
 	only := flag.String("scenario", "", "only those whose names, as in \"64KB SSE, 16 callers, from fixed\", a `regexp` matches")
 	which := flag.String("gateway", "", "beside bare Caddy, only gateways whose names a `regexp` matches")
-	cycles := flag.Int("cycles", 0, "of windows (default: enough for an interval of about 2 %)")
+	cycles := flag.Int("cycles", 0, "of windows, at most (default: enough for an interval of about 2 %)")
 	growth := flag.String("growth", "", "measure, too, how cost grows with these: keys,rules,streams,startup,rows")
 	flag.Parse()
 	if *render != "" {
@@ -91,7 +91,7 @@ func run() error {
 	for i, s := range scenarios {
 		p := s.plan(*quick)
 		if *cycles > 0 {
-			p.cycles = *cycles
+			p.cycles = min(p.cycles, *cycles)
 		}
 		fmt.Fprintf(os.Stderr, "%s  %d of %d: %s\n", time.Now().Format(time.TimeOnly), i+1, len(scenarios), s)
 		samples, err := compare(s, gateways, p, e)
