@@ -5,6 +5,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -42,10 +43,13 @@ func (c chart) draw(folder, name string) error {
 	p.Y.Label.Text = c.y
 	p.BackgroundColor = color.White // the page around it may be dark
 	// Names behind their marks, at the right: their width is the reader's font's.
+	legend := 3.0 // places that it is wide
 	width := vg.Length(max(720, 130*len(c.x)))
-	p.Legend.Top, p.Legend.Left, p.Legend.Padding, p.Legend.XOffs = true, true, vg.Points(4), width*3/4
+	p.Legend.Top, p.Legend.Left, p.Legend.Padding = true, true, vg.Points(4)
 	if c.joined { // whose names are long, and which leave room below
-		p.Legend.Top, p.Legend.XOffs = false, width/8
+		legend, p.Legend.Top, p.Legend.XOffs = 0, false, width/8
+	} else {
+		p.Legend.XOffs = width * vg.Length(float64(len(c.x))/(float64(len(c.x))+legend))
 	}
 	p.Add(plotter.NewGrid())
 	if c.log {
@@ -64,12 +68,17 @@ func (c chart) draw(folder, name string) error {
 		p.Add(f)
 		p.Y.Max = max(p.Y.Max, c.line*1.05)
 	}
-	p.NominalX(c.x...)
+	inLines := strings.NewReplacer(", ", ",\n", " as a text", "\nas a text")
+	var names []string
+	for _, name := range c.x {
+		names = append(names, inLines.Replace(name))
+	}
+	p.NominalX(names...)
 	p.X.Min, p.X.Max = -0.5, float64(len(c.x))-0.5
 	if c.log { // whole decades, so that there are ticks
 		p.Y.Min, p.Y.Max = math.Pow(10, math.Floor(math.Log10(p.Y.Min))), math.Pow(10, math.Ceil(math.Log10(p.Y.Max)))
 	}
-	p.X.Max += 0.35 * float64(len(c.x)) // where the legend stands
+	p.X.Max += legend
 	return p.Save(width, 380, filepath.Join(folder, name+".svg"))
 }
 

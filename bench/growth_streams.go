@@ -16,6 +16,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// manyStreams is from how many on memory is theirs: of a few, it is what the
+// heap happened to grow meanwhile.
+const manyStreams = 1000
+
 // growStreams opens more and more event streams through the gate and through
 // bare Caddy: what memory each takes, and how calls fare beside them.
 func growStreams(e *environment, quick bool) ([]curve, error) {
@@ -57,8 +61,10 @@ func growStreams(e *environment, quick bool) ([]curve, error) {
 			if k == 0 {
 				bare = f.memory
 			}
-			each[k].Points = append(each[k].Points, once(f.memory/1024).at(n))
-			more[k].Points = append(more[k].Points, once(f.memory/bare).at(n))
+			if n >= manyStreams {
+				each[k].Points = append(each[k].Points, once(f.memory/1024).at(n))
+				more[k].Points = append(more[k].Points, once(f.memory/bare).at(n))
+			}
 			rate[k].Points = append(rate[k].Points, f.rate.at(n))
 			work[k].Points = append(work[k].Points, f.work.at(n))
 		}
