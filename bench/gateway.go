@@ -40,7 +40,7 @@ var bareCaddy = gateway{
 	path:    "/mcp",
 	prepare: func(cache string) error { return build(cache, "caddy", "github.com/caddyserver/caddy/v2/cmd/caddy") },
 	start: func(d deployment) (*service, error) {
-		return startCaddy(d, "caddy", "{\n\tadmin off\n}\n"+site(d, ""))
+		return startCaddy(d, "caddy", bareConfig(d))
 	},
 }
 
@@ -49,7 +49,7 @@ var roomyCaddy = gateway{
 	name: "bare Caddy, GOGC=400",
 	path: "/mcp",
 	start: func(d deployment) (*service, error) {
-		return startCaddy(d, "caddy", "{\n\tadmin off\n}\n"+site(d, ""), "GOGC=400")
+		return startCaddy(d, "caddy", bareConfig(d), "GOGC=400")
 	},
 	note: "the gate lets its heap grow further before it is collected; this is what that brings Caddy",
 }
@@ -76,6 +76,9 @@ func gate(name, tag, ledger string) gateway {
 		},
 	}
 }
+
+// bareConfig is the Caddyfile of bare Caddy.
+func bareConfig(d deployment) string { return "{\n\tadmin off\n}\n" + site(d, "") }
 
 // gateConfig is the Caddyfile of a gate with more lines inside its directive.
 func gateConfig(d deployment, ledger, rules string) string {

@@ -94,7 +94,7 @@ type streamsFound struct {
 }
 
 func startBareWithAdmin(d deployment, admin int) (*service, error) {
-	return startCaddy(d, "caddy", withAdmin("{\n\tadmin off\n}\n"+site(d, ""), admin))
+	return startCaddy(d, "caddy", withAdmin(bareConfig(d), admin))
 }
 
 func startGateWithAdmin(d deployment, admin int) (*service, error) {

@@ -32,19 +32,29 @@ func (r *csvRows) reset(*textPlace, *textRows) { *r = csvRows{comma: r.comma} }
 
 func (r *csvRows) feed(p []byte) bool {
 	for len(p) > 0 {
-		if r.state == csvLine {
-			p = r.passPlain(p)
-		}
 		line := p
-		if lf := bytes.IndexByte(p, '\n'); lf >= 0 {
+		lf := bytes.IndexByte(p, '\n')
+		if lf >= 0 {
 			line = p[:lf+1]
 		}
-		if !r.add(line) {
+		p = p[len(line):]
+		if lf >= 0 && r.state == csvLine && r.isPlain(line) {
+			r.fields = int64(bytes.Count(line, []byte{r.comma})) + 1
+			if !r.endLine() {
+				return false
+			}
+		} else if !r.add(line) {
 			return false
 		}
-		p = p[len(line):]
 	}
 	return true
+}
+
+// isPlain tells whether of a line, with its LF, no more than the commas need to
+// be counted. An empty one is not.
+func (r *csvRows) isPlain(line []byte) bool {
+	line = bytes.TrimSuffix(line[:len(line)-1], []byte{'\r'})
+	return len(line) > 0 && bytes.IndexByte(line, '\r') < 0 && (r.comma != ',' || bytes.IndexByte(line, '"') < 0)
 }
 
 // add tells whether what p begins is still such a text.
@@ -82,31 +92,6 @@ func (r *csvRows) add(p []byte) bool {
 		}
 	}
 	return true
-}
-
-// passPlain passes over what p, at the beginning of a line, begins with of lines
-// that are there to their ends and need no more than their commas counted. It
-// returns what is behind them, or from the end on of one that does not fit.
-func (r *csvRows) passPlain(p []byte) []byte {
-	for {
-		lf := bytes.IndexByte(p, '\n')
-		if lf <= 0 {
-			return p
-		}
-		line := p[:lf]
-		if line[lf-1] == '\r' {
-			line = line[:lf-1]
-		}
-		if len(line) == 0 || bytes.IndexByte(line, '\r') >= 0 || r.comma == ',' && bytes.IndexByte(line, '"') >= 0 {
-			return p
-		}
-		r.fields = int64(bytes.Count(line, []byte{r.comma})) + 1
-		if r.empty || r.header != 0 && r.fields != r.header {
-			return p[lf:]
-		}
-		r.endLine()
-		p = p[lf+1:]
-	}
 }
 
 // endLine tells whether the line is one of such a text.
