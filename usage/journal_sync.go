@@ -97,6 +97,7 @@ func (j *Journal) sync() error {
 		file = nil
 	}
 	j.dirty = false
+	j.window.synced()
 	j.mu.Unlock()
 
 	var err error

@@ -22,10 +22,17 @@ type window struct {
 	data   []byte
 	from   int64 // where in the segment
 	resume int64 // it is not moved before: that failed
+	ready  int64 // up to where in data it can be written without a fault
+	ahead  int64 // how much is made ready next, in bytes
 }
 
-// maxWindow is how much of a segment is in memory at once, in bytes.
-const maxWindow = 1 << 20
+const (
+	// maxWindow is how much of a segment is in memory at once, in bytes.
+	maxWindow = 1 << 20
+
+	// maxAhead is how much of that is made ready at once, in bytes.
+	maxAhead = 128 << 10
+)
 
 // windowsFrom is where in a segment windows begin. Tests have them everywhere.
 var windowsFrom int64 = 64 << 10
@@ -47,6 +54,9 @@ func (w *window) put(f *os.File, record []byte, at, segmentBytes int64) (ok bool
 			return false // it is that long
 		}
 	}
+	if at-w.from+int64(len(record)) > w.ready {
+		w.makeReady(at-w.from, int64(len(record)))
+	}
 	if err := w.copy(record, at-w.from); err != nil {
 		w.close()
 		w.resume = at + maxWindow
@@ -54,6 +64,23 @@ func (w *window) put(f *os.File, record []byte, at, segmentBytes int64) (ok bool
 	}
 	return true
 }
+
+// makeReady has the kernel make pages writable: those of a record at an offset
+// of data, and more the more there were since the last sync. One by one, by
+// faults in the midst of calls, they would cost several times as much. What
+// goes wrong, as on a kernel before 5.14, is left to the faults.
+func (w *window) makeReady(at, length int64) {
+	page := int64(os.Getpagesize())
+	begin := max(w.ready, at&^(page-1))
+	end := min((max(at+length, begin+w.ahead)+page-1)&^(page-1), int64(len(w.data)))
+	_ = unix.Madvise(w.data[begin:end], unix.MADV_POPULATE_WRITE)
+	w.ready = end
+	w.ahead = min(max(2*w.ahead, page), maxAhead)
+}
+
+// synced notes that a sync begins: it takes from pages that they are ready, and
+// would write those that nobody needs.
+func (w *window) synced() { w.ready, w.ahead = 0, 0 }
 
 // copy is copy, but that a disk that fails is an error and not the end of the
 // process. The record is whole when its last byte is there.
@@ -83,6 +110,9 @@ func (w *window) move(f *os.File, at, length int64) error {
 	if err != nil {
 		return err
 	}
+	// Else the kernel reads ahead in folios of up to megabytes, of which each
+	// page that becomes writable marks all as written.
+	_ = unix.Madvise(data, unix.MADV_RANDOM)
 	w.data, w.from = data, from
 	return nil
 }
