@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/internal/pace"
 	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
 )
@@ -416,6 +417,9 @@ func (o *openCalls) listening(session callKey) bool {
 
 // begin notes a request that can be ended; end undoes it.
 func (o *openCalls) begin(m *meter) {
+	if len(m.questions) > 0 {
+		pace.CallBegins()
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if m.later = o.requests; m.later != nil {
@@ -425,6 +429,9 @@ func (o *openCalls) begin(m *meter) {
 }
 
 func (o *openCalls) end(m *meter) {
+	if len(m.questions) > 0 {
+		pace.CallEnds()
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if m.later != nil {

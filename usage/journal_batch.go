@@ -9,8 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
+
+	"github.com/tallygate/tallygate/internal/pace"
 )
 
 // maxBatchBytes bounds the records of a batch, and with them the memory that
@@ -108,9 +109,8 @@ func (j *Journal) read(to position, maxEvents int) (*batch, error) {
 	return b, nil
 }
 
-// yieldEvents is after how many events reading a batch lets others go first: it
-// takes milliseconds, for which calls would wait on few cores.
-const yieldEvents = 200
+// restEvents is after how many events reading a batch may rest.
+const restEvents = 100
 
 // readSegment adds the events between two offsets of a segment to the batch,
 // and tells whether the limits ended it.
@@ -128,6 +128,7 @@ func (j *Journal) readSegment(b *batch, r *eventReader, seq uint64, start, end i
 	sc := newScanner(f, start, end)
 	lines := b.lines
 	good := start // where the last event ends
+	var work pace.Worker
 	for {
 		payload, _, err := sc.next()
 		if errors.Is(err, io.EOF) {
@@ -154,8 +155,8 @@ func (j *Journal) readSegment(b *batch, r *eventReader, seq uint64, start, end i
 		b.lines = lines + sc.lines
 		b.bytes += size
 		b.ends = append(b.ends, b.to)
-		if len(b.ends)%yieldEvents == 0 {
-			runtime.Gosched()
+		if len(b.ends)%restEvents == 0 {
+			work.Rest()
 		}
 	}
 }

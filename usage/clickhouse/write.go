@@ -3,13 +3,13 @@ package clickhouse
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 
+	"github.com/tallygate/tallygate/internal/pace"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -136,12 +136,12 @@ func (l *Ledger) insert(ctx context.Context, b usage.Batch) error {
 		return err
 	}
 	defer func() { _ = batch.Close() }() // after Send, it has nothing left to do
+	var work pace.Worker
 	for i, c := range columns {
 		if err := batch.Column(i).Append(c.values(b.Events)); err != nil {
 			return fmt.Errorf("column %s: %w", c.name, err)
 		}
-		// A batch is milliseconds of work: on few cores calls would wait for it.
-		runtime.Gosched()
+		work.Rest()
 	}
 	return batch.Send()
 }

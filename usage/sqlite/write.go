@@ -8,10 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/tallygate/tallygate/internal/pace"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -106,6 +106,7 @@ type rows struct {
 	// tables are the values of the column tables that came up, by their keys.
 	tables map[string]driver.Value
 	key    []byte
+	work   pace.Worker
 }
 
 func newRows(perInsert int) *rows {
@@ -159,8 +160,7 @@ func (r *rows) insert(ctx context.Context, c driver.ConnPrepareContext, events [
 			return errKnown
 		}
 		events = events[perInsert:]
-		// A batch is milliseconds of work: on few cores calls would wait for it.
-		runtime.Gosched()
+		r.work.Rest()
 	}
 	return nil
 }
