@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"strings"
@@ -40,7 +41,7 @@ func TestCompare(t *testing.T) {
 		{newResult(2<<10, 0, false), "fixed", 16}, {newResult(1<<20, 1, false), "fixed", 4}, {newResult(64<<10, 1000, false), "fixed", 2},
 		{newResult(64<<10, 0, true), "mcp-go", 2},
 	} {
-		samples, err := compare(s, gateways, plan{cycles: 2, window: 50 * time.Millisecond, peers: 1}, e)
+		samples, err := compare(s, gateways, plan{cycles: 2, window: 50 * time.Millisecond, peers: 1, processes: 2}, e)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,12 +133,23 @@ func TestEstimate(t *testing.T) {
 	}
 	a, b := estimateOf(few), estimateOf(many)
 	for _, e := range []estimate{a, b} {
-		if e.Low > e.Median || e.Median > e.High {
+		if e.Low > e.Value || e.Value > e.High {
 			t.Errorf("%+v", e)
 		}
 	}
-	if b.High-b.Low >= a.High-a.Low || b.Median < 1.04 || b.Median > 1.06 {
+	if b.High-b.Low >= a.High-a.Low || b.Value < 1.04 || b.Value > 1.06 {
 		t.Errorf("few %+v, many %+v", a, b)
+	}
+	// What comes in few windows counts by what it costs.
+	bare := &sample{windows: make([]window, 10)}
+	gate := &sample{windows: make([]window, 10)}
+	for i := range bare.windows {
+		bare.windows[i] = window{calls: make([]call, 100), took: time.Second}
+		gate.windows[i] = bare.windows[i]
+	}
+	gate.windows[3].took = 6 * time.Second
+	if got := gate.ratio(bare).Value; math.Abs(got-10.0/15) > 1e-9 {
+		t.Errorf("a window that took six times as long among ten: ratio %v, want %v", got, 10.0/15)
 	}
 	if got := estimateOf(nil); got != (estimate{}) {
 		t.Errorf("of nothing: %+v", got)

@@ -86,7 +86,7 @@ func (c chart) draw(folder, name string) error {
 func (c chart) add(p *plot.Plot, i int, s series) error {
 	var at estimates
 	for x, e := range s.points {
-		if e.Median > 0 && !math.IsInf(e.Median, 0) {
+		if e.Value > 0 && !math.IsInf(e.Value, 0) {
 			shift := 0.0
 			if !c.joined {
 				shift = 0.6*(float64(i)+0.5)/float64(len(c.series)) - 0.3
@@ -139,11 +139,11 @@ type estimates []struct {
 func (e estimates) Len() int { return len(e) }
 
 // XY is where one stands.
-func (e estimates) XY(i int) (x, y float64) { return e[i].x, e[i].Median }
+func (e estimates) XY(i int) (x, y float64) { return e[i].x, e[i].Value }
 
 // YError is how far its interval goes to either side.
 func (e estimates) YError(i int) (low, high float64) {
-	return min(0, e[i].Low-e[i].Median), max(0, e[i].High-e[i].Median)
+	return min(0, e[i].Low-e[i].Value), max(0, e[i].High-e[i].Value)
 }
 
 // place is where a value stands, appended if it is new.

@@ -43,7 +43,7 @@ type sample struct {
 	err     error    // why it was not measured, or what went wrong in a window
 }
 
-// contender is a gateway that is up, with its callers.
+// contender is a process of a gateway's that is up, with its callers.
 type contender struct {
 	*sample
 	service *service
@@ -54,9 +54,10 @@ type contender struct {
 
 // plan is how long a comparison takes.
 type plan struct {
-	cycles int           // in each of which Caddy and the gate are measured once
-	window time.Duration // of load on one gateway
-	peers  int           // the others are measured in one cycle out of so many
+	cycles    int           // in each of which Caddy and the gate are measured once
+	window    time.Duration // of load on one gateway
+	peers     int           // the others are measured in one cycle out of so many
+	processes int           // of Caddy's and the gate's, which take turns; of the others there is one
 }
 
 // mostOfPeers bounds in bytes the answers to all callers where MCP gateways of
@@ -74,9 +75,9 @@ func compare(s scenario, gateways []gateway, p plan, e *environment) ([]*sample,
 	}
 	defer upstream.end()
 	var samples []*sample
-	var up []*contender
+	var up [][]*contender // of one sample each
 	defer func() {
-		for _, c := range up {
+		for _, c := range slices.Concat(up...) {
 			c.callers.close()
 			c.service.end()
 		}
@@ -85,21 +86,34 @@ func compare(s scenario, gateways []gateway, p plan, e *environment) ([]*sample,
 		if g.stdio && s.upstream != "fixed" || g.mcp && s.result.size*s.callers > mostOfPeers {
 			continue
 		}
-		c := &contender{sample: &sample{gateway: g, windows: make([]window, p.cycles)}}
-		samples = append(samples, c.sample)
-		if c.err = e.start(c, address, s); c.err == nil {
-			up = append(up, c)
+		sample := &sample{gateway: g, windows: make([]window, p.cycles)}
+		samples = append(samples, sample)
+		n := 1
+		if slices.Contains(always, g.name) {
+			n = max(1, p.processes)
+		}
+		var processes []*contender
+		for range n {
+			c := &contender{sample: sample}
+			if sample.err = e.start(c, address, s); sample.err != nil {
+				break
+			}
+			processes = append(processes, c)
+		}
+		if len(processes) > 0 {
+			up = append(up, processes)
 		}
 	}
 	goRound(up, p)
 	return samples, nil
 }
 
-// goRound measures contenders that are up and stand still, in all cycles.
-func goRound(up []*contender, p plan) {
+// goRound measures contenders that are up and stand still, in all cycles. Those
+// of one sample take turns.
+func goRound(up [][]*contender, p plan) {
 	// While others started and warmed up, a gateway may have let its connections
 	// go: Caddy does after five minutes.
-	for _, c := range up {
+	for _, c := range slices.Concat(up...) {
 		c.service.resume()
 		c.callers.close()
 		c.callers.load(100 * time.Millisecond)
@@ -107,7 +121,8 @@ func goRound(up []*contender, p plan) {
 	}
 	for cycle := range p.cycles {
 		for _, i := range rand.Perm(len(up)) {
-			if c := up[i]; slices.Contains(always, c.gateway.name) || cycle%p.peers == 0 {
+			c := up[i][rand.IntN(len(up[i]))]
+			if slices.Contains(always, c.gateway.name) || cycle%p.peers == 0 {
 				c.measure(cycle, p.window)
 			}
 		}
@@ -115,7 +130,7 @@ func goRound(up []*contender, p plan) {
 }
 
 // always are the gateways that are measured in every cycle.
-var always = []string{bareCaddy.name, gateName}
+var always = []string{bareCaddy.name, gateName, awayName}
 
 const gateName = "Tallygate"
 
@@ -200,7 +215,7 @@ func (e *environment) start(c *contender, upstream string, s scenario) (err erro
 		c.gateway.warm(c.callers)
 	}
 	c.pids = c.service.pids()
-	c.idle = memory(c.pids)
+	c.idle = max(c.idle, memory(c.pids))
 	c.service.pause()
 	return nil
 }

@@ -21,13 +21,15 @@ const (
 	awayName     = "Tallygate, ledger away"
 )
 
+// goals are of calls up to the journal; what a ledger costs depends on which it
+// is, and comes beside.
 var goals = []goal{
-	{[]string{"2KB", "2KB SSE", "2KB as a text"}, gateName, 0.95, 1.10, 0, 0},
-	{[]string{"64KB", "64KB SSE", "64KB as a text"}, gateName, 0.90, 1.15, 0, 0},
+	{[]string{"2KB", "2KB SSE", "2KB as a text"}, awayName, 0.95, 1.10, 0, 0},
+	{[]string{"64KB", "64KB SSE", "64KB as a text"}, awayName, 0.90, 1.15, 0, 0},
 	{[]string{"64KB", "64KB SSE", "64KB as a text"}, portableName, 0.75, 1.15, 0, 0},
-	{[]string{"1MB", "1MB SSE", "1MB as a text"}, gateName, 0.80, 1.3, 0, 1.2},
+	{[]string{"1MB", "1MB SSE", "1MB as a text"}, awayName, 0.80, 1.3, 0, 1.2},
 	{[]string{"1MB", "1MB SSE", "1MB as a text"}, portableName, 0.55, 1.3, 0, 1.2},
-	{[]string{"16MB", "16MB SSE", "64KB SSE, 1000 events"}, gateName, 0.75, 1.3, 1.05, 1.2},
+	{[]string{"16MB", "16MB SSE", "64KB SSE, 1000 events"}, awayName, 0.75, 1.3, 1.05, 1.2},
 }
 
 // goals is the table of what was to be reached, and whether it was.
@@ -38,6 +40,11 @@ func (r *report) goals() string {
 	for _, g := range goals {
 		for _, result := range g.results {
 			g.row(&b, r, result)
+			if g.gateway == awayName {
+				shipping := g
+				shipping.gateway = gateName
+				shipping.row(&b, r, result)
+			}
 		}
 	}
 	for _, result := range []string{"2KB", "64KB", "1MB"} {
@@ -63,7 +70,7 @@ func (g goal) row(b *strings.Builder, r *report, result string) {
 			continue
 		}
 		bare := r.find(result, "fixed", m.Callers, bareCaddy.name)
-		widen(&rate, m.Ratio.Median)
+		widen(&rate, m.Ratio.Value)
 		widen(&p99, over(m.P99, bare.P99))
 		widen(&first, over(m.FirstP50, bare.FirstP50))
 		widen(&memory, over(m.Peak, bare.Peak))

@@ -25,7 +25,7 @@ type point struct {
 	High   float64 `json:"high"`
 }
 
-func (e estimate) at(x int) point { return point{x, e.Median, e.Low, e.High} }
+func (e estimate) at(x int) point { return point{x, e.Value, e.Low, e.High} }
 
 // once is the estimate of what was measured once.
 func once(value float64) estimate { return estimate{value, value, value} }

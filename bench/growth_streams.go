@@ -137,7 +137,7 @@ func (e *environment) besideStreams(kind streamKind, store *filledStore, p plan)
 	if err := e.startStreamed(&s, kind, address, store, p); err != nil {
 		return found, err
 	}
-	goRound([]*contender{&s.with, &s.without}, p)
+	goRound([][]*contender{{&s.with}, {&s.without}}, p)
 	if err := errors.Join(s.with.err, s.without.err, s.check()); err != nil {
 		return found, err
 	}

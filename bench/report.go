@@ -144,7 +144,7 @@ func short(v float64) string {
 
 // String is an estimate as the tables have it.
 func (e estimate) String() string {
-	return fmt.Sprintf("%.3f (%.3f–%.3f)", e.Median, e.Low, e.High)
+	return fmt.Sprintf("%.3f (%.3f–%.3f)", e.Value, e.Low, e.High)
 }
 
 // find is the measurement of a gateway in a scenario; a zero one for none.

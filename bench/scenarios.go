@@ -49,15 +49,15 @@ func (s scenario) String() string {
 
 // plan is for windows that hold enough calls of a size.
 func (s scenario) plan(quick bool) plan {
-	p := plan{cycles: 80, window: 100 * time.Millisecond, peers: 5}
+	p := plan{cycles: 80, window: 100 * time.Millisecond, peers: 5, processes: 4}
 	switch {
 	case s.result.size >= 16<<20:
-		p = plan{cycles: 30, window: 500 * time.Millisecond, peers: 5}
+		p.cycles, p.window = 30, 500*time.Millisecond
 	case s.result.size >= 1<<20 || s.result.events > 1:
-		p = plan{cycles: 60, window: 200 * time.Millisecond, peers: 5}
+		p.cycles, p.window = 60, 200*time.Millisecond
 	}
 	if quick {
-		p.cycles, p.peers = p.cycles/2, 4
+		p.cycles, p.peers, p.processes = p.cycles/2, 4, 2
 	}
 	// Where the answers to all callers take longer than a window, it lasts until
 	// they are there.
@@ -69,7 +69,7 @@ func (s scenario) plan(quick bool) plan {
 
 // gatewaysOf are what is measured beside bare Caddy.
 func gatewaysOf(quick bool) []gateway {
-	all := []gateway{gate(gateName, "", sqliteLedger), gate(portableName, "purego", sqliteLedger), gate(awayName, "", awayLedger), control, roomyCaddy}
+	all := []gateway{gate(gateName, "", sqliteLedger), gate(awayName, "", awayLedger), gate(portableName, "purego", awayLedger), control, roomyCaddy}
 	for _, p := range peers() {
 		if !quick || !p.mcp {
 			all = append(all, p)

@@ -6,26 +6,30 @@ import (
 	"time"
 )
 
-// estimate is a median with the interval that holds it with 95 % confidence.
-type estimate struct{ Median, Low, High float64 }
+// estimate is a figure with the interval that holds it with 95 % confidence.
+type estimate struct{ Value, Low, High float64 }
 
-// estimateOf takes the interval from the medians of 2,000 resamples (the
-// percentile bootstrap): it asks nothing of how the values are spread.
-func estimateOf(values []float64) estimate {
+// estimateOf is the median of values.
+func estimateOf(values []float64) estimate { return bootstrap(values, median) }
+
+// bootstrap estimates a figure of values. It takes the interval from those of
+// 2,000 resamples (the percentile bootstrap): it asks nothing of how the values
+// are spread.
+func bootstrap[T any](values []T, figure func([]T) float64) estimate {
 	if len(values) == 0 {
 		return estimate{}
 	}
 	random := rand.New(rand.NewPCG(1, 2)) // the same values give the same interval
-	medians := make([]float64, 2000)
-	again := make([]float64, len(values))
-	for i := range medians {
+	figures := make([]float64, 2000)
+	again := make([]T, len(values))
+	for i := range figures {
 		for j := range again {
 			again[j] = values[random.IntN(len(values))]
 		}
-		medians[i] = median(again)
+		figures[i] = figure(again)
 	}
-	slices.Sort(medians)
-	return estimate{median(values), medians[len(medians)/40], medians[len(medians)-1-len(medians)/40]}
+	slices.Sort(figures)
+	return estimate{figure(values), figures[len(figures)/40], figures[len(figures)-1-len(figures)/40]}
 }
 
 // spreadOf is the median of values with their quartiles.
@@ -51,9 +55,26 @@ func median(values []float64) float64 {
 // answered nothing in a window are 0.
 func (s *sample) rates() []float64 { return s.each(window.rate) }
 
-// ratio compares a sample to that of bare Caddy, cycle by cycle.
+// ratio compares a sample's calls a second to those of bare Caddy's, over all
+// cycles in which both were measured: a median would leave out what comes in few
+// windows, such as a batch for the ledger.
 func (s *sample) ratio(bare *sample) estimate {
-	return s.compared(bare, window.rate)
+	var both [][2]window
+	for i, w := range s.windows {
+		if b := bare.windows[i]; w.took > 0 && b.took > 0 {
+			both = append(both, [2]window{w, b})
+		}
+	}
+	return bootstrap(both, func(pairs [][2]window) float64 {
+		var calls, seconds [2]float64
+		for _, pair := range pairs {
+			for i, w := range pair {
+				calls[i] += float64(len(w.calls))
+				seconds[i] += w.took.Seconds()
+			}
+		}
+		return over(calls[0]/seconds[0], calls[1]/seconds[1])
+	})
 }
 
 // compared is the ratio of a figure of windows to that of another sample, cycle
