@@ -124,6 +124,7 @@ type benchCall struct {
 	name    string
 	answer  answer
 	session string
+	reading func() // called for each piece that its client reads; nil: nothing to do
 }
 
 func benchCalls() (calls []benchCall) {
@@ -177,7 +178,7 @@ const benchRequest = `{"jsonrpc":"2.0","id":17,"method":"tools/call","params":{"
 
 // through makes calls by a handler as a client's come to it: each with a
 // request, a context and headers of its own.
-func (c *benchCall) through(b *testing.B, w *benchWorld, serve func(http.ResponseWriter, *http.Request) error) func() {
+func (c *benchCall) through(b testing.TB, w *benchWorld, serve func(http.ResponseWriter, *http.Request) error) func() {
 	header := http.Header{
 		"Authorization": {"Bearer " + w.key}, "Accept": {"application/json, text/event-stream"}, "Accept-Encoding": {"gzip, deflate"}, "Content-Type": {"application/json"},
 		"Content-Length": {strconv.Itoa(len(benchRequest))}, "Mcp-Protocol-Version": {"2025-06-18"}, "User-Agent": {"python-httpx/0.28.1"}, "Connection": {"keep-alive"},
@@ -185,7 +186,7 @@ func (c *benchCall) through(b *testing.B, w *benchWorld, serve func(http.Respons
 	if c.session != "" {
 		header.Set("Mcp-Session-Id", c.session)
 	}
-	rw := &discarding{header: http.Header{}}
+	rw := &discarding{header: http.Header{}, reading: c.reading}
 	body := strings.NewReader("")
 	template := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:8001/messages", nil)
 	template.RemoteAddr = "127.0.0.1:50000"
@@ -215,6 +216,7 @@ func (c *benchCall) through(b *testing.B, w *benchWorld, serve func(http.Respons
 type discarding struct {
 	header          http.Header
 	status, written int
+	reading         func() // called for each piece; nil: nothing to do
 }
 
 func (d *discarding) Header() http.Header { return d.header }
@@ -223,6 +225,9 @@ func (d *discarding) WriteHeader(status int) { d.status = status }
 
 func (d *discarding) Write(p []byte) (int, error) {
 	d.written += len(p)
+	if d.reading != nil {
+		d.reading()
+	}
 	return len(p), nil
 }
 
@@ -317,7 +322,7 @@ type benchWorld struct {
 	key         string
 }
 
-func newBenchWorld(b *testing.B) *benchWorld {
+func newBenchWorld(b testing.TB) *benchWorld {
 	dir := b.TempDir()
 	config := strings.NewReplacer("DIR", dir).Replace(`{
 	admin off
@@ -397,7 +402,7 @@ http:// {
 }
 
 // gate is the handler itself.
-func (w *benchWorld) gate(b *testing.B) *Gate {
+func (w *benchWorld) gate(b testing.TB) *Gate {
 	for _, route := range w.gated.Routes {
 		for _, h := range route.Handlers {
 			if g, ok := h.(*Gate); ok {

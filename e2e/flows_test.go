@@ -36,6 +36,7 @@ var flows = map[string]struct {
 }{
 	"json":                              {"ok", 200.0, nil, -1},
 	"crumbs":                            {"ok", 200.0, nil, -1},
+	"crumbs, declared":                  {"ok", 200.0, nil, -1},
 	"encoded":                           {"ok", 200.0, nil, -1},
 	"stream":                            {"ok", 200.0, nil, -1},
 	"tool error":                        {"tool_error", 200.0, nil, -2},

@@ -156,6 +156,9 @@ func (u *flowUpstream) call(w http.ResponseWriter, r *http.Request, req rpcReq) 
 		send(200, body)
 	case "crumbs": // of seven bytes
 		w.Header().Set("Content-Type", "application/json")
+		if p.Arguments.Flow == "crumbs, declared" {
+			w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		}
 		for len(body) > 0 {
 			n := min(7, len(body))
 			_, _ = io.WriteString(w, body[:n])

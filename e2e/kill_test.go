@@ -21,7 +21,7 @@ func TestKillLosesNothing(t *testing.T) {
 	s := startSiteAt(t, u.Listener.Addr().String())
 	key, _ := s.key(t, s.login(t), `{"key_name":"k"}`)
 	c := flowClient{s, key}
-	names := []string{"json", "crumbs", "stream", "encoded", "input", "task", "task 2025"}
+	names := []string{"json", "crumbs", "crumbs, declared", "stream", "encoded", "input", "task", "task 2025"}
 
 	var mu sync.Mutex
 	answered := map[string]bool{}
