@@ -161,7 +161,7 @@ type Extractor struct {
 	result    []wanted // what to look for in the reply
 
 	paramsPlan *plan
-	replyPlans [2]*plan // by Scope
+	replyPlans [2]func() *plan // by Scope; they take tens of KB, so each is made when it is needed
 }
 
 // constant is an answer that a rule gives itself.
@@ -219,7 +219,7 @@ func newExtractor(r Rule) (*Extractor, error) {
 		e.paramsPlan = newParamsPlan(e)
 	}
 	for _, scope := range []Scope{Calls, Tasks} {
-		e.replyPlans[scope] = newReplyPlan(scope, []*Extractor{e})
+		e.replyPlans[scope] = sync.OnceValue(func() *plan { return newReplyPlan(scope, []*Extractor{e}) })
 	}
 	return e, nil
 }

@@ -211,7 +211,7 @@ func intoEach(names []string) (steps []step) {
 var plainReplyPlans = [...]*plan{newReplyPlan(Calls, nil), newReplyPlan(Tasks, nil)}
 
 // replyPlan is the plan for replies to calls with these extractors. The usual,
-// one extractor or none, is ready made.
+// one extractor or none, is made once.
 func replyPlan(scope Scope, want []*Extractor) *plan {
 	var one *Extractor
 	for _, e := range want {
@@ -226,7 +226,7 @@ func replyPlan(scope Scope, want []*Extractor) *plan {
 	if one == nil {
 		return plainReplyPlans[scope]
 	}
-	return one.replyPlans[scope]
+	return one.replyPlans[scope]()
 }
 
 func distinctExtractors(want []*Extractor) []*Extractor {
