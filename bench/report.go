@@ -159,12 +159,12 @@ func (r *report) find(result, upstream string, callers int, gateway string) (m m
 
 // draw makes the pictures.
 func (r *report) draw(folder string) error {
-	ours := chart{title: "Tallygate beside bare Caddy", y: "calls a second, ratio to bare Caddy", line: 1}
+	ours := chart{title: "Tallygate up to the journal (ledger away), beside bare Caddy", y: "calls a second, ratio to bare Caddy", line: 1}
 	for _, callers := range []int{1, 16, 64, 256} {
 		s := series{name: plural(callers, "caller")}
 		for _, k := range r.kinds() {
 			place(&ours.x, k.String())
-			s.points = append(s.points, r.find(k.result, k.upstream, callers, gateName).Ratio)
+			s.points = append(s.points, r.find(k.result, k.upstream, callers, awayName).Ratio)
 		}
 		ours.series = append(ours.series, s)
 	}

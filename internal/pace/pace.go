@@ -38,8 +38,8 @@ func CallEnds() { calls.Add(-1) }
 // which it does every 10 ms. While work sleeps, the network is asked.
 type Worker struct{ begun time.Time }
 
-// Rest, called often in the midst of the work, sleeps now and then while calls
-// are under way and processors are few.
+// Rest sleeps now and then, where it is called often in the midst of the work,
+// while calls are under way and processors are few.
 func (w *Worker) Rest() {
 	if calls.Load() == 0 || runtime.GOMAXPROCS(0) >= enough {
 		w.begun = time.Time{}

@@ -83,6 +83,8 @@ func TestNobodyWaits(t *testing.T) {
 }
 
 func spin(d time.Duration) {
-	for begun := time.Now(); time.Since(begun) < d; {
+	begun := time.Now()
+	for time.Since(begun) < d {
+		runtime.KeepAlive(begun)
 	}
 }
