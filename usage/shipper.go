@@ -224,18 +224,24 @@ func (s *Shipper) step(ctx context.Context, l Ledger) error {
 	case err != nil:
 		return fmt.Errorf("write %d events to the ledger: %w", len(b.Events), err)
 	}
+	return s.settle(b, rejected)
+}
+
+// settle acknowledges a batch and counts it, in one: whoever has seen in Flush
+// that it is gone finds it in Stats.
+func (s *Shipper) settle(b *batch, rejected bool) error {
+	s.statsMu.Lock()
+	defer s.statsMu.Unlock()
 	if err := s.j.acknowledge(b); err != nil {
 		return err
 	}
-	s.count(func(st *ShipperStats) {
-		st.Err = nil
-		if rejected {
-			st.Rejected++
-			return
-		}
-		st.Batches++
-		st.Events += int64(len(b.Events))
-	})
+	s.stats.Err = nil
+	if rejected {
+		s.stats.Rejected++
+		return nil
+	}
+	s.stats.Batches++
+	s.stats.Events += int64(len(b.Events))
 	return nil
 }
 
