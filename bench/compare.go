@@ -108,8 +108,8 @@ func compare(s scenario, gateways []gateway, p plan, e *environment) ([]*sample,
 	return samples, nil
 }
 
-// goRound measures contenders that are up and stand still, in all cycles. Those
-// of one sample take turns.
+// goRound measures contenders that are up and stand still, in all cycles: of
+// those of one sample, one at random.
 func goRound(up [][]*contender, p plan) {
 	// While others started and warmed up, a gateway may have let its connections
 	// go: Caddy does after five minutes.

@@ -168,7 +168,7 @@ func (s *Shipper) run(ctx context.Context, l Ledger) {
 		}
 		failures++
 		wait := s.backoff(failures)
-		s.count(func(st *ShipperStats) { st.Failures++; st.Err = err })
+		s.failed(err)
 		s.o.Load().Logger.Warn("usage events did not reach the ledger, they stay in the journal", "error", err,
 			"failures", failures, "again_in", wait, "pending_events", s.j.Stats().PendingEvents)
 		select {
@@ -286,8 +286,9 @@ func (s *Shipper) setAside(b *batch, reason error) error {
 	return nil
 }
 
-func (s *Shipper) count(change func(*ShipperStats)) {
+func (s *Shipper) failed(err error) {
 	s.statsMu.Lock()
 	defer s.statsMu.Unlock()
-	change(&s.stats)
+	s.stats.Failures++
+	s.stats.Err = err
 }

@@ -11,7 +11,7 @@ import (
 // TestCallsGoFirst has two ends of a connection answer each other beside work
 // that takes seconds, on one processor: as often as they do so by themselves,
 // but for the work's share. With runtime.Gosched in place of Rest they come to
-// a hundredth.
+// a thousandth.
 func TestCallsGoFirst(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
