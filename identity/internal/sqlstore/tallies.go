@@ -33,43 +33,58 @@ func (s *Store) UpdateTallies(ctx context.Context, keyIDs []string, update func(
 	if err != nil {
 		return err
 	}
-	return s.change(ctx, func(t tx) error {
-		// In the order of IDs, so that no two wait for each other.
-		query := `SELECT key_id, tally, ` + s.dialect.Now + ` FROM tallies WHERE key_id IN (SELECT key FROM ` + s.dialect.JSONEach + ` AS wanted)
-			ORDER BY key_id` + s.dialect.ForUpdate
-		rows, err := list(t.ctx, t, tallyFields, query, string(wanted))
+	for {
+		var found bool
+		err := s.change(ctx, func(t tx) (err error) {
+			found, err = t.updateTallies(string(wanted), order, update)
+			return err
+		})
+		if err != nil || found {
+			return err
+		}
+		// In a transaction of its own: one that held rows while it made
+		// others could wait for one that waits for it.
+		err = s.change(ctx, func(t tx) error {
+			_, err := t.exec(`INSERT INTO tallies (key_id, tally) SELECT key, '{}' FROM `+s.dialect.JSONEach+` AS wanted
+				WHERE true ORDER BY key ON CONFLICT (key_id) DO NOTHING`, string(wanted))
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		if len(rows) < len(order) {
-			if _, err := t.exec(`INSERT INTO tallies (key_id, tally) SELECT key, '{}' FROM `+s.dialect.JSONEach+` AS wanted
-				WHERE true ORDER BY key ON CONFLICT (key_id) DO NOTHING`, string(wanted)); err != nil {
-				return err
-			}
-			if rows, err = list(t.ctx, t, tallyFields, query, string(wanted)); err != nil {
-				return err
-			}
-		}
-		tallies := make([]identity.Tally, len(keyIDs))
-		for _, r := range rows {
-			tallies[order[r.keyID]] = r.tally
-		}
-		update(rows[0].now, tallies)
+	}
+}
 
-		changed := make(map[string]string, len(keyIDs))
-		for i, id := range keyIDs {
-			b, err := json.Marshal(tallies[i])
-			if err != nil {
-				return err
-			}
-			changed[id] = string(b)
-		}
-		written, err := json.Marshal(changed)
+// updateTallies updates the tallies of the keys whose IDs are the names of
+// wanted, a JSON object, and the indices of order. It changes nothing and
+// returns false when one is yet to be made.
+func (t tx) updateTallies(wanted string, order map[string]int, update func(time.Time, []identity.Tally)) (bool, error) {
+	dialect := t.s.dialect
+	// In the order of IDs, so that no two wait for each other.
+	rows, err := list(t.ctx, t, tallyFields, `SELECT key_id, tally, `+dialect.Now+` FROM tallies
+		WHERE key_id IN (SELECT key FROM `+dialect.JSONEach+` AS wanted) ORDER BY key_id`+dialect.ForUpdate, wanted)
+	if err != nil || len(rows) < len(order) {
+		return false, err
+	}
+	tallies := make([]identity.Tally, len(order))
+	for _, r := range rows {
+		tallies[order[r.keyID]] = r.tally
+	}
+	update(rows[0].now, tallies)
+
+	changed := make(map[string]string, len(order))
+	for id, i := range order {
+		b, err := json.Marshal(tallies[i])
 		if err != nil {
-			return err
+			return false, err
 		}
-		_, err = t.exec(`UPDATE tallies SET tally = changed.value FROM `+s.dialect.JSONEach+` AS changed WHERE tallies.key_id = changed.key`,
-			string(written))
-		return err
-	})
+		changed[id] = string(b)
+	}
+	written, err := json.Marshal(changed)
+	if err != nil {
+		return false, err
+	}
+	_, err = t.exec(`UPDATE tallies SET tally = changed.value FROM `+dialect.JSONEach+` AS changed WHERE tallies.key_id = changed.key`,
+		string(written))
+	return true, err
 }
