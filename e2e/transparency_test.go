@@ -1,9 +1,13 @@
 package e2e
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,6 +83,57 @@ func TestTransparencyOfServers(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNothingIsHeldBack has an upstream send an answer in parts of all sizes,
+// the next one when all of the last has come to the client: none waits for what
+// comes behind it, within a line or not.
+func TestNothingIsHeldBack(t *testing.T) {
+	const begin, end = `{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"`, `"}]}}`
+	parts := []string{begin, "a", strings.Repeat("b", 5000), strings.Repeat("c", 16<<10-1), strings.Repeat("d", 16<<10), strings.Repeat("e", 32<<10),
+		strings.Repeat("f", 300<<10), strings.Repeat("g", 20<<10), "h", end}
+	for media, parts := range map[string][]string{
+		"application/json":  parts,
+		"text/event-stream": slices.Concat([]string{"event: message\n", "data: "}, parts, []string{"\n\n", ": " + strings.Repeat("i", 40<<10) + "\n", "\n"}),
+	} {
+		var came atomic.Int64 // bytes so far
+		upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", media)
+			sent := int64(0)
+			for _, part := range parts {
+				_, _ = io.WriteString(w, part)
+				_ = http.NewResponseController(w).Flush()
+				sent += int64(len(part))
+				for begun := time.Now(); came.Load() < sent; time.Sleep(time.Millisecond) {
+					if time.Since(begun) > 10*time.Second {
+						t.Errorf("%s: of %d bytes that the upstream has sent, %d have come", media, sent, came.Load())
+						return
+					}
+				}
+			}
+		}))
+		t.Cleanup(upstream.Close)
+		s := startSiteAt(t, strings.TrimPrefix(upstream.URL, "http://"))
+		jwt := s.login(t)
+		key, _ := s.key(t, jwt, `{"key_name":"k"}`)
+		res, err := http.DefaultClient.Do(s.keyedPost(t.Context(), key, callBody("rows")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		var got []byte
+		for buf := make([]byte, 64<<10); err == nil; came.Store(int64(len(got))) {
+			var n int
+			n, err = res.Body.Read(buf)
+			got = append(got, buf[:n]...)
+		}
+		if err != io.EOF || string(got) != strings.Join(parts, "") {
+			t.Errorf("%s: %d bytes came, which are not those that were sent: %v", media, len(got), err)
+		}
+		if row := s.awaitCalls(t, jwt, 1)[0]; row["outcome"] != "ok" {
+			t.Errorf("%s: the row is %v", media, row)
+		}
 	}
 }
 
