@@ -29,9 +29,21 @@ const (
 // that read does not take in: then there is no bracket in the sets, and k is
 // before that block.
 func (k *skipper) passPortable(p []byte, as spelling) (n int, _ sets) {
+	sparse := true // what has been seen was
 	for len(p)-n >= block {
 		b := (*[block]byte)(p[n:])
-		quote, bracket, open, backslash := planes(b)
+		inside := k.inString && as == asJSON
+		if sparse && as == asJSON && !k.escaped && !(k.counting && k.depth == 1) {
+			quote, mark := marks(b)
+			if sparse = k.passFew(b, quote, mark); sparse {
+				if n += block; inside && quote == 0 {
+					n += quoteOrEndPortable(p[n:], &k.escaped)
+				}
+				continue
+			}
+		}
+		quote, bracket, backslash := planes(b)
+		sparse = bits.OnesCount64(bracket|backslash) <= few/2
 		switch {
 		case as != asJSON:
 			if !plain(b, quote, backslash, k.escaped, as) {
@@ -43,42 +55,123 @@ func (k *skipper) passPortable(p []byte, as spelling) (n int, _ sets) {
 			escaped, k.escaped = follows(transpose(backslash), k.escaped)
 			quote &^= transpose(escaped)
 		}
-		inside := k.inString && quote == 0 && as == asJSON
-
-		// In a string is what has an odd number of quotes up to it.
-		str := sums(quote)
-		if k.inString {
-			str = ^str
-		}
-		k.inString = str>>63 != 0
-
-		bracket &^= str
-		open &^= str
-		opens := bits.OnesCount64(open)
-		closes := bits.OnesCount64(bracket) - opens
-		switch {
-		case closes >= k.depth, k.counting && closes == k.depth-1 && bracket != 0:
-			lower, inner := byTurns(k.depth, bracket, open)
-			if lower < 1 {
-				s := sets{bracket: transpose(bracket), open: transpose(open)}
-				if k.counting {
-					s.comma = transpose(plane(b, ',') &^ str)
-				}
+		if !k.passFew(b, quote, bracket) {
+			if s := k.passMany(b, quote, bracket); s.bracket != 0 {
 				return n, s
 			}
-			if k.counting && lower == 1 {
-				k.commas += int64(bits.OnesCount64(plane(b, ',') &^ str &^ inner))
-			}
-		case k.counting && k.depth == 1:
-			k.commas += int64(bits.OnesCount64(plane(b, ',') &^ str))
 		}
-		k.depth += opens - closes
-		if n += block; inside {
+		if n += block; inside && quote == 0 {
 			// Deep in a long string: its end is all that matters.
 			n += quoteOrEndPortable(p[n:], &k.escaped)
 		}
 	}
 	return n, sets{}
+}
+
+// passMany passes over a block, given its quotes and brackets in word order, or
+// returns what is to be gone through one by one.
+func (k *skipper) passMany(b *[block]byte, quote, bracket uint64) sets {
+	// In a string is what has an odd number of quotes up to it.
+	str := sums(quote)
+	if k.inString {
+		str = ^str
+	}
+	k.inString = str>>63 != 0
+	bracket &^= str
+	open := bracket & opening(b)
+	opens := bits.OnesCount64(open)
+	closes := bits.OnesCount64(bracket) - opens
+	switch {
+	case closes >= k.depth, k.counting && closes == k.depth-1 && bracket != 0:
+		lower, inner := byTurns(k.depth, bracket, open)
+		if lower < 1 {
+			s := sets{bracket: transpose(bracket), open: transpose(open)}
+			if k.counting {
+				s.comma = transpose(plane(b, ',') &^ str)
+			}
+			return s
+		}
+		if k.counting && lower == 1 {
+			k.commas += int64(bits.OnesCount64(plane(b, ',') &^ str &^ inner))
+		}
+	case k.counting && k.depth == 1:
+		k.commas += int64(bits.OnesCount64(plane(b, ',') &^ str))
+	}
+	k.depth += opens - closes
+	return sets{}
+}
+
+// few marks are gone through one by one.
+const few = 6
+
+// passFew passes over a block, given its quotes and marks in word order, if it
+// can go from mark to mark: there are few of them, no backslash, no bracket that
+// closes the whole, and no commas that count before the first. If not, it
+// changes nothing.
+func (k *skipper) passFew(b *[block]byte, quote, mark uint64) bool {
+	if k.counting && k.depth == 1 {
+		return false
+	}
+	if mark == 0 {
+		k.inString = k.inString != (bits.OnesCount64(quote)%2 != 0)
+		return true
+	}
+	if bits.OnesCount64(mark) > few {
+		return false
+	}
+	str := sums(quote)
+	if k.inString {
+		str = ^str
+	}
+	inString := str>>63 != 0
+	str = transpose(str)
+	depth, commas, flat := k.depth, int64(0), block // from flat on the depth is 1
+	for mark = transpose(mark); mark != 0; mark &= mark - 1 {
+		i := bits.TrailingZeros64(mark)
+		c := b[i]
+		switch {
+		case c == '\\':
+			return false
+		case str>>i&1 != 0 || c == '|':
+		case c&2 != 0: // { or [
+			commas += commasIn(b, flat, i, str)
+			flat = block
+			depth++
+		default:
+			if depth--; depth == 0 {
+				return false
+			}
+			if depth == 1 {
+				flat = i
+			}
+		}
+	}
+	if k.depth, k.inString = depth, inString; k.counting {
+		k.commas += commas + commasIn(b, flat, block, str)
+	}
+	return true
+}
+
+// commasIn counts the commas of a block between two bytes and outside strings.
+func commasIn(b *[block]byte, from, to int, str uint64) (n int64) {
+	for i := from; i < to; i++ {
+		if b[i] == ',' && str>>i&1 == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// marks returns, in word order, the quotes of b, and its brackets, backslashes
+// and bars.
+func marks(b *[block]byte) (quote, mark uint64) {
+	for i := 0; i < block; i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		low := w & lows
+		quote = quote>>1 | (highs-(low^'"'*ones))&^w&highs
+		mark = mark>>1 | neighbours(low)&^w&highs
+	}
+	return quote, mark
 }
 
 // byTurns looks at brackets that open and close by turns: then there are two
@@ -108,37 +201,37 @@ func sums(x uint64) uint64 {
 	return x ^ words<<1&0xff*ones
 }
 
-// planes returns, in word order, the quotes of b, the brackets []{} and those
-// of them that open, and the backslashes.
-func planes(b *[block]byte) (quote, bracket, open, backslash uint64) {
-	var high uint64
+// planes returns, in word order, the quotes of b, the brackets []{} and the
+// backslashes.
+func planes(b *[block]byte) (quote, bracket, backslash uint64) {
 	for i := 0; i < block; i += 8 {
 		w := binary.LittleEndian.Uint64(b[i:])
-		high |= w
 		low := w & lows
 		// 0x80 less a byte below 0x80 has the high bit if the byte is 0.
-		quote = quote>>1 | (highs-(low^'"'*ones))&highs
-		// [ \ ] and { | } are neighbours, 0x20 apart, and the brackets the odd
-		// ones; bit 1 tells which way they face, and bit 5 \ from |.
-		low |= 0x20 * ones
-		near := ((low + 0x05*ones) ^ (low + 0x02*ones)) & highs
-		facing := near & (w << 7)
-		bracket = bracket>>1 | facing
-		open = open>>1 | facing&(w<<6)
-		backslash = backslash>>1 | (near^facing)&^(w<<2)
+		quote = quote>>1 | (highs-(low^'"'*ones))&^w&highs
+		near := neighbours(low) &^ w & highs
+		// The brackets are the odd ones; bit 5 tells \ from |.
+		odd := near & (w << 7)
+		bracket = bracket>>1 | odd
+		backslash = backslash>>1 | (near^odd)&^(w<<2)
 	}
-	if high&highs != 0 {
-		// Bytes above 0x7f were taken for those 0x80 below.
-		var above uint64
-		for i := 0; i < block; i += 8 {
-			above = above>>1 | binary.LittleEndian.Uint64(b[i:])&highs
-		}
-		quote &^= above
-		bracket &^= above
-		open &^= above
-		backslash &^= above
+	return quote, bracket, backslash
+}
+
+// neighbours sets the high bits of the bytes [ \ ] { | } of eight below 0x80,
+// and others of their bits.
+func neighbours(low uint64) uint64 {
+	low |= 0x20 * ones // [ \ ] and { | } are 0x20 apart
+	return (low + 0x05*ones) ^ (low + 0x02*ones)
+}
+
+// opening returns, in word order, the bytes with the bit that only the opening
+// ones of the brackets have.
+func opening(b *[block]byte) (set uint64) {
+	for i := 0; i < block; i += 8 {
+		set = set>>1 | binary.LittleEndian.Uint64(b[i:])<<6&highs
 	}
-	return quote, bracket, open, backslash
+	return set
 }
 
 // plane returns, in word order, where c, which is below 0x80, is in b.

@@ -69,7 +69,8 @@ func plain(b *[block]byte, quote, backslash uint64, behind bool, as spelling) bo
 // read takes in a block of a text with whatever escapes of one letter, and
 // returns what is to be walked through; or it is not ok, and nothing is changed.
 func (k *skipper) read(b *[block]byte, behind *bool, as spelling) (_ sets, ok bool) {
-	quote, bracket, open, backslash := planes(b)
+	quote, bracket, backslash := planes(b)
+	open := bracket & opening(b)
 	quote, backslash = transpose(quote), transpose(backslash)
 	behinds, next := follows(backslash, *behind)
 	if quote&^behinds != 0 {
