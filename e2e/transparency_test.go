@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -128,7 +129,7 @@ func TestNothingIsHeldBack(t *testing.T) {
 			n, err = res.Body.Read(buf)
 			got = append(got, buf[:n]...)
 		}
-		if err != io.EOF || string(got) != strings.Join(parts, "") {
+		if !errors.Is(err, io.EOF) || string(got) != strings.Join(parts, "") {
 			t.Errorf("%s: %d bytes came, which are not those that were sent: %v", media, len(got), err)
 		}
 		if row := s.awaitCalls(t, jwt, 1)[0]; row["outcome"] != "ok" {

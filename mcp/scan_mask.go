@@ -24,6 +24,9 @@ func (k *skipper) begin(counting bool) {
 	*k = skipper{depth: 1, counting: counting}
 }
 
+// counts tells whether a comma that comes now is counted.
+func (k *skipper) counts() bool { return k.counting && k.depth == 1 }
+
 const block = 64
 
 // skip passes over p up to the bracket that closes, which it includes, and

@@ -33,7 +33,7 @@ func (k *skipper) passPortable(p []byte, as spelling) (n int, _ sets) {
 	for len(p)-n >= block {
 		b := (*[block]byte)(p[n:])
 		inside := k.inString && as == asJSON
-		if sparse && as == asJSON && !k.escaped && !(k.counting && k.depth == 1) {
+		if sparse && as == asJSON && !k.escaped && !k.counts() {
 			quote, mark := marks(b)
 			if sparse = k.passFew(b, quote, mark); sparse {
 				if n += block; inside && quote == 0 {
@@ -94,7 +94,7 @@ func (k *skipper) passMany(b *[block]byte, quote, bracket uint64) sets {
 		if k.counting && lower == 1 {
 			k.commas += int64(bits.OnesCount64(plane(b, ',') &^ str &^ inner))
 		}
-	case k.counting && k.depth == 1:
+	case k.counts():
 		k.commas += int64(bits.OnesCount64(plane(b, ',') &^ str))
 	}
 	k.depth += opens - closes
@@ -109,7 +109,7 @@ const few = 6
 // closes the whole, and no commas that count before the first. If not, it
 // changes nothing.
 func (k *skipper) passFew(b *[block]byte, quote, mark uint64) bool {
-	if k.counting && k.depth == 1 {
+	if k.counts() {
 		return false
 	}
 	if mark == 0 {
