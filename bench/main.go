@@ -170,5 +170,11 @@ func machine() string {
 			model, _, _ = strings.Cut(strings.TrimLeft(rest, "\t :"), "\n")
 		}
 	}
-	return fmt.Sprintf("%s, %d cores, %s/%s, %s", model, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	text := fmt.Sprintf("%s, %d cores, %s/%s, %s", model, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	// In a virtual machine: with 0, whatever waits for the other core is mostly
+	// waiting for the hypervisor to wake it.
+	if ns, err := os.ReadFile("/sys/module/haltpoll/parameters/guest_halt_poll_ns"); err == nil {
+		text += ", guest_halt_poll_ns " + strings.TrimSpace(string(ns))
+	}
+	return text
 }
