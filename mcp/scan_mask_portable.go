@@ -165,14 +165,19 @@ func commasIn(b *[block]byte, from, to int, str uint64) (n int64) {
 // marks returns, in word order, the quotes of b, and its brackets, backslashes
 // and bars.
 func marks(b *[block]byte) (quote, mark uint64) {
-	for i := 0; i < block; i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
-		low := w & lows
-		quote = quote>>1 | (highs-(low^'"'*ones))&^w&highs
-		mark = mark>>1 | neighbours(low)&^w&highs
+	for i := 0; i < block; i += 16 {
+		quote, mark = addMarks(eight(b, i), quote, mark)
+		quote, mark = addMarks(eight(b, i+8), quote, mark)
 	}
 	return quote, mark
 }
+
+func addMarks(w, quote, mark uint64) (_, _ uint64) {
+	low, ascii := w&lows, highs&^w
+	return quote>>1 | (highs-(low^'"'*ones))&ascii, mark>>1 | neighbours(low)&ascii
+}
+
+func eight(b *[block]byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i : i+8]) }
 
 // byTurns looks at brackets that open and close by turns: then there are two
 // depths in the block, the lower and one more, which inner has. If they do not,
@@ -204,18 +209,20 @@ func sums(x uint64) uint64 {
 // planes returns, in word order, the quotes of b, the brackets []{} and the
 // backslashes.
 func planes(b *[block]byte) (quote, bracket, backslash uint64) {
-	for i := 0; i < block; i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
-		low := w & lows
-		// 0x80 less a byte below 0x80 has the high bit if the byte is 0.
-		quote = quote>>1 | (highs-(low^'"'*ones))&^w&highs
-		near := neighbours(low) &^ w & highs
-		// The brackets are the odd ones; bit 5 tells \ from |.
-		odd := near & (w << 7)
-		bracket = bracket>>1 | odd
-		backslash = backslash>>1 | (near^odd)&^(w<<2)
+	for i := 0; i < block; i += 16 {
+		quote, bracket, backslash = addPlanes(eight(b, i), quote, bracket, backslash)
+		quote, bracket, backslash = addPlanes(eight(b, i+8), quote, bracket, backslash)
 	}
 	return quote, bracket, backslash
+}
+
+func addPlanes(w, quote, bracket, backslash uint64) (_, _, _ uint64) {
+	low, ascii := w&lows, highs&^w
+	near := neighbours(low) & ascii
+	// The brackets are the odd ones; bit 5 tells \ from |.
+	odd := near & (w << 7)
+	// 0x80 less a byte below 0x80 has the high bit if the byte is 0.
+	return quote>>1 | (highs-(low^'"'*ones))&ascii, bracket>>1 | odd, backslash>>1 | (near^odd)&^(w<<2)
 }
 
 // neighbours sets the high bits of the bytes [ \ ] { | } of eight below 0x80,
