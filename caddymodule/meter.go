@@ -47,7 +47,7 @@ type meter struct {
 	decoder   *decoder     // in front of the scanner where the body is encoded; else nil
 	resumable bool         // the client may ask for the rest of this stream on another
 	unread    bool         // the body is of a type or in a coding that is not read
-	amid      bool         // the last piece was a large one, which ends within a line
+	amid      bool         // the last piece was a large one of which the client can use nothing yet
 	status    int          // of the response; 0 before
 	written   int64        // bytes of the body so far
 
@@ -292,8 +292,9 @@ func (m *meter) Write(p []byte) (int, error) {
 	case m.decoder != nil:
 		m.decoder.write(p)
 	default:
+		m.amid = len(p) >= largePiece
 		m.scanner.Scan(p, m.found)
-		m.amid = len(p) >= largePiece && p[len(p)-1] != '\n' && p[len(p)-1] != '\r'
+		m.amid = m.amid && m.scanner.Amid()
 	}
 	if !m.resumable && m.open > 0 && m.scanner != nil && m.sessionID != "" && m.status == http.StatusOK && m.scanner.Resumable() {
 		m.resumable = true
@@ -320,10 +321,10 @@ const largePiece = 16 << 10
 
 // FlushError flushes; a flush before the header sends the header.
 //
-// Behind a large piece that ends within a line there is nothing to flush for:
-// net/http has written it, but for the line break that ends a chunk, and no
-// client makes anything of half a line. That saves a third of the writes of a
-// long event.
+// Behind a large piece from within a line, or from JSON, there is nothing to
+// flush for: net/http has written it, but for the line break that ends a chunk
+// and some clients wait for, and nobody can use it before more comes. That saves
+// a third of the writes of a long event.
 func (m *meter) FlushError() error {
 	if m.status == 0 {
 		m.WriteHeader(http.StatusOK)
@@ -339,6 +340,7 @@ func (m *meter) Unwrap() http.ResponseWriter { return m.ResponseWriter }
 
 // found takes in a message of the response that may concern a call.
 func (m *meter) found(reply *mcp.Reply) {
+	m.amid = false
 	if q := m.asked(reply); q != nil {
 		q.answered = true
 		m.open--

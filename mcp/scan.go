@@ -76,6 +76,11 @@ func (s *Scanner) Want(want ...*Extractor) {
 // ask for the events behind it should the stream break.
 func (s *Scanner) Resumable() bool { return s.sse.resumable }
 
+// Amid tells whether all of the piece that was scanned last lies within one line
+// of an event stream, or is JSON: whoever gets it can do nothing with it yet,
+// unless the body ends there.
+func (s *Scanner) Amid() bool { return !s.sse.ended }
+
 // Scan takes in the next bytes of the body. It calls found for each reply,
 // during the Scan of the piece that holds the reply's closing brace; what found
 // is given is good until found returns.
@@ -84,6 +89,7 @@ func (s *Scanner) Resumable() bool { return s.sse.resumable }
 // is not message carries no replies, but an event: line that comes behind the
 // data is too late to say so.
 func (s *Scanner) Scan(p []byte, found func(*Reply)) {
+	s.sse.ended = false
 	// Clients differ in whether they take a byte-order mark in front of JSON;
 	// where one does, the reply has been answered.
 	for s.bom < len(byteOrderMark) && len(p) > 0 {
