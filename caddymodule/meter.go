@@ -292,9 +292,8 @@ func (m *meter) Write(p []byte) (int, error) {
 	case m.decoder != nil:
 		m.decoder.write(p)
 	default:
-		m.amid = len(p) >= largePiece
 		m.scanner.Scan(p, m.found)
-		m.amid = m.amid && m.scanner.Amid()
+		m.amid = len(p) >= largePiece && m.scanner.Amid()
 	}
 	if !m.resumable && m.open > 0 && m.scanner != nil && m.sessionID != "" && m.status == http.StatusOK && m.scanner.Resumable() {
 		m.resumable = true
@@ -340,7 +339,6 @@ func (m *meter) Unwrap() http.ResponseWriter { return m.ResponseWriter }
 
 // found takes in a message of the response that may concern a call.
 func (m *meter) found(reply *mcp.Reply) {
-	m.amid = false
 	if q := m.asked(reply); q != nil {
 		q.answered = true
 		m.open--

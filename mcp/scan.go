@@ -42,6 +42,7 @@ type Scanner struct {
 	doc    document
 	caught caught
 	size   int64 // of the message that passes
+	ended  bool  // a reply, or a line of an event stream, has in the last piece
 	sse    eventStream
 }
 
@@ -77,9 +78,9 @@ func (s *Scanner) Want(want ...*Extractor) {
 func (s *Scanner) Resumable() bool { return s.sse.resumable }
 
 // Amid tells whether all of the piece that was scanned last lies within one line
-// of an event stream, or is JSON: whoever gets it can do nothing with it yet,
-// unless the body ends there.
-func (s *Scanner) Amid() bool { return !s.sse.ended }
+// of an event stream, or is JSON, and completes no reply: whoever gets it can do
+// nothing with it yet, unless the body ends there.
+func (s *Scanner) Amid() bool { return !s.ended }
 
 // Scan takes in the next bytes of the body. It calls found for each reply,
 // during the Scan of the piece that holds the reply's closing brace; what found
@@ -89,7 +90,7 @@ func (s *Scanner) Amid() bool { return !s.sse.ended }
 // is not message carries no replies, but an event: line that comes behind the
 // data is too late to say so.
 func (s *Scanner) Scan(p []byte, found func(*Reply)) {
-	s.sse.ended = false
+	s.ended = false
 	// Clients differ in whether they take a byte-order mark in front of JSON;
 	// where one does, the reply has been answered.
 	for s.bom < len(byteOrderMark) && len(p) > 0 {
@@ -159,7 +160,7 @@ func (s *Scanner) endMessage(found func(*Reply)) {
 		s.state = scanNext
 	}
 	if r := s.caught.message(); r != nil {
-		r.Size = s.size
+		r.Size, s.ended = s.size, true
 		found(r)
 	}
 }

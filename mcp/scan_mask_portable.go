@@ -29,7 +29,7 @@ const (
 // that read does not take in: then there is no bracket in the sets, and k is
 // before that block.
 func (k *skipper) passPortable(p []byte, as spelling) (n int, _ sets) {
-	sparse := true // what has been seen was
+	sparse := true // there are likely few marks in the next block, as in the last
 	for len(p)-n >= block {
 		b := (*[block]byte)(p[n:])
 		inside := k.inString && as == asJSON
@@ -71,11 +71,7 @@ func (k *skipper) passPortable(p []byte, as spelling) (n int, _ sets) {
 // passMany passes over a block, given its quotes and brackets in word order, or
 // returns what is to be gone through one by one.
 func (k *skipper) passMany(b *[block]byte, quote, bracket uint64) sets {
-	// In a string is what has an odd number of quotes up to it.
-	str := sums(quote)
-	if k.inString {
-		str = ^str
-	}
+	str := k.strings(quote)
 	k.inString = str>>63 != 0
 	bracket &^= str
 	open := bracket & opening(b)
@@ -101,6 +97,16 @@ func (k *skipper) passMany(b *[block]byte, quote, bracket uint64) sets {
 	return sets{}
 }
 
+// strings returns, in word order, what is in strings: what has an odd number of
+// quotes up to it.
+func (k *skipper) strings(quote uint64) uint64 {
+	str := sums(quote)
+	if k.inString {
+		str = ^str
+	}
+	return str
+}
+
 // few marks are gone through one by one.
 const few = 6
 
@@ -119,10 +125,7 @@ func (k *skipper) passFew(b *[block]byte, quote, mark uint64) bool {
 	if bits.OnesCount64(mark) > few {
 		return false
 	}
-	str := sums(quote)
-	if k.inString {
-		str = ^str
-	}
+	str := k.strings(quote)
 	inString := str>>63 != 0
 	str = transpose(str)
 	depth, commas, flat := k.depth, int64(0), block // from flat on the depth is 1
@@ -236,7 +239,7 @@ func neighbours(low uint64) uint64 {
 // ones of the brackets have.
 func opening(b *[block]byte) (set uint64) {
 	for i := 0; i < block; i += 8 {
-		set = set>>1 | binary.LittleEndian.Uint64(b[i:])<<6&highs
+		set = set>>1 | eight(b, i)<<6&highs
 	}
 	return set
 }
@@ -245,7 +248,7 @@ func opening(b *[block]byte) (set uint64) {
 func plane(b *[block]byte, c byte) (set uint64) {
 	all := uint64(c) * ones
 	for i := 0; i < block; i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
+		w := eight(b, i)
 		set = set>>1 | (highs-(w&lows^all))&^w&highs
 	}
 	return set

@@ -12,7 +12,6 @@ type eventStream struct {
 	data   bool                     // the event has a line of data
 	other  bool                     // the event's type is not message
 	cr     bool                     // the last byte was a CR; an LF would belong to it
-	ended  bool                     // a line has, in the last piece
 
 	idBytes   bool // the id line that passes has a value
 	idNUL     bool // with a NUL, which makes it count for nothing
@@ -145,5 +144,6 @@ func (s *Scanner) endLine(c byte) {
 		}
 	}
 	e.line, e.field, e.length = lineName, fieldOther, 0
-	e.cr, e.ended = c == '\r', true
+	e.cr = c == '\r'
+	s.ended = true
 }
