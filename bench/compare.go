@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/tallygate/tallygate/internal/freeport"
 )
 
 // scenario is one kind of load on all gateways.
@@ -179,7 +181,7 @@ type environment struct {
 
 // start starts a gateway and connects its callers; then it stands still.
 func (e *environment) start(c *contender, upstream string, s scenario) (err error) {
-	port, err := freePort()
+	port, err := freeport.Next()
 	if err != nil {
 		return err
 	}
@@ -276,7 +278,7 @@ func sameJSON(a, b []byte) bool {
 
 // startUpstream starts an upstream on the load's cores and returns its address.
 func (e *environment) startUpstream(kind string) (*service, string, error) {
-	port, err := freePort()
+	port, err := freeport.Next()
 	if err != nil {
 		return nil, "", err
 	}

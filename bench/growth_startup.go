@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tallygate/tallygate/internal/freeport"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -81,7 +82,7 @@ func growStartup(e *environment, quick bool) ([]curve, error) {
 // startUp starts a gate on copies of a store and a journal, and returns how
 // long it took until a call was answered.
 func (e *environment) startUp(upstream string, store *filledStore, journal, ledger string) (time.Duration, error) {
-	port, err := freePort()
+	port, err := freeport.Next()
 	if err != nil {
 		return 0, err
 	}

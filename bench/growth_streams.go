@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tallygate/tallygate/internal/freeport"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -151,7 +152,7 @@ func (e *environment) besideStreams(kind streamKind, store *filledStore, p plan)
 func (e *environment) startStreamed(s *streamed, kind streamKind, upstream string, store *filledStore, p plan) error {
 	var admin int
 	g := gateway{name: kind.name, path: "/mcp", start: func(d deployment) (_ *service, err error) {
-		if admin, err = freePort(); err != nil {
+		if admin, err = freeport.Next(); err != nil {
 			return nil, err
 		}
 		if kind.manyKeys {

@@ -175,16 +175,6 @@ func memory(pids []int) (sum int64) {
 	return sum
 }
 
-// freePort is a port that nothing listens on.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
 // pinSelf keeps this program, which makes the load, to the load's cores.
 func pinSelf() error {
 	tasks, err := filepath.Glob("/proc/self/task/*")

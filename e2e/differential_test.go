@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -356,9 +355,9 @@ func startGates(tb testing.TB, upstreams []string) (s *site, gates []string) {
 		tb.Fatal("the Caddyfile has another gate than expected")
 	}
 	text, block := text[:begin], text[begin:]
-	ports := freePorts(tb, len(upstreams)+1)
+	admin := freePort(tb)
 	for old, changed := range map[string]string{
-		"\n:8000 {": fmt.Sprintf("\n:%d {", ports[0]),
+		"\n:8000 {": fmt.Sprintf("\n:%d {", admin),
 		// HTTP/2 without TLS, as behind a load balancer that speaks it.
 		"\tgrace_period 10s\n": "\tgrace_period 10s\n\tadmin off\n\tservers {\n\t\tprotocols h1 h2c\n\t}\n",
 	} {
@@ -367,15 +366,15 @@ func startGates(tb testing.TB, upstreams []string) (s *site, gates []string) {
 		}
 		text = strings.Replace(text, old, changed, 1)
 	}
-	for i, address := range upstreams {
-		port := ports[i+1]
+	for _, address := range upstreams {
+		port := freePort(tb)
 		gates = append(gates, fmt.Sprintf("127.0.0.1:%d", port))
 		text += strings.NewReplacer(gateSite, fmt.Sprintf("\n:%d {", port), upstream, address).Replace(block)
 	}
 	s = &site{
 		dir:   tb.TempDir(),
 		gate:  "http://" + gates[0] + "/messages",
-		admin: fmt.Sprintf("http://127.0.0.1:%d", ports[0]),
+		admin: fmt.Sprintf("http://127.0.0.1:%d", admin),
 		env:   []string{"TALLYGATE_ADMIN_EMAIL=" + adminEmail, "TALLYGATE_ADMIN_PASSWORD=" + adminPassword},
 	}
 	if err := os.WriteFile(filepath.Join(s.dir, "Caddyfile"), []byte(text), 0o600); err != nil {
@@ -383,19 +382,4 @@ func startGates(tb testing.TB, upstreams []string) (s *site, gates []string) {
 	}
 	s.run(tb)
 	return s, gates
-}
-
-// freePorts is n different ports that nothing listens on now.
-func freePorts(tb testing.TB, n int) []int {
-	tb.Helper()
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			tb.Fatal(err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports
 }

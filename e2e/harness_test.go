@@ -23,6 +23,7 @@ import (
 
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/identity/sqlite"
+	"github.com/tallygate/tallygate/internal/freeport"
 )
 
 // binary is the built tallygate.
@@ -168,15 +169,14 @@ func listening(address string) bool {
 	return true
 }
 
-// freePort is a port that nothing listens on now.
+// freePort is a port that nothing listens on and no other test is given.
 func freePort(tb testing.TB) int {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Next()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // Login of the sites that the tests start.

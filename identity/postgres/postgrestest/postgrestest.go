@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -21,6 +20,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/tallygate/tallygate/internal/freeport"
 )
 
 // binEnv names another folder of initdb and postgres than Debian's.
@@ -93,7 +93,7 @@ func Start(tb testing.TB) *Server {
 	if err := initdb.Run(); err != nil {
 		tb.Fatalf("initdb: %v\n%s", err, s.said())
 	}
-	if s.port, err = freePort(); err != nil {
+	if s.port, err = freeport.Next(); err != nil {
 		tb.Fatal(err)
 	}
 	s.URL = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", s.port)
@@ -292,12 +292,4 @@ func unprivileged() (*syscall.Credential, error) {
 	uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
 	gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(uidErr, gidErr)
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }

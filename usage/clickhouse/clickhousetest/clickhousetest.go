@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -21,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tallygate/tallygate/internal/freeport"
 )
 
 // libEnv names another libchdb.so than the one in e2e/npm/node_modules.
@@ -118,7 +119,10 @@ func StartCluster(tb testing.TB, name string, shards int) []*Server {
 	ports := make([][2]int, shards)
 	for i := range ports {
 		for j := range ports[i] {
-			ports[i][j] = freePort(tb)
+			var err error
+			if ports[i][j], err = freeport.Next(); err != nil { // each must know the others' before it starts
+				tb.Fatal(err)
+			}
 		}
 		config += fmt.Sprintf("<shard><replica><host>127.0.0.1</host><port>%d</port></replica></shard>", ports[i][0])
 	}
@@ -128,18 +132,6 @@ func StartCluster(tb testing.TB, name string, shards int) []*Server {
 		servers[i] = start(tb, &ports[i], []string{Config(tb, config)})
 	}
 	return servers
-}
-
-// freePort is a port that nobody listens on. All servers of a cluster must
-// know each other's before they start.
-func freePort(tb testing.TB) int {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer func() { _ = l.Close() }() // nobody has connected
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // Kill kills the server with SIGKILL and waits until it is dead. It stays dead.
