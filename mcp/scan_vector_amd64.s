@@ -34,9 +34,12 @@
 	SHLQ      $32, DX    \
 	ORQ       DX, BX
 
+DATA odd<>+0(SB)/8, $0xaaaaaaaaaaaaaaaa
+GLOBL odd<>(SB), RODATA|NOPTR, $8
+
 // ESCAPED sets counts to the backslashes that count, and follows to the bytes
 // that follow one. carry is 1 if the block's first byte does, and becomes 1 if
-// the next block's does. R15 is the odd bits.
+// the next block's does.
 //
 // A run of backslashes begins at an even or at an odd byte. The subtraction
 // borrows along each run, from the byte behind its first, and leaves every
@@ -44,9 +47,9 @@
 #define ESCAPED(backslash, carry, counts, follows) \
 	ANDNQ backslash, carry, follows  \ // the first byte is none if it is escaped
 	LEAQ  (follows)(follows*1), counts \
-	ORQ   R15, counts                \
+	ORQ   odd<>(SB), counts          \
 	SUBQ  follows, counts            \
-	XORQ  R15, counts                \ // the backslashes that count, and what the runs' last ones escape
+	XORQ  odd<>(SB), counts          \ // the backslashes that count, and what the runs' last ones escape
 	MOVQ  backslash, follows         \
 	ORQ   carry, follows             \
 	XORQ  counts, follows            \
@@ -54,10 +57,67 @@
 	MOVQ  counts, carry              \
 	SHRQ  $63, carry
 
+// PASS goes on behind the quotes that begin and end strings (AX): it passes over
+// the block, or goes to uneven, and to next at the next block.
+//
+// In a string (AX) is what has an odd number of quotes up to it: the product
+// without carries by all ones. [ and ] are { and } without 0x20. BX opens, CX
+// closes, outside strings.
+//
+// Mostly brackets open and close by turns, from a lower depth (R9) to one more
+// and back. Then what is in them (R14) is their difference, since each that
+// opens borrows up to the one that closes; and then, and only then, those that
+// open are in it, and those that close are not.
+#define PASS(next, flat) \
+	VMOVQ      AX, X2             \
+	VPCLMULQDQ $0, X14, X2, X2    \
+	VMOVQ      X2, AX             \
+	XORQ       R10, AX            \
+	MOVQ       AX, R10            \
+	SARQ       $63, R10           \
+	VPOR       Y0, Y13, Y2        \
+	VPOR       Y1, Y13, Y3        \
+	SET(Y2, Y3, Y10, BX, DX)      \
+	ANDNQ      BX, AX, BX         \
+	SET(Y2, Y3, Y11, CX, DX)      \
+	ANDNQ      CX, AX, CX         \
+	LEAQ       (CX)(R15*1), R14   \
+	SUBQ       BX, R14            \
+	LEAQ       (CX)(BX*1), DX     \
+	ANDQ       R14, DX            \
+	CMPQ       DX, BX             \
+	JNE        uneven             \
+	MOVQ       R14, R15           \
+	SARQ       $63, R15           \
+	TESTQ      R13, R13           \
+	JZ         flat               \
+	COMMAS                        \
+flat:                             \
+	ADDQ       $64, SI            \
+	CMPQ       SI, R8             \
+	JB         next
+
+// COMMAS counts those outside strings (AX) and brackets (R14).
+#define COMMAS \
+	SET(Y0, Y1, Y12, DX, CX) \
+	ORQ     R14, AX          \
+	ANDNQ   DX, AX, DX       \
+	POPCNTQ DX, DX           \
+	ADDQ    DX, R12
+
+// COUNTING sets R13 to whether commas outside brackets count: at depth 1.
+#define COUNTING \
+	MOVQ    k+0(FP), DX             \
+	MOVBQZX skipper_counting(DX), R13 \
+	XORL    DX, DX                  \
+	CMPQ    R9, $1                  \
+	CMOVQNE DX, R13
+
 // func passVector(k *skipper, p []byte, as spelling) (n int, s sets)
 //
-//	DI k, SI the block, R8 behind the last one
-//	R9 depth, R10 all ones in a string, R11 escaped, R12 commas, R13 counting
+//	SI the block, R8 behind the last one
+//	R9 the lower depth, R15 all ones one above it, R13 its commas count
+//	R10 all ones in a string, R11 escaped, R12 commas
 TEXT ·passVector(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), DI
 	MOVQ p_base+8(FP), SI
@@ -72,96 +132,66 @@ TEXT ·passVector(SB), NOSPLIT, $0-72
 	FILL(',', X12, Y12)
 	FILL(0x20, X13, Y13)
 	VPCMPEQB X14, X14, X14
-	VPBROADCASTB as+32(FP), Y15
 
 	MOVQ    skipper_depth(DI), R9
+	MOVL    $1, DX
+	CMPQ    DX, R9
+	SBBQ    R15, R15 // above depth 1, likely what is open closes next
+	ADDQ    R15, R9
+	COUNTING
 	MOVBQZX skipper_inString(DI), R10
 	NEGQ    R10
 	MOVBQZX skipper_escaped(DI), R11
 	MOVQ    skipper_commas(DI), R12
-	MOVBQZX skipper_counting(DI), R13
-	MOVQ    $0xaaaaaaaaaaaaaaaa, R15
 
-next:
+again:
 	CMPQ SI, R8
 	JAE  end
-	VMOVDQU (SI), Y0
-	VMOVDQU 32(SI), Y1
-
-	SET(Y0, Y1, Y8, AX, DX)
 	CMPB as+32(FP), $0
 	JNE  text
-	BACKSLASHES(unescaped)
+
+json:
+	VMOVDQU   (SI), Y0
+	VMOVDQU   32(SI), Y1
+	SET(Y0, Y1, Y8, AX, DX)
+	VPCMPEQB  Y0, Y9, Y4
+	VPCMPEQB  Y1, Y9, Y5
+	VPOR      Y4, Y5, Y2
+	VPMOVMSKB Y2, DX
+	ORQ       R11, DX
+	JNZ       escapes
+
+jsonStrings:
+	PASS(json, jsonFlat)
+	JMP end
+
+escapes:
+	VPMOVMSKB Y4, BX
+	VPMOVMSKB Y5, DX
+	SHLQ      $32, DX
+	ORQ       DX, BX
 	ESCAPED(BX, R11, CX, DX)
-	ANDNQ AX, DX, AX
-
-unescaped:
-	// In a string (AX) is what has an odd number of quotes up to it: the
-	// product without carries by all ones.
-	VMOVQ      AX, X2
-	VPCLMULQDQ $0, X14, X2, X2
-	VMOVQ      X2, AX
-	XORQ       R10, AX
-	MOVQ       AX, R10
-	SARQ       $63, R10
-
-	// [ and ] are { and } without 0x20. BX opens, CX closes, outside strings.
-	VPOR  Y0, Y13, Y2
-	VPOR  Y1, Y13, Y3
-	SET(Y2, Y3, Y10, BX, DX)
-	ANDNQ BX, AX, BX
-	SET(Y2, Y3, Y11, CX, DX)
-	ANDNQ CX, AX, CX
-
-	// Are the brackets open and closed by turns? Then there are two depths in
-	// the block: the lower (DI), which is the depth in front of it, or one
-	// less if the first bracket closes; and one more in the brackets (R14).
-	// Those are the prefix sums of the brackets, turned round in that case.
-	MOVQ       BX, DX
-	ORQ        CX, DX
-	VMOVQ      DX, X2
-	VPCLMULQDQ $0, X14, X2, X2
-	VMOVQ      X2, R14
-	BLSIQ      DX, DI
-	ANDQ       CX, DI
-	NEGQ       DI
-	SBBQ       DI, DI // all ones if the first one closes
-	XORQ       DI, R14
-	ADDQ       R9, DI
-	ANDQ       R14, DX
-	CMPQ       DX, BX
-	JNE        uneven
-	TESTQ      DI, DI
-	JLE        uneven // closed
-
-	MOVQ R14, R9
-	SHRQ $63, R9
-	ADDQ DI, R9
-
-	// The commas outside strings and brackets, if the lower depth is 1.
-	TESTQ R13, R13
-	JZ    passed
-	SET(Y0, Y1, Y12, DX, CX)
-	ORQ     R14, AX
-	DECQ    DI
-	NEGQ    DI
-	SBBQ    DI, DI // all ones if it is not
-	ORQ     DI, AX
-	ANDNQ   DX, AX, DX
-	POPCNTQ DX, DX
-	ADDQ    DX, R12
-
-passed:
-	ADDQ $64, SI
-	JMP  next
+	ANDNQ     AX, DX, AX
+	JMP       jsonStrings
 
 text:
-	// The usual: a backslash before each quote, and nowhere else.
+	VMOVDQU (SI), Y0
+	VMOVDQU 32(SI), Y1
+	SET(Y0, Y1, Y8, AX, DX)
 	SET(Y0, Y1, Y9, BX, DX)
+
+	// The usual: a backslash before each quote, and nowhere else.
 	LEAQ (R11)(BX*2), CX
 	CMPQ AX, CX
-	JEQ  quoted
+	JNE  unusual
+	MOVQ BX, R11
+	SHRQ $63, R11
 
+textStrings:
+	PASS(text, textFlat)
+	JMP end
+
+unusual:
 	// AX quotes, BX inner backslashes, CX backslashes before these; DX becomes
 	// what else is escaped, which is to be the letter that as is.
 	MOVQ  R11, s_comma+64(FP)
@@ -172,7 +202,8 @@ text:
 	ANDNQ DX, AX, DX
 	ANDNQ DX, BX, DX
 	JZ    inner
-	SET(Y0, Y1, Y15, DI, R14)
+	VPBROADCASTB as+32(FP), Y3
+	SET(Y0, Y1, Y3, DI, R14)
 	ANDNQ DX, DI, DX
 	JNZ   special
 
@@ -191,12 +222,7 @@ inner:
 	TESTQ DX, BX
 	JNZ   special
 	ANDNQ AX, BX, AX
-	JMP   unescaped
-
-quoted:
-	MOVQ BX, R11
-	SHRQ $63, R11
-	JMP  unescaped
+	JMP   textStrings
 
 special:
 	MOVQ s_comma+64(FP), R11
@@ -206,27 +232,64 @@ special:
 uneven:
 	// Could all that close bring the depth to 0, or to 1 where the commas
 	// count? If not, the numbers are enough.
-	POPCNTQ CX, DX
 	MOVQ    R9, DI
+	SUBQ    R15, DI
+	POPCNTQ CX, DX
 	SUBQ    DX, DI
-	CMPQ    DI, R13
-	JLE     stop
+	MOVQ    k+0(FP), DX
+	MOVBQZX skipper_counting(DX), DX
+	CMPQ    DI, DX
+	JLE     turned
 	POPCNTQ BX, R9
 	ADDQ    DI, R9
-	JMP     passed
+	CMPQ    CX, BX
+	SBBQ    R15, R15 // the last one opens
+	ADDQ    R15, R9
+	COUNTING
+	ADDQ    $64, SI
+	JMP     again
+
+turned:
+	// By turns, but in the other two depths that the one before the block may be
+	// one of?
+	LEAQ -1(R9), DI
+	SUBQ R15, DI
+	SUBQ R15, DI
+	MOVQ R15, R14
+	NOTQ R14
+	ADDQ CX, R14
+	SUBQ BX, R14
+	LEAQ (CX)(BX*1), DX
+	ANDQ R14, DX
+	CMPQ DX, BX
+	JNE  stop
+	TESTQ DI, DI
+	JLE  stop // closed
+	MOVQ DI, R9
+	MOVQ R14, R15
+	SARQ $63, R15
+	COUNTING
+	ADDQ  $64, SI
+	TESTQ R13, R13
+	JZ    again
+	COMMAS
+	JMP   again
 
 stop:
-	MOVQ  BX, s_open+56(FP)
-	ORQ   CX, BX
-	MOVQ  BX, s_bracket+48(FP)
+	MOVQ    BX, s_open+56(FP)
+	ORQ     CX, BX
+	MOVQ    BX, s_bracket+48(FP)
 	SET(Y0, Y1, Y12, DX, CX)
-	ANDNQ DX, AX, DX
-	NEGQ  R13
-	ANDQ  R13, DX // none if they are not counted
-	MOVQ  DX, s_comma+64(FP)
+	ANDNQ   DX, AX, DX
+	MOVQ    k+0(FP), DI
+	MOVBQZX skipper_counting(DI), CX
+	NEGQ    CX
+	ANDQ    CX, DX // none if they are not counted
+	MOVQ    DX, s_comma+64(FP)
 
 end:
 	MOVQ k+0(FP), DI
+	SUBQ R15, R9
 	MOVQ R9, skipper_depth(DI)
 	NEGQ R10
 	MOVB R10, skipper_inString(DI)
@@ -247,7 +310,6 @@ TEXT ·quoteVector(SB), NOSPLIT, $0-42
 	ADDQ    SI, R8
 	MOVBQZX before+24(FP), R11
 	XORL    R10, R10 // found
-	MOVQ    $0xaaaaaaaaaaaaaaaa, R15
 	FILL('"', X8, Y8)
 	FILL('\\', X9, Y9)
 
@@ -356,7 +418,6 @@ TEXT ·unescapeVector(SB), NOSPLIT, $64-72
 	LEAQ -64(SI)(R8*1), R8
 	MOVQ keeping+48(FP), R10
 	XORL R11, R11
-	MOVQ $0xaaaaaaaaaaaaaaaa, R15
 
 	FILL('"', X8, Y8)
 	FILL('\\', X9, Y9)
