@@ -53,11 +53,27 @@
 	EOR x<<16, x, x \
 	EOR x<<32, x, x
 
+// COMMAS counts those outside strings (R8) and brackets (R12).
+#define COMMAS \
+	SET(V0, V1, V2, V3, V21, R14) \
+	ORR     R12, R8, R8  \
+	BIC     R8, R14, R14 \
+	VMOV    R14, V4.D[0] \
+	VCNT    V4.B8, V4.B8 \
+	VUADDLV V4.B8, V4    \
+	VMOV    V4.H[0], R14 \
+	ADD     R14, R6, R6
+
+// COUNTING sets R7 to whether commas outside brackets count: at depth 1.
+#define COUNTING \
+	CMP  $1, R3           \
+	CSEL EQ, R20, ZR, R7
+
 // func passVector(k *skipper, p []byte, as spelling) (n int, s sets)
 //
 //	R0 k, R1 the block, R2 bytes left
-//	R3 depth, R4 all ones in a string, R5 escaped, R6 commas, R7 counting
-//	R15 as
+//	R3 the lower depth, R19 all ones one above it, R7 its commas count
+//	R4 all ones in a string, R5 escaped, R6 commas, R15 as, R20 counting
 TEXT ·passVector(SB), NOSPLIT, $0-72
 	MOVD k+0(FP), R0
 	MOVD p_base+8(FP), R1
@@ -80,7 +96,11 @@ TEXT ·passVector(SB), NOSPLIT, $0-72
 	NEG   R4, R4
 	MOVBU skipper_escaped(R0), R5
 	MOVD  skipper_commas(R0), R6
-	MOVBU skipper_counting(R0), R7
+	MOVBU skipper_counting(R0), R20
+	CMP   $1, R3
+	CSETM GT, R19 // above depth 1, likely what is open closes next
+	ADD   R19, R3, R3
+	COUNTING
 
 next:
 	CMP  $64, R2
@@ -111,38 +131,19 @@ unescaped:
 	SET(V12, V13, V14, V15, V19, R10)
 	BIC  R8, R10, R10
 
-	// Are the brackets open and closed by turns? Then there are two depths in
-	// the block: the lower (R13), which is the depth in front of it, or one
-	// less if the first bracket closes; and one more in the brackets (R12).
-	// Those are the sums of the brackets, turned round in that case.
-	ORR   R9, R10, R11
-	MOVD  R11, R12
-	SUMS(R12)
-	NEG   R11, R13
-	AND   R11, R13, R13
-	TST   R10, R13
-	CSETM NE, R13 // all ones if the first one closes
-	EOR   R13, R12, R12
-	ADD   R3, R13, R13
-	AND   R12, R11, R14
-	CMP   R9, R14
-	BNE   uneven
-	CMP   $0, R13
-	BLE   uneven // closed
-
-	ADD R12>>63, R13, R3
+	// Mostly they open and close by turns, from a lower depth (R3) to one more
+	// and back. Then what is in them (R12) is their difference, since each that
+	// opens borrows up to the one that closes; and then, and only then, those
+	// that open are in it, and those that close are not.
+	ADD R19, R10, R12
+	SUB R9, R12, R12
+	ORR R9, R10, R11
+	AND R12, R11, R14
+	CMP R9, R14
+	BNE uneven
+	ASR $63, R12, R19
 	CBZ R7, passed
-	SET(V0, V1, V2, V3, V21, R14)
-	ORR     R12, R8, R8
-	CMP     $1, R13
-	CSETM   NE, R13 // all ones if the lower depth is not 1
-	ORR     R13, R8, R8
-	BIC     R8, R14, R14
-	VMOV    R14, V4.D[0]
-	VCNT    V4.B8, V4.B8
-	VUADDLV V4.B8, V4
-	VMOV    V4.H[0], R14
-	ADD     R14, R6, R6
+	COMMAS
 
 passed:
 	ADD $64, R1
@@ -203,22 +204,48 @@ uneven:
 	VADDP V4.B16, V4.B16, V4.B16
 	VMOV  V4.B[0], R12
 	VMOV  V4.B[1], R13
-	SUB   R13, R3, R13
-	CMP   R7, R13
-	BLE   stop
+	SUB   R19, R3, R14
+	SUB   R13, R14, R13
+	CMP   R20, R13
+	BLE   turned
 	ADD   R12, R13, R3
+	CMP   R9, R10
+	CSETM LO, R19 // the last one opens
+	ADD   R19, R3, R3
+	COUNTING
 	B     passed
+
+turned:
+	// By turns, but in the other two depths that the one before the block may be
+	// one of?
+	SUB  $1, R3, R13
+	SUB  R19<<1, R13, R13
+	MVN  R19, R12
+	ADD  R10, R12, R12
+	SUB  R9, R12, R12
+	AND  R12, R11, R14
+	CMP  R9, R14
+	BNE  stop
+	CMP  $0, R13
+	BLE  stop // closed
+	MOVD R13, R3
+	ASR  $63, R12, R19
+	COUNTING
+	CBZ  R7, passed
+	COMMAS
+	B    passed
 
 stop:
 	MOVD R11, s_bracket+48(FP)
 	MOVD R9, s_open+56(FP)
 	SET(V0, V1, V2, V3, V21, R14)
 	BIC  R8, R14, R14
-	NEG  R7, R7
+	NEG  R20, R7
 	AND  R7, R14, R14 // none if they are not counted
 	MOVD R14, s_comma+64(FP)
 
 end:
+	SUB  R19, R3, R3
 	MOVD R3, skipper_depth(R0)
 	NEG  R4, R4
 	MOVB R4, skipper_inString(R0)
