@@ -29,36 +29,32 @@ const (
 // that read does not take in: then there is no bracket in the sets, and k is
 // before that block.
 func (k *skipper) passPortable(p []byte, as spelling) (n int, _ sets) {
-	sparse := true // there are likely few marks in the next block, as in the last
+	sparse := true // there are likely few brackets in the next block, as in the last
 	for len(p)-n >= block {
-		b := (*[block]byte)(p[n:])
-		inside := k.inString && as == asJSON
-		if sparse && as == asJSON && !k.escaped && !k.counts() {
-			quote, mark := marks(b)
-			if sparse = k.passFew(b, quote, mark); sparse {
-				if n += block; inside && quote == 0 {
-					n += quoteOrEndPortable(p[n:], &k.escaped)
-				}
-				continue
+		if sparse && !k.escaped && len(p)-n >= 2*block {
+			if n = k.passWords(p, n, as); len(p)-n < block {
+				break
 			}
 		}
+		b := (*[block]byte)(p[n:])
+		inside := k.inString && as == asJSON
 		quote, bracket, backslash := planes(b)
-		sparse = bits.OnesCount64(bracket|backslash) <= few/2
+		sparse = bits.OnesCount64(bracket) <= few
 		switch {
 		case as != asJSON:
 			if !plain(b, quote, backslash, k.escaped, as) {
 				return n, sets{}
 			}
 			k.escaped = backslash>>63 != 0
+			sparse = sparse && bits.OnesCount64(backslash) == bits.OnesCount64(quote)
 		case backslash != 0 || k.escaped:
 			var escaped uint64
 			escaped, k.escaped = follows(transpose(backslash), k.escaped)
 			quote &^= transpose(escaped)
+			sparse = false
 		}
-		if !k.passFew(b, quote, bracket) {
-			if s := k.passMany(b, quote, bracket); s.bracket != 0 {
-				return n, s
-			}
+		if s := k.passMany(b, quote, bracket); s.bracket != 0 {
+			return n, s
 		}
 		if n += block; inside && quote == 0 {
 			// Deep in a long string: its end is all that matters.
@@ -71,6 +67,10 @@ func (k *skipper) passPortable(p []byte, as spelling) (n int, _ sets) {
 // passMany passes over a block, given its quotes and brackets in word order, or
 // returns what is to be gone through one by one.
 func (k *skipper) passMany(b *[block]byte, quote, bracket uint64) sets {
+	if bracket == 0 && !k.counts() {
+		k.inString = k.inString != (bits.OnesCount64(quote)%2 != 0)
+		return sets{}
+	}
 	str := k.strings(quote)
 	k.inString = str>>63 != 0
 	bracket &^= str
@@ -105,79 +105,6 @@ func (k *skipper) strings(quote uint64) uint64 {
 		str = ^str
 	}
 	return str
-}
-
-// few marks are gone through one by one.
-const few = 6
-
-// passFew passes over a block, given its quotes and marks in word order, if it
-// can go from mark to mark: there are few of them, no backslash, no bracket that
-// closes the whole, and no commas that count before the first. If not, it
-// changes nothing.
-func (k *skipper) passFew(b *[block]byte, quote, mark uint64) bool {
-	if k.counts() {
-		return false
-	}
-	if mark == 0 {
-		k.inString = k.inString != (bits.OnesCount64(quote)%2 != 0)
-		return true
-	}
-	if bits.OnesCount64(mark) > few {
-		return false
-	}
-	str := k.strings(quote)
-	inString := str>>63 != 0
-	str = transpose(str)
-	depth, commas, flat := k.depth, int64(0), block // from flat on the depth is 1
-	for mark = transpose(mark); mark != 0; mark &= mark - 1 {
-		i := bits.TrailingZeros64(mark)
-		c := b[i]
-		switch {
-		case c == '\\':
-			return false
-		case str>>i&1 != 0 || c == '|':
-		case c&2 != 0: // { or [
-			commas += commasIn(b, flat, i, str)
-			flat = block
-			depth++
-		default:
-			if depth--; depth == 0 {
-				return false
-			}
-			if depth == 1 {
-				flat = i
-			}
-		}
-	}
-	if k.depth, k.inString = depth, inString; k.counting {
-		k.commas += commas + commasIn(b, flat, block, str)
-	}
-	return true
-}
-
-// commasIn counts the commas of a block between two bytes and outside strings.
-func commasIn(b *[block]byte, from, to int, str uint64) (n int64) {
-	for i := from; i < to; i++ {
-		if b[i] == ',' && str>>i&1 == 0 {
-			n++
-		}
-	}
-	return n
-}
-
-// marks returns, in word order, the quotes of b, and its brackets, backslashes
-// and bars.
-func marks(b *[block]byte) (quote, mark uint64) {
-	for i := 0; i < block; i += 16 {
-		quote, mark = addMarks(eight(b, i), quote, mark)
-		quote, mark = addMarks(eight(b, i+8), quote, mark)
-	}
-	return quote, mark
-}
-
-func addMarks(w, quote, mark uint64) (_, _ uint64) {
-	low, ascii := w&lows, highs&^w
-	return quote>>1 | (highs-(low^'"'*ones))&ascii, mark>>1 | neighbours(low)&ascii
 }
 
 func eight(b *[block]byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i : i+8]) }

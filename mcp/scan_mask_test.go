@@ -28,6 +28,20 @@ func skipBytes(k *skipper, p []byte) (n int, closed bool) {
 	return len(p), false
 }
 
+// sparseBytes have few brackets, quotes and escapes.
+var sparseBytes = rapid.Custom(func(t *rapid.T) []byte {
+	fragments := []string{"{", "}", "[", "]", "},{", "],[", "}, {", `"`, `""`, `":"`, ",", "|", `\`, `\"`, `\\`, `\n`, "\n"}
+	kinds := rapid.IntRange(1, len(fragments)).Draw(t, "kinds")
+	var p []byte
+	for range rapid.IntRange(0, 20).Draw(t, "fragments") {
+		for range rapid.IntRange(0, 40).Draw(t, "between") {
+			p = append(p, "ab1é, "[len(p)%7])
+		}
+		p = append(p, fragments[rapid.IntRange(0, kinds-1).Draw(t, "fragment")]...)
+	}
+	return p
+})
+
 // maskBytes are what the masks tell apart, what they could take for it, and a
 // few long runs.
 var maskBytes = rapid.Custom(func(t *rapid.T) []byte {
@@ -35,7 +49,10 @@ var maskBytes = rapid.Custom(func(t *rapid.T) []byte {
 	one := rapid.Custom(func(t *rapid.T) byte { return telling[rapid.IntRange(0, len(telling)-1).Draw(t, "byte")] })
 	var p []byte
 	for range rapid.IntRange(0, 12).Draw(t, "parts") {
-		if rapid.Bool().Draw(t, "run") {
+		switch kind := rapid.IntRange(0, 4).Draw(t, "kind"); {
+		case kind == 0:
+			p = append(p, sparseBytes.Draw(t, "sparse")...)
+		case kind%2 == 0:
 			c, n := one.Draw(t, "of"), rapid.IntRange(1, 150).Draw(t, "length")
 			if c == '}' || c == ']' {
 				n = 1
@@ -43,7 +60,7 @@ var maskBytes = rapid.Custom(func(t *rapid.T) []byte {
 			for range n {
 				p = append(p, c)
 			}
-		} else {
+		default:
 			p = append(p, rapid.SliceOfN(one, 0, 80).Draw(t, "mixed")...)
 		}
 	}

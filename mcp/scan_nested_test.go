@@ -118,6 +118,22 @@ func TestTextBackslashes(t *testing.T) {
 	}
 }
 
+// TestTextEnds has a piece end at every place around brackets and escapes.
+func TestTextEnds(t *testing.T) {
+	for _, end := range []string{`},{`, `},{\"`, `\"},{`, `a\"`, `\"\"`, `"},{`, `\\\"}`} {
+		for before := range 4 * block {
+			p := []byte(strings.Repeat("a", before) + end + strings.Repeat("b", block))
+			check := func() {
+				for cut := before; cut <= before+len(end); cut++ {
+					checkText(t, [][]byte{p[:cut], p[cut:]}, skipper{depth: 2, counting: true}, inText)
+				}
+			}
+			check()
+			portably(check)
+		}
+	}
+}
+
 // genSpelled is text as JSON spells it, in whatever way.
 func genSpelled(t *rapid.T, text string) string {
 	odd := rapid.SampledFrom([]int{0, 0, 3, 40}).Draw(t, "odd")
