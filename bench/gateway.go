@@ -92,6 +92,7 @@ func site(d deployment, directive string) string {
 	return fmt.Sprintf(`http://127.0.0.1:%d {
 %s	reverse_proxy %s {
 		header_up Host {upstream_hostport}
+		request_buffers 64KiB
 		transport http {
 			keepalive_idle_conns_per_host 1024
 		}
