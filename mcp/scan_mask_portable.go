@@ -71,7 +71,10 @@ func (k *skipper) passMany(b *[block]byte, quote, bracket uint64) sets {
 		k.inString = k.inString != (bits.OnesCount64(quote)%2 != 0)
 		return sets{}
 	}
-	str := k.strings(quote)
+	str := sums(quote) // in strings is what has an odd number of quotes up to it
+	if k.inString {
+		str = ^str
+	}
 	k.inString = str>>63 != 0
 	bracket &^= str
 	open := bracket & opening(b)
@@ -95,16 +98,6 @@ func (k *skipper) passMany(b *[block]byte, quote, bracket uint64) sets {
 	}
 	k.depth += opens - closes
 	return sets{}
-}
-
-// strings returns, in word order, what is in strings: what has an odd number of
-// quotes up to it.
-func (k *skipper) strings(quote uint64) uint64 {
-	str := sums(quote)
-	if k.inString {
-		str = ^str
-	}
-	return str
 }
 
 func eight(b *[block]byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i : i+8]) }
