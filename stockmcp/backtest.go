@@ -56,8 +56,7 @@ func (d *database) backtest(ctx context.Context, request mcp.CallToolRequest, ar
 		closes[i] = p.Close
 	}
 	steps := cmp.Or(args.Steps, defaultSteps)
-	pace := time.NewTicker(time.Duration(cmp.Or(args.StepMS, defaultStepMS)) * time.Millisecond)
-	defer pace.Stop()
+	pace := time.Duration(cmp.Or(args.StepMS, defaultStepMS)) * time.Millisecond
 	result := &backtestResult{Table: "stock_daily", Code: args.Code, Days: len(closes)}
 	for i := range steps {
 		c := crossover{Short: 3 + i%10, Long: 20 + i/10*5}
@@ -67,10 +66,10 @@ func (d *database) backtest(ctx context.Context, request mcp.CallToolRequest, ar
 		}
 		result.Rows = append(result.Rows, c)
 		reportProgress(ctx, request, i+1, steps, fmt.Sprintf("means over %d and %d days: %.2f %%", c.Short, c.Long, c.ReturnPct))
-		// Last, since mcp-go may lose a notification that the answer follows
-		// at once.
+		// Last, and from now on however late this step is, since mcp-go may lose a
+		// notification that the answer follows at once.
 		select {
-		case <-pace.C:
+		case <-time.After(pace):
 		case <-ctx.Done():
 			return nil, fmt.Errorf("cancelled after %d of %d steps", i+1, steps)
 		}

@@ -337,7 +337,7 @@ func TestBacktestReportsProgress(t *testing.T) {
 
 	const steps = 10
 	progress, answered := 0, false
-	for data := range events(t, mustPost(t, endpoint, fmt.Sprintf(watchedBacktest, 7, steps, 10))) {
+	for data := range events(t, mustPost(t, endpoint, fmt.Sprintf(watchedBacktest, 7, steps, 100))) {
 		var m progressMessage
 		if err := json.Unmarshal(data, &m); err != nil {
 			t.Fatal(err)
