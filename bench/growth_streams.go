@@ -13,8 +13,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tallygate/tallygate/internal/freeport"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/tallygate/tallygate/internal/freeport"
 )
 
 // manyStreams is from how many on memory is theirs: of a few, it is what the

@@ -20,8 +20,7 @@
 	ORQ       tmp, out
 
 // BACKSLASHES sets BX to the backslashes, or goes on at none where there is none
-// and the first byte is not escaped (R11). Moves out of vectors are what blocks
-// cost most, so that it makes one first.
+// and the first byte is not escaped (R11), which one move out of a vector shows.
 #define BACKSLASHES(none) \
 	VPCMPEQB  Y0, Y9, Y4 \
 	VPCMPEQB  Y1, Y9, Y5 \
@@ -57,17 +56,28 @@ GLOBL odd<>(SB), RODATA|NOPTR, $8
 	MOVQ  counts, carry              \
 	SHRQ  $63, carry
 
+// TURNS goes to uneven unless the brackets open (BX) and close (CX) by turns,
+// from a lower depth (R9) to one more and back, beginning in a bracket if R15 is
+// all ones, which becomes whether the block ends in one. Then what is in them
+// (R14) is their difference, since each that opens borrows up to the one that
+// closes; and then, and only then, those that open are in it, and those that
+// close are not.
+#define TURNS(uneven) \
+	LEAQ (CX)(R15*1), R14 \
+	SUBQ BX, R14          \
+	LEAQ (CX)(BX*1), DX   \
+	ANDQ R14, DX          \
+	CMPQ DX, BX           \
+	JNE  uneven           \
+	MOVQ R14, R15         \
+	SARQ $63, R15
+
 // PASS goes on behind the quotes that begin and end strings (AX): it passes over
 // the block, or goes to uneven, and to next at the next block.
 //
 // In a string (AX) is what has an odd number of quotes up to it: the product
 // without carries by all ones. [ and ] are { and } without 0x20. BX opens, CX
 // closes, outside strings.
-//
-// Mostly brackets open and close by turns, from a lower depth (R9) to one more
-// and back. Then what is in them (R14) is their difference, since each that
-// opens borrows up to the one that closes; and then, and only then, those that
-// open are in it, and those that close are not.
 #define PASS(next, flat) \
 	VMOVQ      AX, X2             \
 	VPCLMULQDQ $0, X14, X2, X2    \
@@ -81,14 +91,7 @@ GLOBL odd<>(SB), RODATA|NOPTR, $8
 	ANDNQ      BX, AX, BX         \
 	SET(Y2, Y3, Y11, CX, DX)      \
 	ANDNQ      CX, AX, CX         \
-	LEAQ       (CX)(R15*1), R14   \
-	SUBQ       BX, R14            \
-	LEAQ       (CX)(BX*1), DX     \
-	ANDQ       R14, DX            \
-	CMPQ       DX, BX             \
-	JNE        uneven             \
-	MOVQ       R14, R15           \
-	SARQ       $63, R15           \
+	TURNS(uneven)                 \
 	TESTQ      R13, R13           \
 	JZ         flat               \
 	COMMAS                        \
@@ -151,28 +154,16 @@ again:
 	JNE  text
 
 json:
-	VMOVDQU   (SI), Y0
-	VMOVDQU   32(SI), Y1
+	VMOVDQU (SI), Y0
+	VMOVDQU 32(SI), Y1
 	SET(Y0, Y1, Y8, AX, DX)
-	VPCMPEQB  Y0, Y9, Y4
-	VPCMPEQB  Y1, Y9, Y5
-	VPOR      Y4, Y5, Y2
-	VPMOVMSKB Y2, DX
-	ORQ       R11, DX
-	JNZ       escapes
+	BACKSLASHES(jsonStrings)
+	ESCAPED(BX, R11, CX, DX)
+	ANDNQ   AX, DX, AX
 
 jsonStrings:
 	PASS(json, jsonFlat)
 	JMP end
-
-escapes:
-	VPMOVMSKB Y4, BX
-	VPMOVMSKB Y5, DX
-	SHLQ      $32, DX
-	ORQ       DX, BX
-	ESCAPED(BX, R11, CX, DX)
-	ANDNQ     AX, DX, AX
-	JMP       jsonStrings
 
 text:
 	VMOVDQU (SI), Y0
@@ -252,22 +243,11 @@ uneven:
 turned:
 	// By turns, but in the other two depths that the one before the block may be
 	// one of?
-	LEAQ -1(R9), DI
-	SUBQ R15, DI
-	SUBQ R15, DI
-	MOVQ R15, R14
-	NOTQ R14
-	ADDQ CX, R14
-	SUBQ BX, R14
-	LEAQ (CX)(BX*1), DX
-	ANDQ R14, DX
-	CMPQ DX, BX
-	JNE  stop
-	TESTQ DI, DI
-	JLE  stop // closed
-	MOVQ DI, R9
-	MOVQ R14, R15
-	SARQ $63, R15
+	SUBQ  R15, R9
+	NOTQ  R15
+	ADDQ  R15, R9
+	JLE   stop // closed
+	TURNS(stop)
 	COUNTING
 	ADDQ  $64, SI
 	TESTQ R13, R13

@@ -53,6 +53,20 @@
 	EOR x<<16, x, x \
 	EOR x<<32, x, x
 
+// TURNS goes to uneven unless the brackets (R11) open (R9) and close (R10) by
+// turns, from a lower depth (R3) to one more and back, beginning in a bracket if
+// R19 is all ones, which becomes whether the block ends in one. Then what is in
+// them (R12) is their difference, since each that opens borrows up to the one
+// that closes; and then, and only then, those that open are in it, and those
+// that close are not.
+#define TURNS(uneven) \
+	ADD R19, R10, R12 \
+	SUB R9, R12, R12  \
+	AND R12, R11, R14 \
+	CMP R9, R14       \
+	BNE uneven        \
+	ASR $63, R12, R19
+
 // COMMAS counts those outside strings (R8) and brackets (R12).
 #define COMMAS \
 	SET(V0, V1, V2, V3, V21, R14) \
@@ -131,17 +145,8 @@ unescaped:
 	SET(V12, V13, V14, V15, V19, R10)
 	BIC  R8, R10, R10
 
-	// Mostly they open and close by turns, from a lower depth (R3) to one more
-	// and back. Then what is in them (R12) is their difference, since each that
-	// opens borrows up to the one that closes; and then, and only then, those
-	// that open are in it, and those that close are not.
-	ADD R19, R10, R12
-	SUB R9, R12, R12
 	ORR R9, R10, R11
-	AND R12, R11, R14
-	CMP R9, R14
-	BNE uneven
-	ASR $63, R12, R19
+	TURNS(uneven)
 	CBZ R7, passed
 	COMMAS
 
@@ -218,22 +223,16 @@ uneven:
 turned:
 	// By turns, but in the other two depths that the one before the block may be
 	// one of?
-	SUB  $1, R3, R13
-	SUB  R19<<1, R13, R13
-	MVN  R19, R12
-	ADD  R10, R12, R12
-	SUB  R9, R12, R12
-	AND  R12, R11, R14
-	CMP  R9, R14
-	BNE  stop
-	CMP  $0, R13
-	BLE  stop // closed
-	MOVD R13, R3
-	ASR  $63, R12, R19
+	SUB R19, R3, R3
+	MVN R19, R19
+	ADD R19, R3, R3
+	CMP $0, R3
+	BLE stop // closed
+	TURNS(stop)
 	COUNTING
-	CBZ  R7, passed
+	CBZ R7, passed
 	COMMAS
-	B    passed
+	B   passed
 
 stop:
 	MOVD R11, s_bracket+48(FP)
