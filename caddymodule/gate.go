@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -41,8 +42,9 @@ type Gate struct {
 	// Default: none.
 	AllowOrigin []string `json:"allow_origin,omitempty"`
 
-	app        *App
-	extractors *mcp.Extractors
+	app          *App
+	extractors   *mcp.Extractors
+	endsPromptly *atomic.Bool // the last response with a flush behind its answers ended right then
 }
 
 // ToolRule says where the table names and the record count stand in a call's
@@ -99,6 +101,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 		return err
 	}
 	g.app = app.(*App)
+	g.endsPromptly = new(atomic.Bool)
 	if g.MaxBody == 0 {
 		g.MaxBody = defaultMaxBody
 	}

@@ -47,7 +47,10 @@ type meter struct {
 	decoder   *decoder     // in front of the scanner where the body is encoded; else nil
 	resumable bool         // the client may ask for the rest of this stream on another
 	unread    bool         // the body is of a type or in a coding that is not read
-	amid      bool         // the last piece was a large one of which the client can use nothing yet
+	part      bool         // the last piece is one of which the client can use nothing before more comes
+	late      *lateFlush   // nil before anything is put off
+	answered  time.Time    // when the flush behind the last answer was asked for; zero before
+	returned  bool         // the handler behind the gate did, and did not panic
 	status    int          // of the response; 0 before
 	written   int64        // bytes of the body so far
 
@@ -102,6 +105,7 @@ func (m *meter) forward(r *http.Request, next caddyhttp.Handler, arrived time.Ti
 	}
 	defer m.finish(r)
 	err := next.ServeHTTP(m.scoped(r, &m.body), r)
+	m.returned = true
 	m.failed(err)
 	return err
 }
@@ -286,14 +290,17 @@ func (m *meter) Write(p []byte) (int, error) {
 	if m.status == 0 {
 		m.WriteHeader(http.StatusOK)
 	}
-	m.amid = false
+	if m.late != nil {
+		m.late.settle()
+	}
+	m.part = false
 	switch {
 	case m.scanner == nil || m.open == 0 && !m.listens:
 	case m.decoder != nil:
 		m.decoder.write(p)
 	default:
 		m.scanner.Scan(p, m.found)
-		m.amid = len(p) >= largePiece && m.scanner.Amid()
+		m.part = !m.scanner.Completes()
 	}
 	if !m.resumable && m.open > 0 && m.scanner != nil && m.sessionID != "" && m.status == http.StatusOK && m.scanner.Resumable() {
 		m.resumable = true
@@ -314,22 +321,29 @@ func (m *meter) holdOpen() {
 	}
 }
 
-// largePiece, in bytes, is more than what an HTTP server gathers before it
-// writes.
-const largePiece = 16 << 10
-
 // FlushError flushes; a flush before the header sends the header.
 //
-// Behind a large piece from within a line, or from JSON, there is nothing to
-// flush for: net/http has written it, but for the line break that ends a chunk
-// and some clients wait for, and nobody can use it before more comes. That saves
-// a third of the writes of a long event.
+// Behind a part of an event, or of JSON, it waits for more, since nobody can use
+// that alone; that saves a third of the writes of a long event. Behind the last
+// answer it waits for the end of the response, if that came at once last time.
 func (m *meter) FlushError() error {
 	if m.status == 0 {
 		m.WriteHeader(http.StatusOK)
 	}
-	if m.amid {
+	likely := m.part
+	if !m.part && m.answered.IsZero() && m.scanner != nil && m.open == 0 && !m.listens {
+		m.answered = time.Now()
+		likely = m.gate.endsPromptly.Load()
+	}
+	if likely {
+		if m.late == nil {
+			m.late = newLateFlush(m.ResponseWriter)
+		}
+		m.late.putOff()
 		return nil
+	}
+	if m.late != nil {
+		m.late.settle()
 	}
 	return http.NewResponseController(m.ResponseWriter).Flush()
 }
@@ -390,6 +404,14 @@ func (m *meter) failed(err error) {
 
 // finish sees to the calls that got no result, also while a panic passes.
 func (m *meter) finish(r *http.Request) {
+	if !m.answered.IsZero() && m.returned {
+		if prompt := time.Since(m.answered) <= promptly; prompt != m.gate.endsPromptly.Load() {
+			m.gate.endsPromptly.Store(prompt)
+		}
+	}
+	if m.late != nil {
+		m.late.end(!m.returned)
+	}
 	if m.watched {
 		m.backend.authority.Unwatch(&m.watch)
 	}

@@ -42,7 +42,7 @@ type Scanner struct {
 	doc    document
 	caught caught
 	size   int64 // of the message that passes
-	ended  bool  // a reply, or a line of an event stream, has in the last piece
+	whole  bool  // the last piece has the end of an event in it, or of a reply in JSON
 	sse    eventStream
 }
 
@@ -77,10 +77,10 @@ func (s *Scanner) Want(want ...*Extractor) {
 // ask for the events behind it should the stream break.
 func (s *Scanner) Resumable() bool { return s.sse.resumable }
 
-// Amid tells whether all of the piece that was scanned last lies within one line
-// of an event stream, or is JSON, and completes no reply: whoever gets it can do
-// nothing with it yet, unless the body ends there.
-func (s *Scanner) Amid() bool { return !s.ended }
+// Completes tells whether the piece that was scanned last has the end of an event
+// in it, or of a reply in JSON. Whoever gets one that has not can do nothing with
+// it yet, unless the body ends there.
+func (s *Scanner) Completes() bool { return s.whole }
 
 // Scan takes in the next bytes of the body. It calls found for each reply,
 // during the Scan of the piece that holds the reply's closing brace; what found
@@ -90,7 +90,7 @@ func (s *Scanner) Amid() bool { return !s.ended }
 // is not message carries no replies, but an event: line that comes behind the
 // data is too late to say so.
 func (s *Scanner) Scan(p []byte, found func(*Reply)) {
-	s.ended = false
+	s.whole = false
 	// Clients differ in whether they take a byte-order mark in front of JSON;
 	// where one does, the reply has been answered.
 	for s.bom < len(byteOrderMark) && len(p) > 0 {
@@ -160,7 +160,8 @@ func (s *Scanner) endMessage(found func(*Reply)) {
 		s.state = scanNext
 	}
 	if r := s.caught.message(); r != nil {
-		r.Size, s.ended = s.size, true
+		r.Size = s.size
+		s.whole = s.whole || s.format == JSON
 		found(r)
 	}
 }

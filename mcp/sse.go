@@ -131,6 +131,7 @@ func (s *Scanner) endLine(c byte) {
 		s.state, s.batch = scanFirst, false
 		e.data, e.other = false, false
 		e.resumable = e.resumable || e.hasID
+		s.whole = true
 	case e.line == lineName:
 		s.beginValue() // there is no colon
 		fallthrough
@@ -145,5 +146,4 @@ func (s *Scanner) endLine(c byte) {
 	}
 	e.line, e.field, e.length = lineName, fieldOther, 0
 	e.cr = c == '\r'
-	s.ended = true
 }

@@ -1,0 +1,78 @@
+package caddymodule
+
+import (
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// promptly is how soon behind its last answer a response ends that ends at
+	// once.
+	promptly = 50 * time.Microsecond
+
+	// tooLate is how long a flush is put off at most.
+	tooLate = time.Millisecond
+)
+
+// lateFlush is a flush of a response that is put off, in the hope that more
+// comes at once and leaves in the same write.
+type lateFlush struct {
+	mu      sync.Mutex // held while the timer flushes
+	w       http.ResponseWriter
+	pending bool
+	timer   *time.Timer
+}
+
+var lateFlushes = sync.Pool{New: func() any {
+	l := new(lateFlush)
+	l.timer = time.AfterFunc(time.Hour, l.late)
+	l.timer.Stop()
+	return l
+}}
+
+func newLateFlush(w http.ResponseWriter) *lateFlush {
+	l := lateFlushes.Get().(*lateFlush)
+	l.mu.Lock() // the timer of the response before may have gone off just now
+	defer l.mu.Unlock()
+	l.w = w
+	return l
+}
+
+// putOff has w flushed later, unless settle or end is called before.
+func (l *lateFlush) putOff() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pending = true
+	l.timer.Reset(tooLate)
+}
+
+// late flushes what has been put off for long enough.
+func (l *lateFlush) late() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pending {
+		l.pending = false
+		_ = http.NewResponseController(l.w).Flush() // who writes next is told
+	}
+}
+
+// settle is called before anybody else uses w.
+func (l *lateFlush) settle() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pending = false
+}
+
+// end is called when the response has ended; where that is by a panic, nobody
+// else would flush what has been put off. l is not used any more.
+func (l *lateFlush) end(panics bool) {
+	l.timer.Stop()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pending && panics {
+		_ = http.NewResponseController(l.w).Flush()
+	}
+	l.pending, l.w = false, nil
+	lateFlushes.Put(l)
+}
