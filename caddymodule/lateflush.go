@@ -13,7 +13,42 @@ const (
 
 	// tooLate is how long a flush is put off at most.
 	tooLate = time.Millisecond
+
+	// largePiece, in bytes, is more than what an HTTP server gathers before it
+	// writes.
+	largePiece = 16 << 10
 )
+
+// FlushError flushes; a flush before the header sends the header.
+//
+// Behind a part of an event, or of JSON, it waits for more, since nobody can use
+// that alone; that saves a third of the writes of a long event. A large part
+// net/http has written, but for the line break that ends a chunk. Behind the last
+// answer it waits for the end of the response, if that came at once last time.
+func (m *meter) FlushError() error {
+	if m.status == 0 {
+		m.WriteHeader(http.StatusOK)
+	}
+	if m.part && m.large {
+		return nil
+	}
+	likely := m.part
+	if !m.part && m.answered.IsZero() && m.scanner != nil && m.open == 0 && !m.listens {
+		m.answered = time.Now()
+		likely = m.gate.endsPromptly.Load()
+	}
+	if likely {
+		if m.late == nil {
+			m.late = newLateFlush(m.ResponseWriter)
+		}
+		m.late.putOff()
+		return nil
+	}
+	if m.late != nil {
+		m.late.settle()
+	}
+	return http.NewResponseController(m.ResponseWriter).Flush()
+}
 
 // lateFlush is a flush of a response that is put off, in the hope that more
 // comes at once and leaves in the same write.

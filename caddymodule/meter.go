@@ -48,6 +48,7 @@ type meter struct {
 	resumable bool         // the client may ask for the rest of this stream on another
 	unread    bool         // the body is of a type or in a coding that is not read
 	part      bool         // the last piece is one of which the client can use nothing before more comes
+	large     bool         // the last piece is
 	late      *lateFlush   // nil before anything is put off
 	answered  time.Time    // when the flush behind the last answer was asked for; zero before
 	returned  bool         // the handler behind the gate did, and did not panic
@@ -300,7 +301,7 @@ func (m *meter) Write(p []byte) (int, error) {
 		m.decoder.write(p)
 	default:
 		m.scanner.Scan(p, m.found)
-		m.part = !m.scanner.Completes()
+		m.part, m.large = !m.scanner.Completes(), len(p) >= largePiece
 	}
 	if !m.resumable && m.open > 0 && m.scanner != nil && m.sessionID != "" && m.status == http.StatusOK && m.scanner.Resumable() {
 		m.resumable = true
@@ -319,33 +320,6 @@ func (m *meter) holdOpen() {
 			m.backend.pipeline.open.hold(q.call, m.soFar(m.written), q.key, resumeWait, sessionCallKey(m.sessionID))
 		}
 	}
-}
-
-// FlushError flushes; a flush before the header sends the header.
-//
-// Behind a part of an event, or of JSON, it waits for more, since nobody can use
-// that alone; that saves a third of the writes of a long event. Behind the last
-// answer it waits for the end of the response, if that came at once last time.
-func (m *meter) FlushError() error {
-	if m.status == 0 {
-		m.WriteHeader(http.StatusOK)
-	}
-	likely := m.part
-	if !m.part && m.answered.IsZero() && m.scanner != nil && m.open == 0 && !m.listens {
-		m.answered = time.Now()
-		likely = m.gate.endsPromptly.Load()
-	}
-	if likely {
-		if m.late == nil {
-			m.late = newLateFlush(m.ResponseWriter)
-		}
-		m.late.putOff()
-		return nil
-	}
-	if m.late != nil {
-		m.late.settle()
-	}
-	return http.NewResponseController(m.ResponseWriter).Flush()
 }
 
 // Unwrap is for http.ResponseController.
