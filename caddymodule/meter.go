@@ -48,7 +48,7 @@ type meter struct {
 	resumable bool         // the client may ask for the rest of this stream on another
 	unread    bool         // the body is of a type or in a coding that is not read
 	part      bool         // the last piece is one of which the client can use nothing before more comes
-	large     bool         // the last piece is
+	large     bool         // the last piece is more than an HTTP server gathers
 	late      *lateFlush   // nil before anything is put off
 	answered  time.Time    // when the flush behind the last answer was asked for; zero before
 	returned  bool         // the handler behind the gate did, and did not panic
