@@ -49,7 +49,6 @@ func (r *heapRoom) await() {
 }
 
 func (r *heapRoom) again() {
-	defer r.await()
 	samples := []gcmetrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}}
 	gcmetrics.Read(samples)
 	allocated, live := samples[0].Value.Uint64(), samples[1].Value.Uint64()
@@ -59,6 +58,7 @@ func (r *heapRoom) again() {
 	if r.adjust(rate, float64(live)) {
 		debug.SetGCPercent(r.percent)
 	}
+	r.await() // last, since cleanups may run side by side
 }
 
 // adjust sets the percentage by how much is allocated in a second and how much

@@ -29,29 +29,37 @@ func (m *meter) FlushError() error {
 	if m.status == 0 {
 		m.WriteHeader(http.StatusOK)
 	}
-	if m.part && m.large {
+	if m.part >= largePiece {
 		return nil
 	}
-	likely := m.part
-	if !m.part && m.answered.IsZero() && m.scanner != nil && m.open == 0 && !m.listens {
+	wait := m.part > 0
+	if !wait && m.answered.IsZero() && m.scanner != nil && !m.awaits() {
 		m.answered = time.Now()
-		likely = m.gate.endsPromptly.Load()
+		wait = m.gate.endsPromptly.Load()
 	}
-	if likely {
+	if wait {
 		if m.late == nil {
 			m.late = newLateFlush(m.ResponseWriter)
 		}
 		m.late.putOff()
 		return nil
 	}
-	if m.late != nil {
-		m.late.settle()
-	}
+	m.late.settle()
 	return http.NewResponseController(m.ResponseWriter).Flush()
 }
 
+// endFlushes is called when the response has ended.
+func (m *meter) endFlushes() {
+	if !m.answered.IsZero() && m.returned {
+		if prompt := time.Since(m.answered) <= promptly; prompt != m.gate.endsPromptly.Load() {
+			m.gate.endsPromptly.Store(prompt)
+		}
+	}
+	m.late.end(!m.returned)
+}
+
 // lateFlush is a flush of a response that is put off, in the hope that more
-// comes at once and leaves in the same write.
+// comes at once and leaves in the same write. Of nil, nothing is put off.
 type lateFlush struct {
 	mu      sync.Mutex // held while the timer flushes
 	w       http.ResponseWriter
@@ -94,6 +102,9 @@ func (l *lateFlush) late() {
 
 // settle is called before anybody else uses w.
 func (l *lateFlush) settle() {
+	if l == nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pending = false
@@ -102,6 +113,9 @@ func (l *lateFlush) settle() {
 // end is called when the response has ended; where that is by a panic, nobody
 // else would flush what has been put off. l is not used any more.
 func (l *lateFlush) end(panics bool) {
+	if l == nil {
+		return
+	}
 	l.timer.Stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -131,10 +132,10 @@ func flushedAtOnce(pieces []piece) (s string) {
 // and how often the response was flushed then.
 func (w *benchWorld) flushes(t *testing.T, media string, pieces []piece, end func(http.ResponseWriter, *atomic.Int64)) (atOnce string, late int64) {
 	t.Helper()
-	flushes := new(atomic.Int64)
+	flushes, seen := new(atomic.Int64), slices.Clone(pieces)
 	proxy := caddyhttp.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) error {
 		rw.Header().Set("Content-Type", media)
-		for _, p := range pieces {
+		for i, p := range seen {
 			if _, err := io.WriteString(rw, p.text); err != nil {
 				return err
 			}
@@ -142,7 +143,7 @@ func (w *benchWorld) flushes(t *testing.T, media string, pieces []piece, end fun
 			if err := http.NewResponseController(rw).Flush(); err != nil {
 				return err
 			}
-			atOnce += map[bool]string{true: "f", false: "-"}[flushes.Load() > 0]
+			seen[i].flushed = flushes.Load() > 0
 		}
 		flushes.Store(0)
 		if end != nil {
@@ -164,7 +165,7 @@ func (w *benchWorld) flushes(t *testing.T, media string, pieces []piece, end fun
 		}()
 		return gate.ServeHTTP(flushCounting{rw, flushes}, r, proxy)
 	})()
-	return atOnce, flushes.Load()
+	return flushedAtOnce(seen), flushes.Load()
 }
 
 // flushCounting counts how often a response is flushed.

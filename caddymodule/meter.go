@@ -47,8 +47,7 @@ type meter struct {
 	decoder   *decoder     // in front of the scanner where the body is encoded; else nil
 	resumable bool         // the client may ask for the rest of this stream on another
 	unread    bool         // the body is of a type or in a coding that is not read
-	part      bool         // the last piece is one of which the client can use nothing before more comes
-	large     bool         // the last piece is more than an HTTP server gathers
+	part      int          // bytes of the last piece, if the client can use nothing of it before more comes
 	late      *lateFlush   // nil before anything is put off
 	answered  time.Time    // when the flush behind the last answer was asked for; zero before
 	returned  bool         // the handler behind the gate did, and did not panic
@@ -237,7 +236,7 @@ func (m *meter) begin() {
 		}
 	}
 	m.listens = m.listens && stream
-	if m.open == 0 && !m.listens {
+	if !m.awaits() {
 		return
 	}
 	format := mcp.JSON
@@ -250,6 +249,9 @@ func (m *meter) begin() {
 	}
 	m.scan(format, first(h["Content-Encoding"]))
 }
+
+// awaits tells whether an answer that concerns a call may still come.
+func (m *meter) awaits() bool { return m.open > 0 || m.listens }
 
 // scan begins to look at the body.
 func (m *meter) scan(format mcp.Format, encoding string) {
@@ -291,17 +293,17 @@ func (m *meter) Write(p []byte) (int, error) {
 	if m.status == 0 {
 		m.WriteHeader(http.StatusOK)
 	}
-	if m.late != nil {
-		m.late.settle()
-	}
-	m.part = false
+	m.late.settle()
+	m.part = 0
 	switch {
-	case m.scanner == nil || m.open == 0 && !m.listens:
+	case m.scanner == nil || !m.awaits():
 	case m.decoder != nil:
 		m.decoder.write(p)
 	default:
 		m.scanner.Scan(p, m.found)
-		m.part, m.large = !m.scanner.Completes(), len(p) >= largePiece
+		if !m.scanner.Completes() {
+			m.part = len(p)
+		}
 	}
 	if !m.resumable && m.open > 0 && m.scanner != nil && m.sessionID != "" && m.status == http.StatusOK && m.scanner.Resumable() {
 		m.resumable = true
@@ -378,14 +380,7 @@ func (m *meter) failed(err error) {
 
 // finish sees to the calls that got no result, also while a panic passes.
 func (m *meter) finish(r *http.Request) {
-	if !m.answered.IsZero() && m.returned {
-		if prompt := time.Since(m.answered) <= promptly; prompt != m.gate.endsPromptly.Load() {
-			m.gate.endsPromptly.Store(prompt)
-		}
-	}
-	if m.late != nil {
-		m.late.end(!m.returned)
-	}
+	m.endFlushes()
 	if m.watched {
 		m.backend.authority.Unwatch(&m.watch)
 	}
