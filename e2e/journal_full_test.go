@@ -107,7 +107,7 @@ func TestFullJournalDrops(t *testing.T) {
 	u := startUpstream(t)
 	s, metrics := fullSite(t, u.address(), "on_full drop")
 	key, _ := s.key(t, s.login(t), `{"key_name":"k"}`)
-	const calls = 250
+	const calls = 400
 	for range calls {
 		if a := do(t, "POST", s.gate, callBody("rows"), "Authorization: Bearer "+key); a.status != http.StatusOK {
 			t.Fatalf("the call answers %d %s", a.status, a.body)
@@ -192,7 +192,7 @@ func TestDiskFullUnderTheGate(t *testing.T) {
 	s.env = append(s.env, "TALLYGATE_JOURNAL="+filepath.Join(disk, "journal"))
 	s.run(t)
 	key, _ := s.key(t, s.login(t), `{"key_name":"k"}`)
-	const calls = 400
+	const calls = 800
 	for range calls {
 		if a := do(t, "POST", s.gate, callBody("rows"), "Authorization: Bearer "+key); a.status != http.StatusOK {
 			t.Fatalf("on a full disk the call answers %d %s", a.status, a.body)

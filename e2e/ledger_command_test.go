@@ -105,7 +105,7 @@ func TestLedgerStatus(t *testing.T) {
 		if err != nil || oldest.Before(before.Add(-time.Millisecond)) || oldest.After(time.Now()) || status["oldest_event_age_seconds"].(float64) <= 0 {
 			t.Errorf("status %v, %v", status, err)
 		}
-		if status["pending_bytes"].(float64) < 900 || status["bytes"] != status["pending_bytes"] {
+		if status["pending_bytes"].(float64) < 600 || status["bytes"] != status["pending_bytes"] {
 			t.Errorf("status %v", status)
 		}
 	}

@@ -301,26 +301,3 @@ func TestHoldConcurrently(t *testing.T) {
 		}
 	}
 }
-
-// The event's ID is found in JSON that somebody else wrote too.
-func TestEventID(t *testing.T) {
-	e := newEvent(1)
-	ours, err := appendEvent(nil, &e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs, err := json.MarshalIndent(e, "", " ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, text := range [][]byte{ours, theirs} {
-		if id, ok := eventID(text); !ok || id != e.ID {
-			t.Errorf("%s: %s, %v", text, id, ok)
-		}
-	}
-	for _, text := range []string{"", `{"event_id":"`, `{"event_id":7}`, `{"event_id":"0193a8c5-7d1e-7c2a-9f00-5a7d3c1e000x"}`} {
-		if id, ok := eventID([]byte(text)); ok {
-			t.Errorf("%s: %s", text, id)
-		}
-	}
-}

@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -243,5 +244,31 @@ func TestCursorSlot(t *testing.T) {
 	s.Pending = nil
 	if err := j.moveCursor(s); err != nil {
 		t.Error(err)
+	}
+}
+
+// Events that an earlier version left as JSON are shipped among those of now.
+func TestJournalOfBefore(t *testing.T) {
+	dir := t.TempDir()
+	j := openJournal(t, dir, JournalOptions{})
+	var events []Event
+	for range 10 {
+		e := newEvent(0)
+		payload, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := j.write(endRecord(append(beginRecord(nil), payload...))); err != nil {
+			t.Fatal(err)
+		}
+		events = append(append(events, e), appendEvents(t, j, 1)...)
+	}
+	closeJournal(t, j)
+	j = openJournal(t, dir, JournalOptions{})
+	defer closeJournal(t, j)
+	l := newFakeLedger()
+	ship(t, j, l)
+	if diff := cmp.Diff(events, l.rows); diff != "" {
+		t.Errorf("rows differ (-want +got):\n%s", diff)
 	}
 }

@@ -243,7 +243,7 @@ func TestAppendRefusesHugeEvents(t *testing.T) {
 // Segments end at their size, and disappear when the ledger has them.
 func TestJournalSegments(t *testing.T) {
 	dir := t.TempDir()
-	j := openJournal(t, dir, JournalOptions{SegmentBytes: 4 << 10})
+	j := openJournal(t, dir, JournalOptions{SegmentBytes: 2 << 10})
 	events := appendEvents(t, j, 100)
 	if s := j.Stats(); s.Segments < 10 || len(segments(t, dir)) != s.Segments {
 		t.Errorf("%d files, stats %+v", len(segments(t, dir)), s)

@@ -19,7 +19,7 @@ func TestWindow(t *testing.T) {
 	everyWindow(t)
 	dir := t.TempDir()
 	j := openJournal(t, dir, JournalOptions{SegmentBytes: 3 << 20})
-	kept := appendEvents(t, j, 6000) // several windows, and segments
+	kept := appendEvents(t, j, 12_000) // several windows, and segments
 	if !j.window.isOpen() {
 		t.Fatal("there is no window")
 	}

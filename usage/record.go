@@ -10,14 +10,13 @@ import (
 	"io"
 )
 
-// A record is one line of text, so that a segment can be read with cut and jq:
+// A record is one line of text, so that a segment can be read with cut:
 //
-//	000002a4 9ae0b1f3 {"event_id":"0193…",…}
+//	000000f4 9ae0b1f3 0193…	2026-…
 //
 // It is the payload's length and its CRC-32C, both as eight hex digits, the
-// payload, and a newline. The payload is JSON, where a raw newline cannot
-// stand; so after damage of any kind, a length included, the next record
-// begins after the next newline.
+// payload, and a newline. In a payload no newline can stand; so after damage of
+// any kind, a length included, the next record begins after the next newline.
 const (
 	recordHeader = 8 + 1 + 8 + 1
 	recordFrame  = recordHeader + 1 // what a record is longer than its payload

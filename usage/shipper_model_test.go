@@ -23,7 +23,7 @@ type pipeline struct {
 }
 
 func (p *pipeline) start(t testingT) {
-	p.j = openJournal(t, p.dir, JournalOptions{Sync: SyncNone, SegmentBytes: 3 << 10})
+	p.j = openJournal(t, p.dir, JournalOptions{Sync: SyncNone, SegmentBytes: 3 << 9})
 	p.s = NewShipper(p.j, ShipperOptions{BatchEvents: 8, BatchDelay: time.Nanosecond, Logger: silent})
 }
 
