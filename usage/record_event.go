@@ -12,15 +12,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// An event in a record is a line of values that tabs separate, as PostgreSQL's
-// COPY and ClickHouse's TabSeparated read it: the columns of the ledger in their
-// order, but for the tables, which come last, a value each. table_name, the
-// first of them, is not there. That is less than half of the event in JSON, and
-// each call pays for what goes to the disk.
+// An event in a record is a line of values between tabs: the ledger's columns in
+// their order, but for the tables, which come last, a value each. table_name,
+// the first of them, is not there. That is less than half of the event in JSON,
+// and each call pays for what goes to the disk.
 //
-// What is unknown is empty; the tables are then \N. A control character or a
-// backslash in a text is \x and two hex digits, a byte that is not UTF-8 is
-// U+FFFD, as in encoding/json.
+// What is unknown is empty; unknown tables are \N. A control character or a
+// backslash in a text is \x and two hex digits, as PostgreSQL's COPY has it; a
+// byte that is not UTF-8 is U+FFFD, as in encoding/json.
 //
 // In what earlier versions left, a record is the event's JSON.
 
