@@ -48,7 +48,7 @@ type meter struct {
 	resumable bool         // the client may ask for the rest of this stream on another
 	unread    bool         // the body is of a type or in a coding that is not read
 	part      int          // bytes of the last piece, if the client can use nothing of it before more comes
-	late      *lateFlush   // nil before anything is put off
+	late      *late        // nil before anything is put off
 	answered  time.Time    // when the flush behind the last answer was asked for; zero before
 	returned  bool         // the handler behind the gate did, and did not panic
 	status    int          // of the response; 0 before
@@ -293,7 +293,6 @@ func (m *meter) Write(p []byte) (int, error) {
 	if m.status == 0 {
 		m.WriteHeader(http.StatusOK)
 	}
-	m.late.settle()
 	m.part = 0
 	switch {
 	case m.scanner == nil || !m.awaits():
@@ -309,8 +308,9 @@ func (m *meter) Write(p []byte) (int, error) {
 		m.resumable = true
 		m.holdOpen()
 	}
+	first := m.written == 0
 	m.written += int64(len(p))
-	return m.ResponseWriter.Write(p)
+	return m.pass(p, first)
 }
 
 // holdOpen holds the calls without an answer when their stream turns out to be
@@ -380,7 +380,7 @@ func (m *meter) failed(err error) {
 
 // finish sees to the calls that got no result, also while a panic passes.
 func (m *meter) finish(r *http.Request) {
-	m.endFlushes()
+	m.endLate()
 	if m.watched {
 		m.backend.authority.Unwatch(&m.watch)
 	}

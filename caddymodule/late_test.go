@@ -1,16 +1,20 @@
 package caddymodule
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	gocmp "github.com/google/go-cmp/cmp"
 )
 
 // piece is written to a response at once, and flushed.
@@ -103,6 +107,114 @@ func TestLateFlush(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFirstPiece holds that a small first piece that is only a part leaves with
+// the next one, or late, and always before the response ends.
+func TestFirstPiece(t *testing.T) {
+	w := newBenchWorld(t)
+	const begin, end = `{"jsonrpc":"2.0","id":17,"result":{"content":[{"type":"text","text":"`, `"}]}}`
+	most := begin + strings.Repeat("a", smallPiece-len(begin))
+	long := strings.Repeat("b", usualPiece)
+	broken := errors.New("the client has gone")
+	for _, c := range []struct {
+		what   string
+		media  string
+		pieces []string // written
+		late   bool     // no piece comes before what is held has left
+		fails  int      // at which byte of the response
+		panics bool
+		want   []string // what the client's side is given at once
+	}{
+		{what: "all at once", pieces: []string{begin + end}, want: []string{begin + end}},
+		{what: "more comes", pieces: []string{begin, end}, want: []string{begin + end}},
+		{what: "only the first", pieces: []string{begin, "c", "d", end}, want: []string{begin + "c", "d", end}},
+		{what: "as much as is held", pieces: []string{most, long, end}, want: []string{most + long, end}},
+		{what: "too large to be held", pieces: []string{most + "c", end}, want: []string{most + "c", end}},
+		{what: "what comes is too large to be copied", pieces: []string{begin, long + long, end}, want: []string{begin, long + long, end}},
+		{what: "an event", media: "text/event-stream", pieces: []string{"data: " + begin, end + "\n\n"}, want: []string{"data: " + begin + end + "\n\n"}},
+		{what: "not read", media: "text/plain", pieces: []string{begin, end}, want: []string{begin, end}},
+		{what: "more comes late", pieces: []string{begin, end}, late: true, want: []string{begin, end}},
+		{what: "nothing more comes", pieces: []string{begin}, want: []string{begin}},
+		{what: "the upstream breaks off", pieces: []string{begin}, panics: true, want: []string{begin}},
+		{what: "the client has gone", pieces: []string{begin, end}, fails: 10, want: []string{begin + end}},
+		{what: "the client goes in the second piece", pieces: []string{begin, end}, fails: len(begin) + 1, want: []string{begin + end}},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			seen := &piecesSeen{fails: c.fails, err: broken}
+			proxy := caddyhttp.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) error {
+				rw.Header().Set("Content-Type", cmp.Or(c.media, "application/json"))
+				taken := 0
+				for i, p := range c.pieces {
+					n, err := io.WriteString(rw, p)
+					taken += n
+					switch {
+					case err != nil && c.fails > 0 && errors.Is(err, broken):
+						if want := max(c.fails, len(c.pieces[0])); taken != want {
+							t.Errorf("%d bytes are said to be written, want %d", taken, want)
+						}
+						return err
+					case err != nil || n != len(p):
+						t.Errorf("piece %d of %d bytes: %d written, %v", i, len(p), n, err)
+					}
+					for i := 0; c.late && i < 10_000 && len(seen.all()) == 0; i++ {
+						time.Sleep(time.Millisecond)
+					}
+				}
+				if c.fails > 0 {
+					t.Error("who writes is not told that the client has gone")
+				}
+				if c.panics {
+					panic(http.ErrAbortHandler)
+				}
+				return nil
+			})
+			gate := w.gate(t)
+			b := benchCall{answer: answer{cmp.Or(c.media, "application/json"), nil}}
+			calmly(t, func() string { // what is busy beside may have a piece that comes at once look late
+				*seen = piecesSeen{fails: c.fails, err: broken}
+				b.through(t, w, func(rw http.ResponseWriter, r *http.Request) error {
+					defer func() {
+						if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+							panic(p)
+						}
+					}()
+					seen.ResponseWriter = rw
+					_ = gate.ServeHTTP(seen, r, proxy)
+					return nil
+				})()
+				if diff := gocmp.Diff(c.want, seen.all()); diff != "" {
+					return "written at once (-want +got):\n" + diff
+				}
+				return ""
+			})
+		})
+	}
+}
+
+// piecesSeen notes what is written at once, and fails at a byte.
+type piecesSeen struct {
+	http.ResponseWriter
+	mu     sync.Mutex
+	pieces []string
+	fails  int // 0: never
+	err    error
+}
+
+func (s *piecesSeen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pieces = append(s.pieces, string(p))
+	if s.fails > 0 {
+		return s.fails, s.err
+	}
+	return len(p), nil
+}
+
+func (s *piecesSeen) all() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pieces
 }
 
 // calmly tries a few times, since what is busy beside may have an end that comes
