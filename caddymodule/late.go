@@ -29,7 +29,9 @@ const (
 //
 // A small first piece that is part of an event, or of JSON, nobody can use
 // alone; so it waits for the next, with which net/http has one write less to do.
-func (m *meter) pass(p []byte, first bool) (int, error) {
+func (m *meter) pass(p []byte) (int, error) {
+	first := m.written == 0
+	m.written += int64(len(p))
 	if first && m.part > 0 && m.part <= smallPiece {
 		m.putOff().hold(p)
 		return len(p), nil
@@ -165,14 +167,14 @@ func (l *late) write(w http.ResponseWriter, p []byte) (int, error) {
 	return w.Write(p)
 }
 
-// settle is called before anybody else flushes w.
+// settle is called before anybody else flushes w. Nothing is held then: behind
+// what is held, a flush is put off.
 func (l *late) settle() {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_ = l.release() // the flush fails, too
 	l.flushes = false
 }
 

@@ -116,7 +116,6 @@ func TestFirstPiece(t *testing.T) {
 	const begin, end = `{"jsonrpc":"2.0","id":17,"result":{"content":[{"type":"text","text":"`, `"}]}}`
 	most := begin + strings.Repeat("a", smallPiece-len(begin))
 	long := strings.Repeat("b", usualPiece)
-	broken := errors.New("the client has gone")
 	for _, c := range []struct {
 		what   string
 		media  string
@@ -141,7 +140,7 @@ func TestFirstPiece(t *testing.T) {
 		{what: "the client goes in the second piece", pieces: []string{begin, end}, fails: len(begin) + 1, want: []string{begin + end}},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			seen := &piecesSeen{fails: c.fails, err: broken}
+			seen, miscounted := new(piecesSeen), ""
 			proxy := caddyhttp.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) error {
 				rw.Header().Set("Content-Type", cmp.Or(c.media, "application/json"))
 				taken := 0
@@ -149,9 +148,9 @@ func TestFirstPiece(t *testing.T) {
 					n, err := io.WriteString(rw, p)
 					taken += n
 					switch {
-					case err != nil && c.fails > 0 && errors.Is(err, broken):
+					case errors.Is(err, errGone):
 						if want := max(c.fails, len(c.pieces[0])); taken != want {
-							t.Errorf("%d bytes are said to be written, want %d", taken, want)
+							miscounted = fmt.Sprintf("%d bytes are said to be written, want %d", taken, want)
 						}
 						return err
 					case err != nil || n != len(p):
@@ -172,21 +171,16 @@ func TestFirstPiece(t *testing.T) {
 			gate := w.gate(t)
 			b := benchCall{answer: answer{cmp.Or(c.media, "application/json"), nil}}
 			calmly(t, func() string { // what is busy beside may have a piece that comes at once look late
-				*seen = piecesSeen{fails: c.fails, err: broken}
+				*seen, miscounted = piecesSeen{fails: c.fails}, ""
 				b.through(t, w, func(rw http.ResponseWriter, r *http.Request) error {
-					defer func() {
-						if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
-							panic(p)
-						}
-					}()
 					seen.ResponseWriter = rw
-					_ = gate.ServeHTTP(seen, r, proxy)
+					_ = unlessAborted(func() error { return gate.ServeHTTP(seen, r, proxy) })
 					return nil
 				})()
 				if diff := gocmp.Diff(c.want, seen.all()); diff != "" {
 					return "written at once (-want +got):\n" + diff
 				}
-				return ""
+				return miscounted
 			})
 		})
 	}
@@ -198,15 +192,16 @@ type piecesSeen struct {
 	mu     sync.Mutex
 	pieces []string
 	fails  int // 0: never
-	err    error
 }
+
+var errGone = errors.New("the client has gone")
 
 func (s *piecesSeen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pieces = append(s.pieces, string(p))
 	if s.fails > 0 {
-		return s.fails, s.err
+		return s.fails, errGone
 	}
 	return len(p), nil
 }
@@ -270,14 +265,19 @@ func (w *benchWorld) flushes(t *testing.T, media string, pieces []piece, end fun
 	gate := w.gate(t)
 	c := benchCall{answer: answer{media, []byte(body.String())}}
 	c.through(t, w, func(rw http.ResponseWriter, r *http.Request) error {
-		defer func() {
-			if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
-				panic(p)
-			}
-		}()
-		return gate.ServeHTTP(flushCounting{rw, flushes}, r, proxy)
+		return unlessAborted(func() error { return gate.ServeHTTP(flushCounting{rw, flushes}, r, proxy) })
 	})()
 	return flushedAtOnce(seen), flushes.Load()
+}
+
+// unlessAborted serves, and takes a response for served that is broken off.
+func unlessAborted(serve func() error) error {
+	defer func() {
+		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+			panic(p)
+		}
+	}()
+	return serve()
 }
 
 // flushCounting counts how often a response is flushed.

@@ -308,9 +308,7 @@ func (m *meter) Write(p []byte) (int, error) {
 		m.resumable = true
 		m.holdOpen()
 	}
-	first := m.written == 0
-	m.written += int64(len(p))
-	return m.pass(p, first)
+	return m.pass(p)
 }
 
 // holdOpen holds the calls without an answer when their stream turns out to be

@@ -258,7 +258,7 @@ func TestJournalOfBefore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := j.write(endRecord(append(beginRecord(nil), payload...))); err != nil {
+		if err := j.write(frame(string(payload))); err != nil {
 			t.Fatal(err)
 		}
 		events = append(append(events, e), appendEvents(t, j, 1)...)

@@ -249,7 +249,7 @@ func TestJournalSegments(t *testing.T) {
 		t.Errorf("%d files, stats %+v", len(segments(t, dir)), s)
 	}
 	for _, name := range segments(t, dir) {
-		if info, err := os.Stat(name); err != nil || info.Size() > 4<<10 {
+		if info, err := os.Stat(name); err != nil || info.Size() > 2<<10 {
 			t.Errorf("%s: %d bytes, %v", name, info.Size(), err)
 		}
 	}
