@@ -124,7 +124,6 @@ func (a *App) complete() (err error) {
 // the config before this one has open under the same names.
 func (a *App) Start() error {
 	defer close(a.started)
-	giveRoom()
 	b, err := openBackend(a)
 	if err != nil {
 		return err
@@ -145,7 +144,7 @@ func (*App) Stop() error { return nil }
 func (a *App) Cleanup() error {
 	if b := a.backend.Load(); b != nil {
 		if caddy.Exiting() {
-			b.pipeline.open.endRequests(lastRequests)
+			b.pipeline.calls.CancelInFlight(cancelTimeout)
 		}
 		b.release()
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/tallygate/tallygate/admin"
+	"github.com/tallygate/tallygate/gate"
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/usage"
 )
@@ -29,26 +30,25 @@ var (
 	limiters    = caddy.NewUsagePool() // of pooled[closingLimiter]
 	ledgers     = caddy.NewUsagePool() // of pooled[usage.Ledger]
 	pipelines   = caddy.NewUsagePool() // of pooled[*pipeline]
-	sessionPool = caddy.NewUsagePool() // of pooled[*sessions], by the store's DSN
+	sessionPool = caddy.NewUsagePool() // of pooled[sessions], by the store's DSN
 )
 
 // openTimeout bounds how long a config waits for its store.
 const openTimeout = 15 * time.Second
 
-// How long a process that ends waits for the requests that it breaks off to
-// leave their events, and for its ledger.
+// How long a process that ends waits for the exchanges that it cancels, whose
+// calls leave their events, and for its ledger.
 const (
-	lastRequests = 2 * time.Second
-	lastFlush    = 2 * time.Second
+	cancelTimeout = 2 * time.Second
+	flushTimeout  = 2 * time.Second
 )
 
 // backend is what the handlers of a running config work with. It lives until
 // the config and every request that began under it have let go.
 type backend struct {
 	authority *identity.Authority
-	limiter   *identity.Limiter
-	sessions  *sessions
 	pipeline  *pipeline
+	gate      gate.Backend // what the gates need of it
 	admin     http.Handler
 
 	refs    atomic.Int64
@@ -90,8 +90,8 @@ func openBackend(a *App) (_ *backend, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b.limiter = limiter.Limiter
-	if b.sessions, err = open(b, sessionPool, a.Store, newSessions); err != nil {
+	sessions, err := open(b, sessionPool, a.Store, newSessions)
+	if err != nil {
 		return nil, err
 	}
 	ledger, err := open(b, ledgers, a.Ledger, a.ledger.OpenLedger)
@@ -109,6 +109,9 @@ func openBackend(a *App) (_ *backend, err error) {
 	}
 	b.pipeline.attach(user)
 	b.closers = append(b.closers, func() { b.pipeline.detach(user) })
+	b.gate = gate.Backend{
+		Authenticator: b.authority, Limiter: limiter.Limiter, Sessions: sessions.Sessions, Calls: b.pipeline.calls, Release: b.release,
+	}
 
 	b.admin, err = admin.New(admin.Config{
 		Store: b.authority, Ledger: ledger, Secret: []byte(os.Getenv("TALLYGATE_JWT_SECRET")), Logger: log,
@@ -158,6 +161,17 @@ func (l closingLimiter) Close() error {
 	return nil
 }
 
+// sessions are gate.Sessions for the pool.
+type sessions struct{ *gate.Sessions }
+
+func newSessions() (sessions, error) {
+	s, err := gate.NewSessions()
+	return sessions{s}, err
+}
+
+// Close has nothing to do.
+func (sessions) Close() error { return nil }
+
 // open takes the value under key out of the pool, or opens it into the pool,
 // and has b give it back.
 func open[T io.Closer](b *backend, pool *caddy.UsagePool, key string, open func() (T, error)) (T, error) {
@@ -177,17 +191,13 @@ func open[T io.Closer](b *backend, pool *caddy.UsagePool, key string, open func(
 	return v.(pooled[T]).value, nil
 }
 
-// pipeline is a journal and the shipper that empties it. A reload may change
-// the ledger and the options under it: those of the newest user hold.
+// pipeline is a journal, the calls that are recorded in it, and the shipper that
+// empties it. A reload may change the ledger and the options under it: those of
+// the newest user hold.
 type pipeline struct {
 	journal *usage.Journal
+	calls   *gate.CallRegistry
 	shipper *usage.Shipper
-	open    *openCalls
-	log     *slog.Logger
-	calls   [5]atomic.Int64 // by their outcome's place in usage.Outcomes
-	keys    keyStats
-
-	unknowns unknowns
 
 	mu    sync.Mutex
 	users []*pipelineUser // the newest last
@@ -205,24 +215,11 @@ func openPipeline(dir string, u *pipelineUser) (*pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pipeline{journal: j, shipper: usage.NewShipper(j, u.shipping), log: u.journal.Logger}
-	p.open = newOpenCalls(p)
-	if err := p.open.restore(); err != nil {
-		return nil, errors.Join(err, p.Close())
+	calls, err := gate.NewCallRegistry(j, u.journal.Logger)
+	if err != nil {
+		return nil, errors.Join(err, j.Close())
 	}
-	return p, nil
-}
-
-// record counts an event and appends it to the journal, which tells in the log
-// and in the metrics what it could not keep: no call fails for it. Of a call
-// that the journal holds, it lets go.
-func (p *pipeline) record(e *usage.Event, held bool) {
-	p.calls[slices.Index(usage.Outcomes, e.Outcome)].Add(1)
-	if held {
-		_ = p.journal.Settle(e)
-	} else {
-		_ = p.journal.Append(e)
-	}
+	return &pipeline{journal: j, calls: calls, shipper: usage.NewShipper(j, u.shipping)}, nil
 }
 
 func (p *pipeline) attach(u *pipelineUser) {
@@ -245,7 +242,7 @@ func (p *pipeline) detach(u *pipelineUser) {
 func (p *pipeline) use() {
 	if len(p.users) == 0 {
 		// Spares the next start the last second's events, if the ledger is there.
-		ctx, cancel := context.WithTimeout(context.Background(), lastFlush)
+		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 		defer cancel()
 		_ = p.shipper.Flush(ctx) // what is left waits in the journal
 		p.shipper.Use(nil)
@@ -260,7 +257,7 @@ func (p *pipeline) use() {
 // Close stops the shipper and closes the journal, whose events wait for the
 // next start.
 func (p *pipeline) Close() error {
-	p.open.stop()
+	p.calls.Close()
 	return errors.Join(p.shipper.Close(), p.journal.Close())
 }
 

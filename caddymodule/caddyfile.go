@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dustin/go-humanize"
 
+	"github.com/tallygate/tallygate/gate"
 	"github.com/tallygate/tallygate/mcp"
 )
 
@@ -56,19 +57,19 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		var err error
 		switch d.Val() {
 		case "store":
-			err = once(d, &a.Store)
+			err = parseSingleArg(d, &a.Store)
 		case "stale_ok":
 			err = a.readStaleOK(d)
 		case "key_prefix":
-			err = once(d, &a.KeyPrefix)
+			err = parseSingleArg(d, &a.KeyPrefix)
 		case "registration":
 			if a.Registration = true; d.NextArg() {
 				err = d.Err("registration takes no argument")
 			}
 		case "base_url":
-			err = once(d, &a.BaseURL)
+			err = parseSingleArg(d, &a.BaseURL)
 		case "ledger":
-			err = once(d, &a.Ledger)
+			err = parseSingleArg(d, &a.Ledger)
 		case "journal":
 			err = a.Journal.unmarshalCaddyfile(d)
 		default:
@@ -128,11 +129,11 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if g.MaxBody != 0 {
 				return d.Err("max_body is given twice")
 			}
-			if err := once(d, &size); err != nil {
+			if err := parseSingleArg(d, &size); err != nil {
 				return err
 			}
 			n, err := humanize.ParseBytes(size)
-			if err != nil || n == 0 || n > maxMaxBody {
+			if err != nil || n == 0 || n > gate.MaxMaxBody {
 				return d.Errf("max_body: %q is not a size from 1B to 1GiB, as in 4MiB", size)
 			}
 			g.MaxBody = int64(n)
@@ -141,7 +142,7 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if len(origins) == 0 {
 				return d.ArgErr()
 			}
-			if err := checkOrigins(origins); err != nil {
+			if err := gate.CheckOrigins(origins); err != nil {
 				return d.WrapErr(err)
 			}
 			g.AllowOrigin = append(g.AllowOrigin, origins...)
@@ -160,7 +161,7 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 func parseToolRule(d *caddyfile.Dispenser) (ToolRule, error) {
 	var rule ToolRule
-	if err := once(d, &rule.Tool); err != nil {
+	if err := parseSingleArg(d, &rule.Tool); err != nil {
 		return rule, err
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -205,8 +206,8 @@ func (*Admin) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// once reads the single argument of an option that may be given once.
-func once(d *caddyfile.Dispenser, value *string) error {
+// parseSingleArg reads the single argument of an option that may be given once.
+func parseSingleArg(d *caddyfile.Dispenser, value *string) error {
 	name := d.Val()
 	if *value != "" {
 		return d.Errf("%s is given twice", name)

@@ -1,12 +1,9 @@
 package caddymodule
 
 import (
-	"slices"
-	"sync/atomic"
-
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/gate"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -56,55 +53,9 @@ var (
 	callsDesc     = prometheus.NewDesc("tallygate_calls_total", "Calls by outcome.", []string{"outcome"}, nil)
 	deniedDesc    = prometheus.NewDesc("tallygate_calls_denied_total", "Calls denied to keys, by their scopes or by the limit that they would have exceeded.", []string{"by"}, nil)
 	throttledDesc = prometheus.NewDesc("tallygate_keys_throttled_total", "Requests refused because too many keys that do not exist came from their address.", nil, nil)
+	unknownDesc   = prometheus.NewDesc("tallygate_unknown_total",
+		"Calls whose tables or records are unknown, by why.", []string{"question", "reason"}, nil)
 )
-
-var unknownDesc = prometheus.NewDesc("tallygate_unknown_total",
-	"Calls whose tables or records are unknown, by why.", []string{"question", "reason"}, nil)
-
-// aspect is what a call can leave unknown.
-type aspect uint8
-
-const (
-	aspectTables aspect = iota
-	aspectRecords
-)
-
-var aspects = [...]string{aspectTables: "tables", aspectRecords: "records"}
-
-// Reasons of the gate's own, beside those of mcp.Reasons.
-const (
-	reasonNoResult   = "no_result"  // the call ended without a result
-	reasonUnreadable = "unreadable" // its result came in a coding or of a type that is not read
-)
-
-var reasons = func() (all []string) {
-	for _, r := range mcp.Reasons() {
-		all = append(all, r.String())
-	}
-	return append(all, reasonNoResult, reasonUnreadable)
-}()
-
-// unknowns counts what calls leave unknown. The zero value is ready.
-type unknowns [len(aspects)][16]atomic.Int64 // by the reason's place in reasons
-
-// add counts one call. The reason is one of mcp.Reasons or of the gate's own; a
-// known answer, which has none, is not counted.
-func (u *unknowns) add(a aspect, reason string) {
-	if reason == "" {
-		return
-	}
-	if i := slices.Index(reasons, reason); i >= 0 {
-		u[a][i].Add(1)
-	}
-}
-
-func (u *unknowns) collect(ch chan<- prometheus.Metric) {
-	for a, name := range aspects {
-		for i, reason := range reasons {
-			ch <- prometheus.MustNewConstMetric(unknownDesc, prometheus.CounterValue, float64(u[a][i].Load()), name, reason)
-		}
-	}
-}
 
 // collector reads the metrics of an app. Every config has a registry of its
 // own; the figures are the journal's and outlive it.
@@ -128,18 +79,29 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	defer b.release()
-	for i, outcome := range usage.Outcomes {
-		ch <- prometheus.MustNewConstMetric(callsDesc, prometheus.CounterValue, float64(b.pipeline.calls[i].Load()), string(outcome))
-	}
-	b.pipeline.unknowns.collect(ch)
-	keys := &b.pipeline.keys
-	for i, why := range denials {
-		ch <- prometheus.MustNewConstMetric(deniedDesc, prometheus.CounterValue, float64(keys.denied[i].Load()), why)
-	}
-	ch <- prometheus.MustNewConstMetric(throttledDesc, prometheus.CounterValue, float64(keys.throttled.Load()))
+	collectCounts(ch, b.pipeline.calls.Counters().Counts())
 	journal, shipper := b.pipeline.journal.Stats(), b.pipeline.shipper.Stats()
 	for _, m := range metrics {
 		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, float64(m.read(journal, shipper)))
+	}
+}
+
+// collectCounts collects what the gates count.
+func collectCounts(ch chan<- prometheus.Metric, n gate.Counts) {
+	counter := func(desc *prometheus.Desc, value int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value), labels...)
+	}
+	for outcome, value := range n.Calls {
+		counter(callsDesc, value, string(outcome))
+	}
+	for reason, value := range n.Denied {
+		counter(deniedDesc, value, reason)
+	}
+	counter(throttledDesc, n.Throttled)
+	for aspect, reasons := range n.Unknown {
+		for reason, value := range reasons {
+			counter(unknownDesc, value, aspect, reason)
+		}
 	}
 }
 

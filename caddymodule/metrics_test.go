@@ -2,44 +2,58 @@ package caddymodule
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 
-	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/gate"
+	"github.com/tallygate/tallygate/usage"
 )
 
-// unknownsOf collects unknowns and nothing else.
-type unknownsOf struct{ *unknowns }
+// countsCollector collects counts and nothing else.
+type countsCollector struct{ counts gate.Counts }
 
-func (unknownsOf) Describe(ch chan<- *prometheus.Desc)   { ch <- unknownDesc }
-func (u unknownsOf) Collect(ch chan<- prometheus.Metric) { u.collect(ch) }
+func (countsCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{callsDesc, deniedDesc, throttledDesc, unknownDesc} {
+		ch <- d
+	}
+}
 
-func TestUnknowns(t *testing.T) {
-	var u unknowns
-	u.add(aspectTables, mcp.NoRule.String())
-	u.add(aspectTables, mcp.NoRule.String())
-	u.add(aspectRecords, reasonUnreadable)
-	u.add(aspectRecords, mcp.Known.String())
+func (c countsCollector) Collect(ch chan<- prometheus.Metric) { collectCounts(ch, c.counts) }
+
+func TestCollectCounts(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(unknownsOf{&u})
+	registry.MustRegister(countsCollector{gate.Counts{
+		Calls:     map[usage.Outcome]int64{usage.OK: 3, usage.Aborted: 0},
+		Denied:    map[string]int64{"scope": 4},
+		Throttled: 5,
+		Unknown:   map[string]map[string]int64{"tables": {"no_rule": 2}, "records": {"unreadable": 1}},
+	}})
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]float64{}
-	for _, m := range families[0].GetMetric() {
-		label := func(i int) *dto.LabelPair { return m.GetLabel()[i] }
-		got[fmt.Sprintf("%s=%s %s=%s", label(0).GetName(), label(0).GetValue(), label(1).GetName(), label(1).GetValue())] = m.GetCounter().GetValue()
-	}
-	if n := len(got); n != 2*len(reasons) || len(reasons) != len(mcp.Reasons())+2 {
-		t.Errorf("%d series for %q", n, reasons)
-	}
-	for series, n := range got {
-		want := map[string]float64{"question=tables reason=no_rule": 2, "question=records reason=unreadable": 1}[series]
-		if n != want {
-			t.Errorf("%s: %v, want %v", series, n, want)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			var labels []string
+			for _, l := range m.GetLabel() {
+				labels = append(labels, l.GetName()+"="+l.GetValue())
+			}
+			got[fmt.Sprintf("%s{%s}", f.GetName(), strings.Join(labels, ","))] = m.GetCounter().GetValue()
 		}
+	}
+	want := map[string]float64{
+		"tallygate_calls_total{outcome=ok}":                           3,
+		"tallygate_calls_total{outcome=aborted}":                      0,
+		"tallygate_calls_denied_total{by=scope}":                      4,
+		"tallygate_keys_throttled_total{}":                            5,
+		"tallygate_unknown_total{question=tables,reason=no_rule}":     2,
+		"tallygate_unknown_total{question=records,reason=unreadable}": 1,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the metrics (-want +got):\n%s", diff)
 	}
 }

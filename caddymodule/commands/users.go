@@ -1,4 +1,4 @@
-package caddymodule
+package commands
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
@@ -194,11 +195,11 @@ user's keys that has none of its own.`,
 	url := f.String("url", "http://localhost:8000", "Where the invited person reaches the admin site")
 	limits := limitFlags(cmd, "of each of the user's keys")
 	return newStoreCommand(cmd, cobra.ExactArgs(1), func(ctx context.Context, c *storeCommand) error {
-		validFor, ok := positiveDuration(*valid)
-		if !ok {
+		validFor, err := caddy.ParseDuration(*valid)
+		if err != nil || validFor <= 0 {
 			return identity.Invalid(fmt.Sprintf("--valid: %q is not a duration, as in 12h or 3d", *valid))
 		}
-		i, token, err := identity.NewInvite(c.args[0], identity.Role(*role), *limits, time.Duration(validFor))
+		i, token, err := identity.NewInvite(c.args[0], identity.Role(*role), *limits, validFor)
 		if err != nil {
 			return err
 		}

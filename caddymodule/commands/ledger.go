@@ -1,4 +1,4 @@
-package caddymodule
+package commands
 
 import (
 	"context"
@@ -37,17 +37,6 @@ without one.`,
 	})
 }
 
-// openLedger opens the ledger that a DSN names, for a command.
-func openLedger(dsn string) (usage.Ledger, error) {
-	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
-	defer cancel()
-	guest, err := loadGuest(ctx, "ledger", dsn)
-	if err != nil {
-		return nil, err
-	}
-	return guest.(LedgerOpener).OpenLedger()
-}
-
 func ledgerStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [--json] [--check [--max-age <duration>]]",
@@ -61,8 +50,8 @@ events are set aside, records are damaged, or an event waits for longer than
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
 	check := cmd.Flags().Bool("check", false, "Exit with status 3 when something needs attention")
 	maxAge := cmd.Flags().Duration("max-age", 10*time.Minute, "How long an event may wait, for --check")
-	return appCommand(cmd, cobra.NoArgs, func(_ context.Context, app *App) (int, error) {
-		i, err := usage.InspectJournal(app.Journal.Folder)
+	return settingsCommand(cmd, cobra.NoArgs, func(_ context.Context, settings Settings) (int, error) {
+		i, err := usage.InspectJournal(settings.Journal)
 		if err != nil {
 			return caddy.ExitCodeFailedStartup, err
 		}
@@ -129,15 +118,15 @@ in between, no event is stored twice; so a replay that was killed is simply
 started again. The exit status is 3 when the ledger rejects an event again or a
 file cannot be read; those stay. It is 1 when the ledger cannot be reached.`,
 	}
-	return appCommand(cmd, cobra.NoArgs, func(ctx context.Context, app *App) (status int, err error) {
-		l, err := openLedger(app.Ledger)
+	return settingsCommand(cmd, cobra.NoArgs, func(ctx context.Context, settings Settings) (status int, err error) {
+		l, err := host.OpenLedger(settings.Ledger)
 		if err != nil {
 			return caddy.ExitCodeFailedStartup, err
 		}
 		defer func() { err = errors.Join(err, l.Close()) }()
 		out := cmd.OutOrStdout()
 		sent, left := 0, 0
-		err = usage.Replay(ctx, app.Journal.Folder, l, func(r usage.Replayed) {
+		err = usage.Replay(ctx, settings.Journal, l, func(r usage.Replayed) {
 			if r.Err != nil {
 				left++
 				fmt.Fprintf(out, "stays  %s  %v\n", filepath.Base(r.File), r.Err)
@@ -151,7 +140,7 @@ file cannot be read; those stay. It is 1 when the ledger cannot be reached.`,
 		}
 		fmt.Fprintf(out, "%d events sent, %d stay set aside\n", sent, left)
 		if left > 0 {
-			return exitAttention, fmt.Errorf("%d events stay in %s", left, filepath.Join(app.Journal.Folder, "rejected"))
+			return exitAttention, fmt.Errorf("%d events stay in %s", left, filepath.Join(settings.Journal, "rejected"))
 		}
 		return caddy.ExitCodeSuccess, nil
 	})
@@ -178,8 +167,8 @@ beginning in UTC, or a date and time, as in 2026-01-31T12:00:00Z.`,
 	f.StringVar(&o.user, "user", "", "Events of this user, by ID or e-mail address")
 	f.StringVar(&o.filter.KeyID, "key", "", "Events of the key with this ID")
 	f.StringVar((*string)(&o.filter.Outcome), "outcome", "", "Events that ended so: ok, tool_error, rpc_error, http_error or aborted")
-	return appCommand(cmd, cobra.NoArgs, func(ctx context.Context, app *App) (int, error) {
-		if err := o.run(ctx, app, cmd.OutOrStdout()); err != nil {
+	return settingsCommand(cmd, cobra.NoArgs, func(ctx context.Context, settings Settings) (int, error) {
+		if err := o.run(ctx, settings, cmd.OutOrStdout()); err != nil {
 			return caddy.ExitCodeFailedStartup, err
 		}
 		return caddy.ExitCodeSuccess, nil
@@ -192,8 +181,8 @@ type exportOptions struct {
 	filter                         usage.Filter
 }
 
-func (o *exportOptions) run(ctx context.Context, app *App, out io.Writer) (err error) {
-	if err := o.complete(ctx, app); err != nil {
+func (o *exportOptions) run(ctx context.Context, settings Settings, out io.Writer) (err error) {
+	if err := o.complete(ctx, settings); err != nil {
 		return err
 	}
 	if o.output != "" {
@@ -202,16 +191,16 @@ func (o *exportOptions) run(ctx context.Context, app *App, out io.Writer) (err e
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(o.write(ctx, app, file), file.Close()); err != nil {
+		if err := errors.Join(o.write(ctx, settings, file), file.Close()); err != nil {
 			return errors.Join(err, os.Remove(partial))
 		}
 		return os.Rename(partial, o.output)
 	}
-	return o.write(ctx, app, out)
+	return o.write(ctx, settings, out)
 }
 
 // complete reads the flags that need reading.
-func (o *exportOptions) complete(ctx context.Context, app *App) (err error) {
+func (o *exportOptions) complete(ctx context.Context, settings Settings) (err error) {
 	if o.filter.From, err = readTime("from", o.from); err != nil {
 		return err
 	}
@@ -232,7 +221,7 @@ func (o *exportOptions) complete(ctx context.Context, app *App) (err error) {
 	}
 	o.filter.UserID = o.user
 	if strings.Contains(o.user, "@") {
-		o.filter.UserID, err = userID(ctx, app, o.user)
+		o.filter.UserID, err = userID(ctx, settings, o.user)
 	}
 	return err
 }
@@ -251,8 +240,8 @@ func readTime(flag, text string) (t time.Time, err error) {
 }
 
 // userID looks an e-mail address up in the store.
-func userID(ctx context.Context, app *App, email string) (id string, err error) {
-	store, err := OpenStore(app.Store)
+func userID(ctx context.Context, settings Settings, email string) (id string, err error) {
+	store, err := host.OpenStore(settings.Store)
 	if err != nil {
 		return "", err
 	}
@@ -269,8 +258,8 @@ func userID(ctx context.Context, app *App, email string) (id string, err error) 
 	return "", fmt.Errorf("--user: the store has no user %s", email)
 }
 
-func (o *exportOptions) write(ctx context.Context, app *App, out io.Writer) (err error) {
-	l, err := openLedger(app.Ledger)
+func (o *exportOptions) write(ctx context.Context, settings Settings, out io.Writer) (err error) {
+	l, err := host.OpenLedger(settings.Ledger)
 	if err != nil {
 		return err
 	}

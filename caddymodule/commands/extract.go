@@ -1,4 +1,4 @@
-package caddymodule
+package commands
 
 import (
 	"encoding/json"
@@ -90,13 +90,7 @@ func extract(out io.Writer, in io.Reader, config []byte, number int, tool string
 // gateRules returns the rules of one of a config's gates, and which it is. A
 // config with none has one gate without rules.
 func gateRules(config []byte, number int) ([]mcp.Rule, int, error) {
-	var root any
-	if config != nil {
-		if err := json.Unmarshal(config, &root); err != nil {
-			return nil, 0, fmt.Errorf("reading the config: %w", err)
-		}
-	}
-	gates, err := gatesIn(nil, root)
+	gates, err := host.GateRules(config)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -108,8 +102,8 @@ func gateRules(config []byte, number int) ([]mcp.Rule, int, error) {
 	}
 	if number == 0 {
 		var withRules []int
-		for i, g := range gates {
-			if len(g.Tools) > 0 {
+		for i, rules := range gates {
+			if len(rules) > 0 {
 				withRules = append(withRules, i+1)
 			}
 		}
@@ -125,55 +119,25 @@ func gateRules(config []byte, number int) ([]mcp.Rule, int, error) {
 	if number < 1 || number > len(gates) {
 		return nil, 0, fmt.Errorf("there is no gate %d; the config has %d", number, len(gates))
 	}
-	var rules []mcp.Rule
-	for _, t := range gates[number-1].Tools {
-		rules = append(rules, t.rule())
-	}
-	return rules, number, nil
-}
-
-// gatesIn adds the gates in a part of a config, in their order.
-func gatesIn(gates []Gate, part any) ([]Gate, error) {
-	var err error
-	switch part := part.(type) {
-	case []any:
-		for _, p := range part {
-			if gates, err = gatesIn(gates, p); err != nil {
-				return nil, err
-			}
-		}
-	case map[string]any:
-		if part["handler"] == "tallygate" {
-			var g Gate
-			raw, _ := json.Marshal(part) // it has just been read
-			if err := json.Unmarshal(raw, &g); err != nil {
-				return nil, fmt.Errorf("reading the config of a tallygate handler: %w", err)
-			}
-			return append(gates, g), nil
-		}
-		names := make([]string, 0, len(part))
-		for name := range part {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
-			if gates, err = gatesIn(gates, part[name]); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return gates, nil
+	return gates[number-1], number, nil
 }
 
 // findings are what a rule finds in a call.
 type findings struct {
-	Tool    string   `json:"tool"`
-	Gate    int      `json:"gate"` // 0: there is no config
-	Rule    ToolRule `json:"rule"`
-	Number  int      `json:"rule_number"` // 0: the default rule
-	Outcome string   `json:"outcome"`
+	Tool    string    `json:"tool"`
+	Gate    int       `json:"gate"` // 0: there is no config
+	Rule    shownRule `json:"rule"`
+	Number  int       `json:"rule_number"` // 0: the default rule
+	Outcome string    `json:"outcome"`
 	finding
 	Paths []finding `json:"paths"`
+}
+
+// shownRule is a rule by the names that configs have.
+type shownRule struct {
+	Tool    string   `json:"tool"`
+	Table   []string `json:"table,omitempty"`
+	Records []string `json:"records,omitempty"`
 }
 
 // finding is what there is at all of a rule's paths, or at one.
@@ -190,7 +154,7 @@ type finding struct {
 func find(x *mcp.Extractors, rules []mcp.Rule, e *exchange) (*findings, error) {
 	extractor := x.For(e.tool)
 	rule := extractor.Rule()
-	f := &findings{Tool: e.tool, Rule: ToolRule{Tool: rule.Tool, Table: rule.Tables, Records: rule.Records}}
+	f := &findings{Tool: e.tool, Rule: shownRule{Tool: rule.Tool, Table: rule.Tables, Records: rule.Records}}
 	f.Number = 1 + slices.IndexFunc(rules, func(r mcp.Rule) bool {
 		return r.Tool == rule.Tool && slices.Equal(r.Tables, rule.Tables) && slices.Equal(r.Records, rule.Records)
 	})
@@ -228,9 +192,12 @@ func findingOf(facts mcp.Facts) finding {
 	return f
 }
 
+// noResult is the outcome of a call without a final result.
+const noResult = "no_result"
+
 // facts are what an extractor finds in a call, and how the call ended.
 func (e *exchange) facts(x *mcp.Extractor) (facts mcp.Facts, outcome string) {
-	outcome = reasonNoResult
+	outcome = noResult
 	if e.request != nil {
 		facts = x.FromParams(e.request.Params)
 	} else {
@@ -245,7 +212,7 @@ func (e *exchange) facts(x *mcp.Extractor) (facts mcp.Facts, outcome string) {
 		case r.ToolError:
 			outcome = "tool_error"
 		case r.ResultType == "input_required" || r.TaskID != nil:
-			outcome = reasonNoResult
+			outcome = noResult
 		default:
 			outcome = "ok"
 		}

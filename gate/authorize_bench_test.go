@@ -1,35 +1,43 @@
-package caddymodule
+package gate
 
 import (
-	"context"
 	"log/slog"
 	"net/http/httptest"
 	"testing"
-	"time"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/identity/sqlite"
 	"github.com/tallygate/tallygate/usage"
 )
 
-// BenchmarkPermit is what it costs a call that its key is found, its scopes
-// allow it, and its limits have room for it, until there is room again.
-func BenchmarkPermit(b *testing.B) {
+// BenchmarkAuthorize measures what a call costs to be authenticated, authorized
+// and admitted, until its permit is released.
+func BenchmarkAuthorize(b *testing.B) {
 	store, err := sqlite.Open("sqlite:" + b.TempDir() + "/tallygate.db")
 	if err != nil {
 		b.Fatal(err)
 	}
 	authority := identity.NewAuthority(store, identity.Options{})
 	limiter := identity.NewLimiter(authority)
-	pipeline, err := openPipeline(b.TempDir(), &pipelineUser{journal: usage.JournalOptions{Logger: slog.New(slog.DiscardHandler)}})
+	journal, err := usage.OpenJournal(b.TempDir(), usage.JournalOptions{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	calls, err := NewCallRegistry(journal, slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	sessions, err := NewSessions()
+	if err != nil {
+		b.Fatal(err)
+	}
+	gate, err := New(Config{})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() {
 		limiter.Close()
-		if err := pipeline.Close(); err != nil {
+		if err := journal.Close(); err != nil {
 			b.Error(err)
 		}
 		if err := authority.Close(); err != nil {
@@ -61,24 +69,26 @@ func BenchmarkPermit(b *testing.B) {
 			if err := authority.CreateKey(b.Context(), record); err != nil {
 				b.Fatal(err)
 			}
-			backend := &backend{authority: authority, limiter: limiter, pipeline: pipeline}
+			backend := &Backend{Authenticator: authority, Limiter: limiter, Sessions: sessions, Calls: calls}
 			r := httptest.NewRequest("POST", "/messages", nil)
 			r.Header.Set("Authorization", "Bearer "+key)
-			r = r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "192.0.2.1"}))
-			m := new(meter) // whose allocation is every request's
-			if err := m.body.Read([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"query_table"}}`), false); err != nil {
+			x := &exchange{gate: gate, backend: backend} // whose allocation is every request's
+			if err := x.body.Read([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"query_table"}}`), false); err != nil {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				m.backend, m.permits = backend, nil
-				if ref := m.authorise(r); ref != nil {
-					b.Fatal(ref.message, ref.cause)
+				x.permits = nil
+				if x.identify(r); x.principal == nil {
+					b.Fatal(x.denied)
 				}
-				if ref := m.permit(r, &m.body, time.Time{}); ref != nil {
+				if ref := x.authorize(r); ref != nil {
 					b.Fatal(ref.message)
 				}
-				p := m.nextPermit()
+				if ref := x.admit(b.Context()); ref != nil {
+					b.Fatal(ref.message)
+				}
+				p := x.nextPermit()
 				p.Records(1)
 				p.Release()
 			}

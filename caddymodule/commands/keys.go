@@ -1,4 +1,4 @@
-package caddymodule
+package commands
 
 import (
 	"context"
@@ -101,7 +101,7 @@ are.`,
 		if err != nil {
 			return err
 		}
-		k, key, err := c.app.keyFormat.Issue(owner.ID, spec)
+		k, key, err := c.settings.KeyFormat.Issue(owner.ID, spec)
 		if err != nil {
 			return err
 		}
@@ -253,7 +253,7 @@ as the old one was made to live.`,
 		if err != nil {
 			return err
 		}
-		fresh, key := c.app.keyFormat.Replacement(keys[i])
+		fresh, key := c.settings.KeyFormat.Replacement(keys[i])
 		old, fresh, err := c.store.RotateKey(ctx, "", keys[i].ID, fresh, time.Now().Add(wait))
 		if err != nil {
 			return fmt.Errorf("rotating the key %s: %w", c.args[0], err)

@@ -1,4 +1,4 @@
-package caddymodule
+package gate
 
 import (
 	"compress/gzip"
@@ -9,41 +9,42 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// decoder decodes a body that an upstream encodes although it was asked not to,
-// for the scanner only: the client gets what the upstream sent. It runs in a
-// goroutine of its own, but never while write is not called.
+// decoder decodes a body that an upstream encodes although it was asked not to.
+// Only the scanner reads the result; the client gets what the upstream sent. The
+// decoder has a goroutine of its own, which runs only during write and close.
 type decoder struct {
-	in      chan []byte   // closed by close
-	hungry  chan struct{} // sent to when everything so far is decoded; closed at the end
-	pending []byte        // of the last piece
-	ended   bool          // hungry is closed
+	in    chan []byte   // chunks of the body; closed by close
+	idle  chan struct{} // receives when all chunks so far are decoded; closed when decoding has ended
+	chunk []byte        // the rest of the last chunk
+	ended bool          // idle is closed
 }
 
-// maxDecoded bounds what is looked at of one body: a bomb stays one row.
+// maxDecoded bounds in bytes how much of one decoded body is scanned, so that a
+// decompression bomb costs a bounded time.
 const maxDecoded = 4 << 30
 
-// newDecoder returns a decoder that hands what it decodes to scan, or nil for a
-// coding that it does not know.
+// newDecoder returns a decoder that passes decoded bytes to scan, or nil for an
+// unknown coding.
 func newDecoder(coding string, scan func([]byte)) *decoder {
 	open := codings[coding]
 	if open == nil {
 		return nil
 	}
-	d := &decoder{in: make(chan []byte), hungry: make(chan struct{})}
+	d := &decoder{in: make(chan []byte), idle: make(chan struct{})}
 	go func() {
-		defer close(d.hungry)
+		defer close(d.idle)
 		r, err := open(d)
 		if err != nil {
 			return
 		}
 		defer func() { _ = r.Close() }()
-		_, _ = io.Copy(scanWriter(scan), io.LimitReader(r, maxDecoded)) // what is broken is not looked at any further
+		_, _ = io.Copy(scanWriter(scan), io.LimitReader(r, maxDecoded)) // a broken body is not scanned any further
 	}()
 	d.wait()
 	return d
 }
 
-// codings are those that HTTP has (RFC 9110, section 8.4.1; RFC 7932; RFC 8878).
+// codings are those of HTTP (RFC 9110, section 8.4.1; RFC 7932; RFC 8878).
 var codings = map[string]func(io.Reader) (io.ReadCloser, error){
 	"gzip":    func(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) },
 	"x-gzip":  func(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) },
@@ -58,7 +59,7 @@ var codings = map[string]func(io.Reader) (io.ReadCloser, error){
 	},
 }
 
-// write decodes a piece as far as it goes.
+// write decodes a chunk as far as it goes.
 func (d *decoder) write(p []byte) {
 	if d.ended || len(p) == 0 {
 		return
@@ -75,23 +76,23 @@ func (d *decoder) close() {
 	}
 }
 
-// wait waits until the goroutine has nothing left to decode.
+// wait waits until the goroutine has decoded all chunks.
 func (d *decoder) wait() {
-	_, more := <-d.hungry
+	_, more := <-d.idle
 	d.ended = !more
 }
 
-// Read is for the goroutine.
+// Read is called by the goroutine.
 func (d *decoder) Read(p []byte) (int, error) {
-	if len(d.pending) == 0 {
-		d.hungry <- struct{}{}
+	if len(d.chunk) == 0 {
+		d.idle <- struct{}{}
 		var ok bool
-		if d.pending, ok = <-d.in; !ok {
+		if d.chunk, ok = <-d.in; !ok {
 			return 0, io.EOF
 		}
 	}
-	n := copy(p, d.pending)
-	d.pending = d.pending[n:]
+	n := copy(p, d.chunk)
+	d.chunk = d.chunk[n:]
 	return n, nil
 }
 

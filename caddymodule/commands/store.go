@@ -1,4 +1,4 @@
-package caddymodule
+package commands
 
 import (
 	"bufio"
@@ -38,10 +38,10 @@ const storeTimeout = 30 * time.Second
 // storeCommand is what a command on the store works with.
 type storeCommand struct {
 	*cobra.Command
-	app    *App
-	store  identity.Store
-	args   []string
-	asJSON bool
+	settings Settings
+	store    identity.Store
+	args     []string
+	asJSON   bool
 }
 
 // newStoreCommand makes a command that works on the store that a config names.
@@ -50,8 +50,8 @@ type storeCommand struct {
 func newStoreCommand(cmd *cobra.Command, args cobra.PositionalArgs, run func(context.Context, *storeCommand) error) *cobra.Command {
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
 	cmd.Long = strings.TrimRight(cmd.Long, "\n") + "\n" + exitStatuses
-	return appCommand(cmd, args, func(ctx context.Context, app *App) (status int, err error) {
-		store, err := OpenStore(app.Store)
+	return settingsCommand(cmd, args, func(ctx context.Context, settings Settings) (status int, err error) {
+		store, err := host.OpenStore(settings.Store)
 		if err != nil {
 			return caddy.ExitCodeFailedStartup, err
 		}
@@ -60,7 +60,7 @@ func newStoreCommand(cmd *cobra.Command, args cobra.PositionalArgs, run func(con
 				status, err = caddy.ExitCodeFailedStartup, closed
 			}
 		}()
-		err = run(ctx, &storeCommand{cmd, app, store, cmd.Flags().Args(), *asJSON})
+		err = run(ctx, &storeCommand{cmd, settings, store, cmd.Flags().Args(), *asJSON})
 		return exitStatus(err), err
 	})
 }

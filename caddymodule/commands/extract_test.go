@@ -1,4 +1,4 @@
-package caddymodule
+package commands_test
 
 import (
 	"bytes"
@@ -10,6 +10,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/google/go-cmp/cmp"
+
+	_ "github.com/tallygate/tallygate/caddymodule" // the host
+	"github.com/tallygate/tallygate/caddymodule/commands"
 )
 
 // adapted is a Caddyfile as JSON.
@@ -23,14 +26,14 @@ func adapted(t *testing.T, caddyfile string) []byte {
 }
 
 // extracted runs the command in JSON and returns what it finds in each call.
-func extracted(t *testing.T, config []byte, input, tool string) (all []findings) {
+func extracted(t *testing.T, config []byte, input, tool string) (all []commands.Findings) {
 	t.Helper()
 	var out bytes.Buffer
-	if err := extract(&out, strings.NewReader(input), config, 0, tool, true); err != nil {
+	if err := commands.Extract(&out, strings.NewReader(input), config, 0, tool, true); err != nil {
 		t.Fatal(err)
 	}
 	for d := json.NewDecoder(&out); d.More(); {
-		var f findings
+		var f commands.Findings
 		if err := d.Decode(&f); err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +45,7 @@ func extracted(t *testing.T, config []byte, input, tool string) (all []findings)
 // TestMeteringExamples runs each rule in the table of docs/metering.md on the
 // exchange that the line names.
 func TestMeteringExamples(t *testing.T) {
-	doc, err := os.ReadFile("../docs/metering.md")
+	doc, err := os.ReadFile("../../docs/metering.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +59,7 @@ func TestMeteringExamples(t *testing.T) {
 		}
 		rule, name := strings.ReplaceAll(strings.TrimSpace(cells[2]), "\x00", "|"), strings.TrimSpace(cells[3])
 		tried[name+".json"] = true
-		text, err := os.ReadFile(filepath.Join("testdata", "exchanges", name+".json"))
+		text, err := os.ReadFile(filepath.Join("..", "testdata", "exchanges", name+".json"))
 		if err != nil {
 			t.Error(err)
 			continue
@@ -83,7 +86,7 @@ func TestMeteringExamples(t *testing.T) {
 			t.Errorf("%s, by %s (-want +got):\n%s", name, rule, diff)
 		}
 	}
-	files, err := os.ReadDir(filepath.Join("testdata", "exchanges"))
+	files, err := os.ReadDir(filepath.Join("..", "testdata", "exchanges"))
 	if err != nil || len(files) != len(tried) {
 		t.Errorf("there are %d exchanges and %d in the table, %v", len(files), len(tried), err)
 	}
@@ -128,7 +131,7 @@ func TestExchanges(t *testing.T) {
 		"data: hello\n\n": "neither JSON nor an event stream",
 		strings.Replace(aCall, `"2.0"`, `"1.0"`, 1): "refused by the gate",
 	} {
-		if err := extract(new(bytes.Buffer), strings.NewReader(input), nil, 0, "", false); err == nil || !strings.Contains(err.Error(), want) {
+		if err := commands.Extract(new(bytes.Buffer), strings.NewReader(input), nil, 0, "", false); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", input, err, want)
 		}
 	}
@@ -142,7 +145,7 @@ func TestExtractPicksAGate(t *testing.T) {
 	two := adapted(t, ":1 {\n"+gate("=5")+"}\n:2 {\n"+gate("=6")+"}\n")
 	run := func(config []byte, number int) (string, error) {
 		var out bytes.Buffer
-		err := extract(&out, strings.NewReader(aCall+aResult), config, number, "", false)
+		err := commands.Extract(&out, strings.NewReader(aCall+aResult), config, number, "", false)
 		return out.String(), err
 	}
 	if out, err := run(one, 0); err != nil || !strings.Contains(out, "number 1 of gate 1") || !strings.Contains(out, "records  5\n") {

@@ -1,0 +1,218 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/usage"
+)
+
+// identify finds out who calls. It refuses nobody: x.principal is nil, and
+// x.denied says why, where there is no live key.
+func (x *exchange) identify(r *http.Request) {
+	values := r.Header["Authorization"]
+	if len(values) == 0 {
+		x.denied = unauthorized(reasonKeyRequired)
+		return
+	}
+	scheme, key, _ := strings.Cut(values[0], " ")
+	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") {
+		x.denied = unauthorized(reasonKeyInvalid)
+		return
+	}
+	x.remoteIP = x.gate.clientIP(r)
+	addr, _ := netip.ParseAddr(x.remoteIP) // the zero Addr for none
+	principal, ok, err := x.backend.Authenticator.Authenticate(r.Context(), strings.TrimLeft(key, " "), addr)
+	var throttled *identity.Throttled
+	switch {
+	case errors.As(err, &throttled):
+		text := throttled.Error()
+		x.denied = &refusal{status: http.StatusTooManyRequests, reason: reasonThrottled, code: codeThrottled,
+			message: strings.ToUpper(text[:1]) + text[1:], retryAfter: throttled.RetryAfter}
+	case err != nil:
+		x.denied = unavailable("The key cannot be checked now; try again", err)
+	case !ok:
+		x.denied = unauthorized(reasonKeyInvalid)
+	default:
+		x.principal = principal
+	}
+}
+
+// authorize decides whether the request may pass. A public message may, and is
+// then nobody's. All else needs a live key, whose user owns the session and whose
+// scopes include the tools that are called.
+func (x *exchange) authorize(r *http.Request) *refusal {
+	keyed := firstKeyed(&x.body)
+	if keyed == nil && r.Method == http.MethodPost {
+		x.principal, x.sessionID = nil, ""
+		return nil
+	}
+	var ref *refusal
+	if x.principal == nil {
+		ref = x.denied
+	} else if ref = x.enterSession(); ref == nil {
+		return x.checkScope()
+	}
+	if keyed != nil {
+		ref.id = keyed.ID
+	}
+	return ref
+}
+
+// firstKeyed returns the first message that needs a key, or nil.
+func firstKeyed(body *mcp.Body) *mcp.Message {
+	for i := range body.Messages {
+		if m := &body.Messages[i]; !m.Public() {
+			return m
+		}
+	}
+	return nil
+}
+
+// enterSession refuses a session of another user. To anyone but its owner a
+// session does not exist, and clients open a new one on 404 (MCP 2025-11-25,
+// transports, session management).
+func (x *exchange) enterSession() *refusal {
+	var ok bool
+	if x.session, ok = x.backend.Sessions.enter(x.sessionID, x.principal.UserID); ok {
+		return nil
+	}
+	return &refusal{status: http.StatusNotFound, reason: reasonSession, code: codeSession, message: "Session not found"}
+}
+
+// checkScope refuses a request that would call a tool outside the key's scopes,
+// or asks about a task that runs one. The status is 200, as for any call that
+// ends in an error: on 403 clients look for an authorization server to ask for
+// more.
+func (x *exchange) checkScope() *refusal {
+	if x.principal.Scope == nil {
+		return nil
+	}
+	for i := range x.body.Messages {
+		tool, ok := x.toolOf(&x.body.Messages[i])
+		if ok && !x.principal.Scope.Match(tool) {
+			return &refusal{status: http.StatusOK, reason: reasonScope, code: codeScope,
+				message: fmt.Sprintf("This API key may not call the tool %q", clip(tool))}
+		}
+	}
+	return nil
+}
+
+// toolOf returns the tool that a message calls, or whose task it asks about. A
+// task that the gate does not know is left to the upstream.
+func (x *exchange) toolOf(msg *mcp.Message) (tool string, ok bool) {
+	switch {
+	case msg.IsCall():
+		return msg.Tool, true
+	case msg.TaskID != "":
+		if target, ok := x.backend.Calls.Lookup(taskKey(x.principal.UserID, msg.TaskID)); ok {
+			return target.call.event.Tool, true
+		}
+	}
+	return "", false
+}
+
+// admit lets the calls of the request begin: while their events can be kept, and
+// within the limits of the key. A batch is admitted as a whole or not at all.
+func (x *exchange) admit(ctx context.Context) *refusal {
+	first := slices.IndexFunc(x.body.Messages, func(m mcp.Message) bool { return m.IsCall() })
+	if first < 0 {
+		return nil
+	}
+	if x.backend.Calls.journal.Admit() != nil { // which logs and counts it
+		return &refusal{status: http.StatusServiceUnavailable, reason: reasonUnrecorded, code: codeUnrecorded,
+			message: "Usage cannot be recorded now; try again", id: x.body.Messages[first].ID}
+	}
+	if x.principal.Limits == (identity.Limits{}) {
+		return nil
+	}
+	for i := first; i < len(x.body.Messages); i++ {
+		if !x.body.Messages[i].IsCall() {
+			continue
+		}
+		p, err := x.backend.Limiter.Acquire(ctx, x.principal)
+		if err == nil {
+			x.permits = append(x.permits, p)
+			continue
+		}
+		for _, p := range x.permits {
+			p.Release()
+		}
+		x.permits = nil
+		var exceeded *identity.Exceeded
+		if !errors.As(err, &exceeded) { // the client is gone, or the gate is about to be
+			ref := unavailable("The limits of the key cannot be checked now; try again", nil)
+			ref.id = x.body.Messages[i].ID
+			return ref
+		}
+		return &refusal{status: http.StatusTooManyRequests, reason: exceeded.Limit, code: codeLimit,
+			message: limitMessage(exceeded), retryAfter: exceeded.RetryAfter}
+	}
+	return nil
+}
+
+// limitMessage says which limit a call would exceed.
+func limitMessage(e *identity.Exceeded) string {
+	what := map[string]string{
+		"calls_per_minute": "calls a minute", "calls_per_day": "calls a day", "records_per_day": "records a day", "concurrent_calls": "calls at the same time",
+	}[e.Limit]
+	if e.Value == 1 {
+		what = strings.Replace(what, "s ", " ", 1)
+	}
+	wait := time.Duration(wholeSeconds(e.RetryAfter)) * time.Second
+	return fmt.Sprintf("This API key is limited to %d %s; try again in %v", e.Value, what, wait)
+}
+
+// nextPermit returns the permit of the request's next call.
+func (x *exchange) nextPermit() (p identity.Permit) {
+	if len(x.permits) > 0 {
+		p, x.permits = x.permits[0], x.permits[1:]
+	}
+	return p
+}
+
+// recordDenied counts the calls of a request that is denied to its key, has each
+// of them leave an event, and completes the refusal. A retry leaves none where it
+// may come again: its call stays pending.
+func (x *exchange) recordDenied(ref *refusal) {
+	ref.answerEach(&x.body)
+	if ref.batch != nil {
+		ref.message += "; nothing of the batch was run"
+	}
+	calls := x.backend.Calls
+	for i := range x.body.Messages {
+		msg := &x.body.Messages[i]
+		if !msg.IsCall() {
+			continue
+		}
+		calls.counters.countDenied(ref.reason)
+		denied := func(e *usage.Event) {
+			if e.Outcome = usage.HTTPError; ref.status == http.StatusOK {
+				e.Outcome = usage.RPCError
+			}
+			e.HTTPStatus, e.RPCCode = usage.Int64(int64(ref.status)), usage.Int64(int64(ref.code))
+			e.ResponseBytes = int64(len(ref.answer(msg.ID)))
+		}
+		if msg.Retry {
+			key := x.retryKey(msg)
+			if _, pending := calls.Lookup(key); pending && x.principal.Scope.Match(msg.Tool) {
+				continue
+			}
+			if c := x.claimRetry(key, msg); c != nil {
+				calls.Finish(c, denied)
+				continue
+			}
+		}
+		e := x.newEvent(msg)
+		denied(&e)
+		calls.recordRejected(&e, x.arrived)
+	}
+}

@@ -1,0 +1,160 @@
+package gate
+
+import (
+	"crypto/sha256"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/usage"
+)
+
+// maxText is the longest text in bytes that a client or an upstream may put into
+// a column of an event.
+const maxText = 256
+
+// call is one tools/call, from its request to its final result. Most calls end
+// with the reply to their request. The others are pending until the result comes
+// with another request: one about the call's task, a retry that brings what the
+// upstream asked for, or one that resumes the stream.
+type call struct {
+	arrived   time.Time
+	gate      *Gate          // that admitted it; nil when that was before a restart
+	extractor *mcp.Extractor // of gate; another gate looks for its own
+
+	mu         sync.Mutex
+	request    *mcp.Message // what readRequestFacts has to read; nil afterwards
+	facts      mcp.Facts    // what the request tells
+	event      usage.Event  // ID and DurationUS are set when the call is suspended or done
+	done       bool         // the event is recorded
+	suspended  bool         // the journal keeps the call
+	key        callKey      // under which it is registered while it is suspended
+	streamKey  callKey      // of the session whose open streams put off its expiry; zero: none
+	abandoned  bool         // its stream has ended
+	cancelled  bool         // by its client, so that nobody will resume its stream
+	unreadable bool         // its result came in a form that is not read
+	permit     identity.Permit
+	released   bool        // the permit does not count against the concurrent calls any more
+	expiry     *time.Timer // nil while the call does not expire
+
+	keys []callKey // under which it is registered; guarded by CallRegistry.mu
+}
+
+// newEvent returns the event of a call as far as its request tells.
+func (x *exchange) newEvent(msg *mcp.Message) usage.Event {
+	protocol, client, version := msg.ClientInfo()
+	if client == "" {
+		client, version = x.session.client.name, x.session.client.version
+	}
+	if protocol == "" {
+		protocol = x.protocol
+	}
+	p := x.principal
+	return usage.Event{
+		Time:            x.arrived.UTC().Truncate(time.Microsecond),
+		UserID:          p.UserID,
+		UserEmail:       p.UserEmail,
+		KeyID:           p.KeyID,
+		KeyName:         p.KeyName,
+		Tool:            clip(msg.Tool),
+		RequestBytes:    int64(len(msg.Raw)),
+		SessionID:       clip(x.sessionID),
+		RequestID:       string(msg.ID),
+		ProtocolVersion: clip(protocol),
+		ClientName:      clip(client),
+		ClientVersion:   clip(version),
+		RemoteIP:        x.remoteIP,
+	}
+}
+
+// clip cuts a text to what a column of an event takes.
+func clip(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	n := maxText
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+// readRequestFacts finds the tables that the request names, once. It may parse a
+// query, so it is called after the request has gone upstream, and never for a
+// refused call. The caller holds c.mu.
+func (c *call) readRequestFacts() {
+	if c.request != nil {
+		c.facts = c.extractor.FromCall(c.request)
+		c.request = nil
+		c.event.Tables = c.facts.Tables
+	}
+}
+
+// stamp sets the event's ID, once, and its duration until now.
+func stamp(e *usage.Event, arrived time.Time) {
+	now := time.Now()
+	if e.ID == uuid.Nil {
+		e.ID = usage.NewID(now)
+	}
+	e.DurationUS = max(0, now.Sub(arrived).Microseconds())
+}
+
+// release makes room for another concurrent call: this one is done, or it is
+// suspended and no request of its client's is under way. The caller holds c.mu.
+func (c *call) release() {
+	if !c.released {
+		c.released = true
+		c.permit.Release()
+	}
+}
+
+// stopTimer keeps the call from expiring. The caller holds c.mu.
+func (c *call) stopTimer() {
+	if c.expiry != nil {
+		c.expiry.Stop()
+		c.expiry = nil
+	}
+}
+
+// abort sets the outcome of a call that gets no final result.
+func abort(e *usage.Event) { e.Outcome = usage.Aborted }
+
+// callKey identifies the call that a reply belongs to: a digest of a task's id,
+// of what a retry repeats, or of a session and a request's id.
+type callKey [16]byte
+
+func newCallKey(parts ...string) callKey {
+	b := make([]byte, 0, 256)
+	for _, p := range parts {
+		b = appendPart(b, p)
+	}
+	return digest(b)
+}
+
+func appendPart[T string | []byte](b []byte, p T) []byte {
+	return append(append(b, byte(len(p)), byte(len(p)>>8), byte(len(p)>>16)), p...)
+}
+
+func digest(parts []byte) callKey {
+	sum := sha256.Sum256(parts)
+	return callKey(sum[:16])
+}
+
+func taskKey(user, task string) callKey { return newCallKey("task", user, task) }
+
+func retryKey(user string, key [sha256.Size]byte) callKey {
+	return newCallKey("retry", user, string(key[:]))
+}
+
+// A session is one user's, so its requests need no other owner.
+func sessionKeyOf(session string) callKey { return newCallKey("session", session) }
+
+// requestKey returns the key of a request, whose id is JSON text.
+func requestKey(session string, id []byte) callKey {
+	b := appendPart(appendPart(make([]byte, 0, 256), "request"), session)
+	return digest(appendPart(b, mcp.AppendIDKey(make([]byte, 0, 64), id)))
+}

@@ -1,0 +1,184 @@
+package gate
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tallygate/tallygate/mcp"
+)
+
+// Codes of the gate's own JSON-RPC errors. They lie outside -32768…-32000,
+// which JSON-RPC 2.0 (section 5.1) and MCP reserve, and begin with the HTTP
+// status that they come with.
+const (
+	codeKeyRequired = 40101
+	codeKeyInvalid  = 40102
+	codeOrigin      = 40301
+	codeScope       = 40302
+	codeSession     = 40401
+	codeTooLarge    = 41301
+	codeLimit       = 42901
+	codeThrottled   = 42902
+	codeEncodedList = 50201
+	codeUnavailable = 50301
+	codeUnrecorded  = 50302
+)
+
+// Reasons of refusals. A call that exceeds one of its key's limits is refused
+// for the reason that identity.Exceeded names.
+const (
+	reasonKeyRequired = "key_required"
+	reasonKeyInvalid  = "key_invalid"
+	reasonThrottled   = "throttled"
+	reasonOrigin      = "origin"
+	reasonSession     = "session"
+	reasonScope       = "scope"
+	reasonMethod      = "method"
+	reasonMalformed   = "malformed"
+	reasonTooLarge    = "too_large"
+	reasonEncodedList = "encoded_list"
+	reasonUnavailable = "unavailable"
+	reasonUnrecorded  = "unrecorded"
+)
+
+// refusal is the answer to a request that does not reach the upstream, or whose
+// response does not reach the client, and the reason for it.
+type refusal struct {
+	status     int
+	reason     string
+	code       int
+	message    string
+	id         []byte        // the request's, as JSON text; nil when unknown
+	batch      [][]byte      // the ids of a batch's requests, each of which is answered; nil for one answer
+	retryAfter time.Duration // zero: not said
+	cause      error         // for the log, not for the client
+}
+
+func unauthorized(reason string) *refusal {
+	ref := &refusal{status: http.StatusUnauthorized, reason: reason, code: codeKeyInvalid, message: "Invalid or expired API key"}
+	if reason == reasonKeyRequired {
+		ref.code, ref.message = codeKeyRequired, "API key required"
+	}
+	return ref
+}
+
+// notStarted refuses what comes before the gate can serve.
+func notStarted() *refusal { return unavailable("The gate is starting; try again", nil) }
+
+func unavailable(message string, cause error) *refusal {
+	return &refusal{status: http.StatusServiceUnavailable, reason: reasonUnavailable, code: codeUnavailable, message: message, cause: cause}
+}
+
+// badRequest refuses what the strict reader refused.
+func badRequest(err error) *refusal {
+	ref := &refusal{status: http.StatusBadRequest, reason: reasonMalformed, code: mcp.CodeInvalidRequest, message: err.Error()}
+	var body *mcp.Error
+	var content *mcp.ContentError
+	switch {
+	case errors.As(err, &body):
+		ref.code, ref.id = body.Code, body.ID
+	case errors.As(err, &content):
+		ref.status = content.Status
+	}
+	return ref
+}
+
+// reject refuses the request, and is the only place that does. Calls that are
+// denied to their key are counted and leave an event each.
+func (x *exchange) reject(ref *refusal) error {
+	switch {
+	case ref.reason == reasonThrottled:
+		x.backend.Calls.counters.throttled.Add(1)
+	case slices.Contains(denials, ref.reason):
+		x.recordDenied(ref)
+	}
+	return ref.writeTo(x.response.ResponseWriter, x.gate.log)
+}
+
+// writeTo answers with a JSON-RPC error. A session of the official Go SDK
+// outlives it because it is JSON and echoes the request's id.
+func (ref *refusal) writeTo(w http.ResponseWriter, log *slog.Logger) error {
+	if ref.cause != nil {
+		log.Error(ref.message, "error", ref.cause)
+	}
+	body := ref.answer(ref.id)
+	if ref.batch != nil {
+		var answers [][]byte
+		for _, id := range ref.batch {
+			answers = append(answers, ref.answer(id))
+		}
+		body = slices.Concat([]byte("["), bytes.Join(answers, []byte(",")), []byte("]"))
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	switch ref.status {
+	case http.StatusUnauthorized:
+		// No resource_metadata: it would send clients looking for OAuth.
+		h.Set("WWW-Authenticate", `Bearer realm="tallygate"`)
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", "GET, POST, DELETE")
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", "1")
+	}
+	if ref.retryAfter > 0 {
+		h.Set("Retry-After", strconv.FormatInt(wholeSeconds(ref.retryAfter), 10))
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(ref.status)
+	_, err := w.Write(body)
+	return err
+}
+
+// answer returns the error that answers the request with an id, nil when
+// unknown.
+func (ref *refusal) answer(id []byte) []byte {
+	if id == nil {
+		id = []byte("null")
+	}
+	message, _ := json.Marshal(ref.message) // a string always encodes
+	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":%s}}`, id, ref.code, message)
+}
+
+// answerEach addresses the refusal to the request in a body, or to each request
+// of a batch.
+func (ref *refusal) answerEach(body *mcp.Body) {
+	for i := range body.Messages {
+		m := &body.Messages[i]
+		switch {
+		case !body.Batch:
+			ref.id = m.ID
+		case m.Kind == mcp.Request:
+			ref.batch = append(ref.batch, m.ID)
+		}
+	}
+}
+
+// wholeSeconds returns a time to wait in seconds, at least 1.
+func wholeSeconds(wait time.Duration) int64 {
+	return max(1, int64((wait+time.Second-1)/time.Second))
+}
+
+// isDiscovery reports whether clients look for an authorization server at the
+// path.
+func isDiscovery(path string) bool {
+	return path == "/register" || strings.HasPrefix(path, "/.well-known/")
+}
+
+// answerDiscovery tells a client that looks for an authorization server that
+// there is none. An empty 200 would break it; an error in OAuth's own form
+// (RFC 6749, section 5.2) reaches its user.
+func answerDiscovery(w http.ResponseWriter) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusNotFound)
+	_, err := io.WriteString(w, `{"error":"invalid_request","error_description":"This server takes an API key, not OAuth: send the header Authorization: Bearer sk-..."}`)
+	return err
+}

@@ -1,0 +1,207 @@
+// Package gate is net/http middleware that puts API keys and a record of usage
+// in front of an MCP server that has neither. It reads each message strictly,
+// lets public methods pass, asks for a live API key in front of everything else,
+// forwards what it read byte by byte, and meters each call on its way back.
+//
+// The package knows neither Caddy nor a database. What it needs from outside is
+// in the interfaces Authenticator, Limiter and Journal.
+package gate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/usage"
+)
+
+// Authenticator finds out who presents a key.
+type Authenticator interface {
+	// Authenticate returns the user and key that a presented string stands for.
+	// It returns false for a string that is no live key. An error is an
+	// *identity.Throttled when the client presented too many keys that do not
+	// exist; any other means that keys cannot be looked up now.
+	Authenticate(ctx context.Context, presented string, client netip.Addr) (*identity.Principal, bool, error)
+
+	// Watch calls dead, at most once, when the principal's key stops being live.
+	// Unwatch ends the watch.
+	Watch(w *identity.Watch, p *identity.Principal, dead func())
+	Unwatch(w *identity.Watch)
+}
+
+// Limiter holds keys to their limits.
+type Limiter interface {
+	// Acquire admits one call, or returns an *identity.Exceeded. Any other error
+	// means that the limits cannot be checked now. The permit is released when
+	// the call has ended.
+	Acquire(ctx context.Context, p *identity.Principal) (identity.Permit, error)
+}
+
+// Journal keeps events until the ledger has them, and pending calls until their
+// results come.
+type Journal interface {
+	Admit() error                    // an error while no call may begin, since its event could not be kept
+	Append(e *usage.Event) error     // records a call
+	Hold(h *usage.Held) error        // suspends a call
+	Settle(e *usage.Event) error     // records a call that was suspended
+	Held() (h []usage.Held, e error) // the suspended calls
+}
+
+// Backend is what a gate works with while it serves one request. It may be
+// shared by requests and gates.
+type Backend struct {
+	Authenticator Authenticator
+	Limiter       Limiter
+	Sessions      *Sessions
+	Calls         *CallRegistry
+
+	// Release is called when the request is done; nil: there is nothing to do.
+	Release func()
+}
+
+// Config is what a Gate is made of.
+type Config struct {
+	// MaxBody is the longest request body in bytes. DefaultMaxBody when zero.
+	MaxBody int64
+
+	// Rules say where the tables and the record count of a call are found.
+	Rules []mcp.Rule
+
+	// AllowOrigin are the web origins whose pages may use the server, or "*".
+	AllowOrigin []string
+
+	// Backend returns what a request is served with, or nil when it cannot be
+	// served yet.
+	Backend func(context.Context) *Backend
+
+	// ClientIP returns the client's IP address, or "". By default it is that of
+	// the connection.
+	ClientIP func(*http.Request) string
+
+	// ErrorStatus returns the HTTP status with which an error of the next handler
+	// will be answered, or 0 when no answer reaches the client. By default it is
+	// 500.
+	ErrorStatus func(error) int
+
+	// Logger is slog.Default() when nil.
+	Logger *slog.Logger
+}
+
+// Limits of requests.
+const (
+	DefaultMaxBody = 4 << 20 // bytes
+	MaxMaxBody     = 1 << 30 // bytes; the most that Config.MaxBody may be
+
+	// maxPublicBody is the longest body in bytes that is read without a live key.
+	// No public message comes near it.
+	maxPublicBody = 64 << 10
+
+	maxBatch = 100 // messages in one request
+
+	// maxID is the longest id of a request in bytes, so that its answer is always
+	// recognised. No SDK comes near it.
+	maxID = 256
+)
+
+// Gate is the middleware. It is safe for concurrent use.
+type Gate struct {
+	maxBody     int64
+	extractors  *mcp.Extractors
+	allowOrigin []string
+	backend     func(context.Context) *Backend
+	clientIP    func(*http.Request) string
+	errorStatus func(error) int
+	log         *slog.Logger
+}
+
+// New makes a gate. An error says which part of the config is wrong.
+func New(c Config) (*Gate, error) {
+	g := &Gate{
+		maxBody: cmp.Or(c.MaxBody, DefaultMaxBody), allowOrigin: c.AllowOrigin,
+		backend: c.Backend, clientIP: c.ClientIP, errorStatus: c.ErrorStatus, log: cmp.Or(c.Logger, slog.Default()),
+	}
+	if g.maxBody < 0 || g.maxBody > MaxMaxBody {
+		return nil, fmt.Errorf("max_body: %d is not from 1 to %d", g.maxBody, int64(MaxMaxBody))
+	}
+	if err := CheckOrigins(c.AllowOrigin); err != nil {
+		return nil, err
+	}
+	var err error
+	if g.extractors, err = mcp.NewExtractors(c.Rules); err != nil {
+		return nil, err
+	}
+	if g.clientIP == nil {
+		g.clientIP = remoteIP
+	}
+	if g.errorStatus == nil {
+		g.errorStatus = func(error) int { return http.StatusInternalServerError }
+	}
+	return g, nil
+}
+
+// remoteIP returns the address of the connection.
+func remoteIP(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return host
+}
+
+// Handler is the handler behind a gate, which forwards requests to the upstream.
+// Its error is returned by ServeHTTP.
+type Handler func(http.ResponseWriter, *http.Request) error
+
+// ServeHTTP serves one request: read, authorize, admit, forward. The response is
+// metered, and its calls are recorded, on its way back. The error is that of
+// next, or of writing to the client.
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) error {
+	if isDiscovery(r.URL.Path) {
+		return answerDiscovery(w)
+	}
+	x := &exchange{gate: g, arrived: time.Now()}
+	x.response = meteringWriter{ResponseWriter: w, x: x}
+	if ref := x.checkOrigin(r); ref != nil {
+		return x.reject(ref)
+	}
+	if x.origin != "" && isPreflight(r) {
+		answerPreflight(w, r)
+		return nil
+	}
+	if x.backend = g.backend(r.Context()); x.backend == nil {
+		return x.reject(notStarted())
+	}
+	defer x.backend.release()
+
+	x.identify(r)
+	if ref := x.read(r); ref != nil {
+		return x.reject(ref)
+	}
+	if ref := x.authorize(r); ref != nil {
+		return x.reject(ref)
+	}
+	if ref := x.admit(r.Context()); ref != nil {
+		return x.reject(ref)
+	}
+	return x.forward(r, next)
+}
+
+func (b *Backend) release() {
+	if b.Release != nil {
+		b.Release()
+	}
+}
+
+// Interface guards
+var (
+	_ Authenticator = (*identity.Authority)(nil)
+	_ Limiter       = (*identity.Limiter)(nil)
+	_ Journal       = (*usage.Journal)(nil)
+)

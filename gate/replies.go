@@ -1,0 +1,87 @@
+package gate
+
+import (
+	"time"
+
+	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/usage"
+)
+
+// noSuchTask is the code with which servers answer when a task is unknown to
+// whoever asks (MCP 2025-11-25, tasks, protocol errors).
+const noSuchTask = -32602
+
+// take takes in a reply to a call, or about its task. msg is the message of this
+// request that it answers; nil when it is another request's.
+func (w *meteringWriter) take(t target, msg *mcp.Message, reply *mcp.Reply) {
+	c, calls := t.call, w.x.backend.Calls
+	if t.role == stateReply {
+		if inner, ok := reply.Inner(); ok {
+			w.finishCall(c, reply, inner, reply.InnerFacts(w.extractor(c)))
+		} else if reply.TaskStatus == "cancelled" {
+			calls.Finish(c, w.aborted)
+		}
+		return
+	}
+	if t.role == resultReply && (w.status >= 400 || reply.HasCode && reply.RPCCode == noSuchTask) {
+		return // the request for the result failed, not the call: its client may ask again
+	}
+	user := c.event.UserID
+	switch {
+	case w.status >= 400 || reply.RPCError || t.role == resultReply:
+	case reply.ResultType == "input_required":
+		key, known := reply.State, reply.HasState
+		if !known && msg != nil {
+			key, known = msg.ArgumentsKey(), true
+		}
+		if known {
+			calls.Suspend(c, w.soFar(reply.Size), retryKey(user, key), inputWait, callKey{})
+			return
+		}
+	case startsTask(reply):
+		wait := taskWait
+		if reply.HasTTL {
+			wait = min(time.Duration(min(reply.TaskTTL, maxWait.Milliseconds()))*time.Millisecond+taskSlack, maxWait)
+		}
+		calls.Suspend(c, w.soFar(reply.Size), taskKey(user, string(reply.TaskID)), wait, callKey{})
+		return
+	}
+	w.finishCall(c, reply, reply.Outcome, reply.Facts(w.extractor(c)))
+}
+
+// startsTask reports whether a result says that a task will have the call's
+// result: with a resultType since revision 2026-07-28, without one in 2025-11-25.
+func startsTask(reply *mcp.Reply) bool {
+	return reply.TaskID != nil && (reply.ResultType == "task" || reply.ResultType == "" && reply.TaskStatus != "")
+}
+
+// finishCall records a call that a reply ends.
+func (w *meteringWriter) finishCall(c *call, reply *mcp.Reply, outcome mcp.Outcome, found mcp.Facts) {
+	calls := w.x.backend.Calls
+	calls.Finish(c, func(e *usage.Event) {
+		switch {
+		case w.status >= 400:
+			e.Outcome = usage.HTTPError
+		case outcome.RPCError:
+			e.Outcome = usage.RPCError
+		case outcome.ToolError:
+			e.Outcome = usage.ToolError
+		default:
+			e.Outcome = usage.OK
+		}
+		if outcome.HasCode {
+			e.RPCCode = usage.Int64(outcome.RPCCode)
+		}
+		facts := c.facts.Merge(found)
+		e.Tables = facts.Tables
+		if e.Outcome == usage.OK {
+			if facts.RecordsKnown {
+				e.RecordCount = usage.Int64(facts.Records)
+			}
+			calls.counters.countUnknown(aspectTables, facts.TablesUnknown.String())
+			calls.counters.countUnknown(aspectRecords, facts.RecordsUnknown.String())
+		}
+		e.ResponseBytes = reply.Size
+		e.HTTPStatus = usage.Int64(int64(w.status))
+	})
+}

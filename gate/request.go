@@ -1,0 +1,125 @@
+package gate
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/tallygate/tallygate/mcp"
+)
+
+// read reads the request's body, strictly, and puts it back in place for the
+// upstream. The messages of a POST are in x.body afterwards. What is ambiguous
+// is refused.
+func (x *exchange) read(r *http.Request) *refusal {
+	var ref *refusal
+	if x.sessionID, ref = singleHeader(r.Header, "Mcp-Session-Id"); ref != nil {
+		return ref
+	}
+	if x.protocol, ref = singleHeader(r.Header, "Mcp-Protocol-Version"); ref != nil {
+		return ref
+	}
+	x.method = r.Method
+	switch r.Method {
+	case http.MethodPost:
+		return x.readMessages(r)
+	case http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodOptions:
+		if r.ContentLength > 0 {
+			return badRequest(errors.New("a " + r.Method + " carries no body"))
+		}
+		r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
+		return nil
+	}
+	return &refusal{status: http.StatusMethodNotAllowed, reason: reasonMethod, code: mcp.CodeInvalidRequest,
+		message: r.Method + " is not a method of MCP's streamable HTTP"}
+}
+
+func (x *exchange) readMessages(r *http.Request) *refusal {
+	if err := mcp.CheckContent(r.Header["Content-Type"], r.Header["Content-Encoding"]); err != nil {
+		return badRequest(err)
+	}
+	limit := x.gate.maxBody
+	if x.principal == nil {
+		limit = min(limit, maxPublicBody)
+	}
+	data, err := readBody(r, limit)
+	switch {
+	case errors.Is(err, errTooLarge) && x.principal == nil && limit < x.gate.maxBody:
+		return x.denied // with a live key it might have been read
+	case errors.Is(err, errTooLarge):
+		return &refusal{status: http.StatusRequestEntityTooLarge, reason: reasonTooLarge, code: codeTooLarge,
+			message: fmt.Sprintf("the body is longer than %d bytes", limit)}
+	case err != nil:
+		return badRequest(errors.New("the body ended early"))
+	}
+	if err := x.body.Read(data, allowsBatch(x.protocol)); err != nil {
+		return badRequest(err)
+	}
+	if len(x.body.Messages) > maxBatch {
+		return badRequest(fmt.Errorf("a batch has more than %d messages", maxBatch))
+	}
+	for i := range x.body.Messages {
+		if len(x.body.Messages[i].ID) > maxID {
+			return badRequest(fmt.Errorf("an id is longer than %d bytes", maxID))
+		}
+	}
+	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(data)), int64(len(data)), nil
+	return nil
+}
+
+// singleHeader returns the value of a header that may be given once, or "".
+func singleHeader(h http.Header, name string) (string, *refusal) {
+	values := h[name]
+	if len(values) > 1 {
+		return "", badRequest(fmt.Errorf("there is more than one %s", name))
+	}
+	return firstValue(values), nil
+}
+
+// firstValue returns a header's first value, or "".
+func firstValue(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+// allowsBatch reports whether a body may be a batch, given the protocol revision
+// that the request's header names: only 2025-03-26 has batches, and it does not
+// know the header yet.
+func allowsBatch(protocol string) bool {
+	return protocol == "" || protocol == "2025-03-26"
+}
+
+var errTooLarge = errors.New("too large")
+
+// readBody reads a body of at most limit bytes.
+func readBody(r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, errTooLarge
+	}
+	if r.ContentLength >= 0 {
+		data := make([]byte, r.ContentLength)
+		_, err := io.ReadFull(r.Body, data)
+		return data, err
+	}
+	data, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		return nil, errTooLarge
+	}
+	return data, err
+}
+
+// prepareForUpstream turns the request into what the upstream gets: without the
+// key, and asking for what every server can give and the gate can meter.
+func prepareForUpstream(r *http.Request) {
+	h := r.Header
+	delete(h, "Authorization")
+	delete(h, "Upgrade") // the messages of another protocol would pass unread
+	h["Accept-Encoding"] = []string{"identity"}
+	if accept := h["Accept"]; len(accept) == 0 || len(accept) == 1 && (accept[0] == "" || accept[0] == "*/*") {
+		h["Accept"] = []string{"application/json, text/event-stream"}
+	}
+}

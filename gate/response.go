@@ -1,0 +1,278 @@
+package gate
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/usage"
+)
+
+// meteringWriter is the way of a response to the client. It passes every byte on
+// as it came, scans it as it passes, and has a call's event recorded before the
+// bytes that complete the call's result leave.
+type meteringWriter struct {
+	http.ResponseWriter
+	x *exchange
+
+	status     int          // 0 before the response begins
+	written    int64        // bytes of the body so far
+	scanner    *mcp.Scanner // nil when there is nothing to scan
+	decoder    *decoder     // in front of the scanner when the body is encoded, else nil
+	stream     bool         // the body is an event stream
+	unreadable bool         // the body is of a type or in a coding that is not read
+	resumable  bool         // the client may ask for the rest of this stream on another
+	partial    bool         // the last chunk ends within a message, of which a client can use no part
+	unflushed  bool         // a flush was skipped, and nothing has been flushed since
+	ended      bool         // the next handler returned, and did not panic
+
+	watch     identity.Watch // of the key, during an event stream
+	watched   bool
+	streamKey callKey // of an event stream's session; zero: none
+}
+
+var scanners = sync.Pool{New: func() any { return new(mcp.Scanner) }}
+
+// WriteHeader sees how the upstream answers, and gets ready to scan the body.
+func (w *meteringWriter) WriteHeader(status int) {
+	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		w.status = status
+		w.begin()
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *meteringWriter) begin() {
+	x, h := w.x, w.Header()
+	x.readRequestFacts()
+	exposeTo(h, x.origin)
+	if x.opens {
+		x.backend.Sessions.open(h.Get("Mcp-Session-Id"), x.opening)
+	}
+	media, _, _ := strings.Cut(firstValue(h["Content-Type"]), ";")
+	media = strings.TrimSpace(media)
+	w.stream = strings.EqualFold(media, "text/event-stream")
+	if w.stream && x.principal != nil {
+		w.openStream()
+	}
+	x.listens = x.listens && w.stream
+	if !x.awaits() {
+		return
+	}
+	format := mcp.JSON
+	switch {
+	case w.stream:
+		format = mcp.SSE
+	case !strings.EqualFold(media, "application/json"):
+		w.unreadable = true
+		return
+	}
+	w.scan(format, firstValue(h["Content-Encoding"]))
+}
+
+// openStream ends the event stream when its key stops being live, and puts off
+// the end of calls whose replies may come on it.
+func (w *meteringWriter) openStream() {
+	x := w.x
+	w.watched = true
+	x.backend.Authenticator.Watch(&w.watch, x.principal, x.cancel)
+	if x.sessionID != "" {
+		w.streamKey = sessionKeyOf(x.sessionID)
+		x.backend.Calls.streamOpened(w.streamKey)
+	}
+}
+
+// scan begins to scan the body.
+func (w *meteringWriter) scan(format mcp.Format, coding string) {
+	x := w.x
+	scope := mcp.Calls
+	var wanted []*mcp.Extractor
+	for i := range x.pending {
+		p := &x.pending[i]
+		wanted = append(wanted, w.extractor(p.call))
+		if p.role != callReply {
+			scope = mcp.Tasks
+		}
+	}
+	if x.listens {
+		scope, wanted = mcp.Tasks, x.gate.extractors.All()
+	}
+	s := scanners.Get().(*mcp.Scanner)
+	s.Reset(format, scope, wanted...)
+	if coding != "" {
+		if w.decoder = newDecoder(coding, func(p []byte) { s.Scan(p, w.found) }); w.decoder == nil {
+			w.unreadable = true
+			scanners.Put(s)
+			return
+		}
+	}
+	w.scanner = s
+}
+
+// extractor returns this gate's rule for a call, which may have come through
+// another gate.
+func (w *meteringWriter) extractor(c *call) *mcp.Extractor {
+	if c.gate == w.x.gate {
+		return c.extractor
+	}
+	return w.x.gate.extractors.For(c.event.Tool)
+}
+
+// Write scans a chunk, then passes it on.
+func (w *meteringWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	w.partial = false
+	switch {
+	case w.scanner == nil || !w.x.awaits():
+	case w.decoder != nil:
+		w.decoder.write(p)
+	default:
+		w.scanner.Scan(p, w.found)
+		w.partial = !w.scanner.Completes() && !(w.stream && endsLine(p))
+	}
+	if !w.resumable && w.x.awaited > 0 && w.scanner != nil && w.x.sessionID != "" && w.status == http.StatusOK && w.scanner.Resumable() {
+		w.resumable = true
+		w.suspendCalls()
+	}
+	w.written += int64(len(p))
+	return w.ResponseWriter.Write(p)
+}
+
+// endsLine reports whether a chunk of an event stream ends with a line, which may
+// be a comment that keeps the stream alive.
+func endsLine(p []byte) bool {
+	return len(p) > 0 && (p[len(p)-1] == '\n' || p[len(p)-1] == '\r')
+}
+
+// suspendCalls suspends the calls without an answer when their stream turns out
+// to be one that the client can resume, before the client knows: should this
+// process be killed, the answer comes to the next one.
+func (w *meteringWriter) suspendCalls() {
+	x := w.x
+	for i := range x.pending {
+		if p := &x.pending[i]; p.role == callReply && !p.answered && !p.resumed {
+			x.backend.Calls.Suspend(p.call, w.soFar(w.written), p.key, resumeWait, sessionKeyOf(x.sessionID))
+		}
+	}
+}
+
+// FlushError flushes; a flush before the header sends the header. In the middle
+// of a message it does nothing: the client can use no part of one, and the next
+// flush, or the end of the response, sends it. That saves a third of the writes
+// of a long event.
+func (w *meteringWriter) FlushError() error {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.partial {
+		w.unflushed = true
+		return nil
+	}
+	w.unflushed = false
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Unwrap is for http.ResponseController.
+func (w *meteringWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// found takes in a message of the response that may concern a call.
+func (w *meteringWriter) found(reply *mcp.Reply) {
+	x := w.x
+	if p := w.awaitedReply(reply); p != nil {
+		p.answered = true
+		x.awaited--
+		w.take(p.target, p.msg, reply)
+		return
+	}
+	if !x.listens {
+		return
+	}
+	calls := x.backend.Calls
+	if !reply.Notification {
+		if x.sessionID != "" && mcp.SameID(reply.ID, reply.ID) {
+			if t, ok := calls.Lookup(requestKey(x.sessionID, reply.ID)); ok {
+				w.take(t, nil, reply)
+			}
+		}
+	} else if t, ok := calls.Lookup(taskKey(x.principal.UserID, string(reply.TaskID))); ok {
+		t.role = stateReply
+		w.take(t, nil, reply)
+	}
+}
+
+// awaitedReply returns which of the pending replies this is, or nil. An HTTP
+// error may come with the id null; it answers the only request there is.
+func (w *meteringWriter) awaitedReply(reply *mcp.Reply) *pendingReply {
+	if reply.Notification {
+		return nil
+	}
+	pending := w.x.pending
+	for i := range pending {
+		p := &pending[i]
+		if !p.answered && (mcp.SameID(p.msg.ID, reply.ID) || w.status >= 400 && len(pending) == 1 && !mcp.SameID(reply.ID, reply.ID)) {
+			return p
+		}
+	}
+	return nil
+}
+
+// returned takes in what the next handler returned. An error before a response
+// becomes one after the gate is done.
+func (w *meteringWriter) returned(err error) {
+	w.ended = true
+	if err != nil && w.status == 0 {
+		w.status = w.x.gate.errorStatus(err)
+	}
+}
+
+// close ends the metering of the response.
+func (w *meteringWriter) close() {
+	if w.unflushed && !w.ended {
+		// After a panic nobody else sends what has been written.
+		_ = http.NewResponseController(w.ResponseWriter).Flush()
+	}
+	if w.watched {
+		w.x.backend.Authenticator.Unwatch(&w.watch)
+	}
+	if w.streamKey != (callKey{}) {
+		w.x.backend.Calls.streamClosed(w.streamKey)
+	}
+	if w.decoder != nil {
+		w.decoder.close()
+	}
+	if w.scanner != nil {
+		scanners.Put(w.scanner)
+		w.scanner = nil
+	}
+}
+
+// soFar returns a function that sets what the event says of a call without a
+// result.
+func (w *meteringWriter) soFar(responseBytes int64) func(*usage.Event) {
+	return func(e *usage.Event) {
+		if w.status > 0 {
+			e.HTTPStatus = usage.Int64(int64(w.status))
+		}
+		e.ResponseBytes = responseBytes
+	}
+}
+
+// aborted sets the outcome of a call whose request got no result.
+func (w *meteringWriter) aborted(e *usage.Event) {
+	w.soFar(w.written)(e)
+	e.Outcome = usage.Aborted
+	if w.status >= 400 {
+		e.Outcome = usage.HTTPError
+	}
+}
+
+// Interface guards
+var (
+	_ http.ResponseWriter                       = (*meteringWriter)(nil)
+	_ interface{ FlushError() error }           = (*meteringWriter)(nil)
+	_ interface{ Unwrap() http.ResponseWriter } = (*meteringWriter)(nil)
+)
