@@ -31,19 +31,26 @@ func (x *exchange) identify(r *http.Request) {
 	x.remoteIP = x.gate.clientIP(r)
 	addr, _ := netip.ParseAddr(x.remoteIP) // the zero Addr for none
 	principal, ok, err := x.backend.Authenticator.Authenticate(r.Context(), strings.TrimLeft(key, " "), addr)
-	var throttled *identity.Throttled
 	switch {
-	case errors.As(err, &throttled):
-		text := throttled.Error()
-		x.denied = &refusal{status: http.StatusTooManyRequests, reason: reasonThrottled, code: codeThrottled,
-			message: strings.ToUpper(text[:1]) + text[1:], retryAfter: throttled.RetryAfter}
 	case err != nil:
-		x.denied = unavailable("The key cannot be checked now; try again", err)
+		x.denied = unchecked(err)
 	case !ok:
 		x.denied = unauthorized(reasonKeyInvalid)
 	default:
 		x.principal = principal
 	}
+}
+
+// unchecked refuses a key that cannot be looked up: the client's address has
+// shown too many that do not exist, or the store is away.
+func unchecked(err error) *refusal {
+	throttled, ok := errors.AsType[*identity.Throttled](err)
+	if !ok {
+		return unavailable("The key cannot be checked now; try again", err)
+	}
+	text := throttled.Error()
+	return &refusal{status: http.StatusTooManyRequests, reason: reasonThrottled, code: codeThrottled,
+		message: strings.ToUpper(text[:1]) + text[1:], retryAfter: throttled.RetryAfter}
 }
 
 // authorize decides whether the request may pass. A public message may, and is
@@ -147,8 +154,8 @@ func (x *exchange) admit(ctx context.Context) *refusal {
 			p.Release()
 		}
 		x.permits = nil
-		var exceeded *identity.Exceeded
-		if !errors.As(err, &exceeded) { // the client is gone, or the gate is about to be
+		exceeded, ok := errors.AsType[*identity.Exceeded](err)
+		if !ok { // the client is gone, or the gate is about to be
 			ref := unavailable("The limits of the key cannot be checked now; try again", nil)
 			ref.id = x.body.Messages[i].ID
 			return ref
