@@ -112,19 +112,12 @@ func clientIP(r *http.Request) string {
 	return ip
 }
 
-// statusClientGone is what reverse_proxy answers when the client has gone away.
-const statusClientGone = 499
-
 // errorStatus returns the status with which Caddy answers an error.
 func errorStatus(err error) int {
-	he, ok := errors.AsType[caddyhttp.HandlerError](err)
-	switch {
-	case !ok:
-		return http.StatusInternalServerError
-	case he.StatusCode == statusClientGone:
-		return 0
+	if he, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+		return he.StatusCode
 	}
-	return he.StatusCode
+	return http.StatusInternalServerError
 }
 
 // Interface guards

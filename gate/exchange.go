@@ -66,7 +66,7 @@ func (x *exchange) forward(r *http.Request, next Handler) error {
 		x.backend.Calls.begin(x)
 		defer x.backend.Calls.end(x)
 	}
-	defer x.finish()
+	defer x.finish(r.Context())
 	err := next(x.responseWriter(r), r)
 	x.response.returned(err)
 	return err
@@ -168,10 +168,11 @@ func (x *exchange) readRequestFacts() {
 	}
 }
 
-// finish ends the calls that got no result, also while a panic passes.
-func (x *exchange) finish() {
+// finish ends the calls that got no result, also while a panic passes. ctx is the
+// request's.
+func (x *exchange) finish(ctx context.Context) {
 	x.readRequestFacts()
-	x.response.close()
+	x.response.close(ctx)
 	for i := range x.pending {
 		x.giveUp(&x.pending[i])
 	}

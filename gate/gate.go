@@ -86,8 +86,7 @@ type Config struct {
 	ClientIP func(*http.Request) string
 
 	// ErrorStatus returns the HTTP status with which an error of the next handler
-	// will be answered, or 0 when no answer reaches the client. By default it is
-	// 500.
+	// will be answered. By default it is 500.
 	ErrorStatus func(error) int
 
 	// Logger is slog.Default() when nil.

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"sync"
@@ -229,8 +230,15 @@ func (w *meteringWriter) returned(err error) {
 	}
 }
 
-// close ends the metering of the response.
-func (w *meteringWriter) close() {
+// statusClientClosed is what Caddy and nginx say instead of a status when the
+// client has gone away before there was one.
+const statusClientClosed = 499
+
+// close ends the metering of the response. ctx is the request's.
+func (w *meteringWriter) close(ctx context.Context) {
+	if w.status == statusClientClosed && ctx.Err() != nil {
+		w.status = 0
+	}
 	if w.unflushed && !w.ended {
 		// After a panic nobody else sends what has been written.
 		_ = http.NewResponseController(w.ResponseWriter).Flush()
