@@ -2,11 +2,8 @@ package e2e
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/tallygate/tallygate/gate/gatetest"
 )
 
 // startHandler starts an upstream that is one handler.
@@ -71,7 +70,7 @@ func TestHugeResult(t *testing.T) {
 			{1, strings.TrimSuffix(row, ",")}, {1, `]}}}`},
 		},
 		"text/event-stream": {
-			{1, "data: " + progress + "\n\ndata: " + `{"jsonrpc":"2.0","id":1,"result":{"content":[],"structuredContent":{"rows":[`}, {rows - 1, row},
+			{1, "data: " + gatetest.Progress + "\n\ndata: " + `{"jsonrpc":"2.0","id":1,"result":{"content":[],"structuredContent":{"rows":[`}, {rows - 1, row},
 			{1, strings.TrimSuffix(row, ",")}, {1, "]}}}\n\n"},
 		},
 	} {
@@ -83,7 +82,7 @@ func TestHugeResult(t *testing.T) {
 			jwt := s.login(t)
 			key, _ := s.key(t, jwt, `{"key_name":"k"}`)
 			before := s.peak(t)
-			res, err := http.DefaultClient.Do(s.keyedPost(t.Context(), key, callBody("huge")))
+			res, err := http.DefaultClient.Do(s.keyedPost(t.Context(), key, gatetest.CallBody("huge")))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,110 +101,11 @@ func TestHugeResult(t *testing.T) {
 	}
 }
 
-// TestHostileUpstream holds that whatever an upstream sends passes as it came,
-// that the gate does not grow with it, and that the row says what is known.
-func TestHostileUpstream(t *testing.T) {
-	const mib = 1 << 20
-	head := `{"jsonrpc":"2.0","id":1,"result":{"structuredContent":{"rows":[`
-	for _, c := range []struct {
-		name, contentType string
-		body              longResult
-		outcome           string
-		records           any
-	}{
-		{"an endless line", "text/event-stream", longResult{{96 * mib, "x"}}, "aborted", nil},
-		{"an endless field name, then a result", "text/event-stream", longResult{{96 * mib, "x"}, {1, ": y\n\ndata: " + head + "1,2]}}}\n\n"}}, "ok", 2.0},
-		{"an endless string", "application/json", longResult{{1, head + `"`}, {96 * mib, "x"}}, "aborted", nil},
-		{"an endless name", "application/json", longResult{{1, `{"jsonrpc":"2.0","id":1,"`}, {96 * mib, "x"}, {1, `":1,"result":{"structuredContent":{"rows":[1,2,3]}}}`}}, "ok", 3.0},
-		{"an endless id", "application/json", longResult{{1, `{"jsonrpc":"2.0","id":"`}, {96 * mib, "1"}, {1, `","result":{}}`}}, "aborted", nil},
-		{"endless depth", "application/json", longResult{{1, head}, {96 * mib, "["}}, "aborted", nil},
-		{"an endless number", "application/json", longResult{{1, `{"jsonrpc":"2.0","id":`}, {96 * mib, "1"}}, "aborted", nil},
-		{"endless events", "text/event-stream", longResult{{4 * mib, "data: {}\n\nid: 1\nevent: x\n\n"}, {1, "data: " + head + "]}}}\n\n"}}, "ok", 0.0},
-		{"endless replies to nobody", "text/event-stream", longResult{{mib, "data: {\"jsonrpc\":\"2.0\",\"id\":\"1\",\"result\":{\"structuredContent\":{\"rows\":[1]}}}\n\n"}, {1, "data: " + head + "1]}}}\n\n"}}, "ok", 1.0},
-		{"endless members", "application/json", longResult{{1, `{"jsonrpc":"2.0","id":1,"result":{`}, {4 * mib, `"name of a table":"t",`}, {1, `"structuredContent":{"rows":[]}}}`}}, "ok", 0.0},
-		{"no JSON", "application/json", longResult{{mib, "\x00\xff{]"}}, "aborted", nil},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			sent := make(chan string, 1)
-			s := startSiteAt(t, startHandler(t, func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Content-Type", c.contentType)
-				h := sha256.New()
-				_ = c.body.writeTo(io.MultiWriter(h, w))
-				sent <- hex.EncodeToString(h.Sum(nil))
-			}))
-			jwt := s.login(t)
-			key, _ := s.key(t, jwt, `{"key_name":"k"}`)
-			before := s.peak(t)
-			res, err := http.DefaultClient.Do(s.keyedPost(t.Context(), key, callBody("hostile")))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer res.Body.Close()
-			h := sha256.New()
-			if _, err := io.Copy(h, res.Body); err != nil {
-				t.Fatal(err)
-			}
-			if got, want := hex.EncodeToString(h.Sum(nil)), <-sent; got != want {
-				t.Error("the client gets other bytes than the upstream sends")
-			}
-			row := s.awaitCalls(t, jwt, 1)[0]
-			if row["outcome"] != c.outcome || row["record_count"] != c.records || row["table_name"] != "t" {
-				t.Errorf("the row is %v", row)
-			}
-			if grown := s.peak(t) - before; grown > 48*mib {
-				t.Errorf("the gate grew by %d MiB", grown/mib)
-			}
-			if out := s.output(); strings.Contains(out, "panic") {
-				t.Error("something panicked")
-			}
-		})
-	}
-}
-
-// TestEarlyAnswer holds that an upstream which answers before it has read the
-// call leaves a row like any other.
-func TestEarlyAnswer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				if _, err := conn.Read(make([]byte, 512)); err != nil { // the beginning
-					return
-				}
-				const body = `{"jsonrpc":"2.0","id":1,"result":{"structuredContent":{"rows":[1,2]}}}`
-				_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-				_, _ = io.Copy(io.Discard, conn) // so that no reset destroys the answer
-			}()
-		}
-	}()
-	s := startSiteAt(t, l.Addr().String())
-	jwt := s.login(t)
-	key, _ := s.key(t, jwt, `{"key_name":"k"}`)
-	body := strings.Replace(callBody("early"), `"do":`, `"more":"`+strings.Repeat("x", 3<<20)+`","do":`, 1)
-	a := do(t, "POST", s.gate, body, "Authorization: Bearer "+key)
-	if a.status != http.StatusOK || !strings.HasSuffix(a.body, "[1,2]}}}") {
-		t.Errorf("the client gets %d %s", a.status, a.body)
-	}
-	row := s.awaitCalls(t, jwt, 1)[0]
-	if row["outcome"] != "ok" || row["record_count"] != 2.0 || row["request_bytes"] != float64(len(body)) {
-		t.Errorf("the row is %v", row)
-	}
-}
-
 // TestStopLeavesRows holds that calls that outlive the grace period of a gate
 // that stops leave their rows.
 func TestStopLeavesRows(t *testing.T) {
-	u := startUpstream(t)
-	s := startSiteAt(t, u.address())
+	u := gatetest.StartUpstream(t)
+	s := startSiteAt(t, u.Address())
 	key, _ := s.key(t, s.login(t), `{"key_name":"k"}`)
 	s.stop(t)
 	caddyfile := filepath.Join(s.dir, "Caddyfile")
@@ -217,7 +117,7 @@ func TestStopLeavesRows(t *testing.T) {
 	const calls = 20
 	ended := make(chan error, calls)
 	for range calls {
-		res, err := http.DefaultClient.Do(s.keyedPost(t.Context(), key, callBody("hold"))) //nolint:bodyclose // in the goroutine
+		res, err := http.DefaultClient.Do(s.keyedPost(t.Context(), key, gatetest.CallBody("hold"))) //nolint:bodyclose // in the goroutine
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/tallygate/tallygate/gate/gatetest"
 )
 
 // metric reads one of the site's metrics off a site that serves them.
@@ -43,34 +45,34 @@ func fullSite(t *testing.T, upstream, onFull string) (s *site, metrics string) {
 // once the journal is full, before they reach the upstream, and nothing else;
 // and that every call that was answered has its row in the end.
 func TestFullJournalRefuses(t *testing.T) {
-	u := startUpstream(t)
-	s, metrics := fullSite(t, u.address(), "on_full refuse")
+	u := gatetest.StartUpstream(t)
+	s, metrics := fullSite(t, u.Address(), "on_full refuse")
 	key, _ := s.key(t, s.login(t), `{"key_name":"k"}`)
 	auth := "Authorization: Bearer " + key
 	answered := 0
-	for do(t, "POST", s.gate, callBody("rows"), auth).status == http.StatusOK {
+	for do(t, "POST", s.gate, gatetest.CallBody("rows"), auth).status == http.StatusOK {
 		if answered++; answered > 1000 {
 			t.Fatal("the journal is never full")
 		}
 	}
-	reached := u.requests.Load()
+	reached := u.Requests.Load()
 	for _, id := range []string{`7`, `"seven"`} {
-		a := do(t, "POST", s.gate, strings.Replace(callBody("rows"), `"id":1`, `"id":`+id, 1), auth)
+		a := do(t, "POST", s.gate, strings.Replace(gatetest.CallBody("rows"), `"id":1`, `"id":`+id, 1), auth)
 		if want := `{"jsonrpc":"2.0","id":` + id + `,"error":{"code":50302,"message":"Usage cannot be recorded now; try again"}}`; a.status != http.StatusServiceUnavailable ||
 			a.body != want || a.header.Get("Retry-After") != "1" || a.header.Get("Content-Type") != "application/json" {
 			t.Errorf("a full journal: %d %v %s", a.status, a.header, a.body)
 		}
 	}
-	if got := u.requests.Load(); got != reached {
+	if got := u.Requests.Load(); got != reached {
 		t.Errorf("%d refused calls reached the upstream", got-reached)
 	}
-	if a := do(t, "POST", s.gate, callBody("rows")); a.status != http.StatusUnauthorized {
+	if a := do(t, "POST", s.gate, gatetest.CallBody("rows")); a.status != http.StatusUnauthorized {
 		t.Errorf("a call without a key: %d %s", a.status, a.body)
 	}
 	for _, method := range []string{"ping", "initialize", "tools/list"} {
-		before := u.requests.Load()
+		before := u.Requests.Load()
 		do(t, "POST", s.gate, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q}`, method), auth)
-		if u.requests.Load() != before+1 {
+		if u.Requests.Load() != before+1 {
 			t.Errorf("%s does not reach the upstream", method)
 		}
 	}
@@ -85,7 +87,7 @@ func TestFullJournalRefuses(t *testing.T) {
 	s.useLedger("sqlite:data/usage.db")
 	s.run(t)
 	s.await(t, "calls pass again", func() bool {
-		if do(t, "POST", s.gate, callBody("rows"), auth).status != http.StatusOK {
+		if do(t, "POST", s.gate, gatetest.CallBody("rows"), auth).status != http.StatusOK {
 			return false
 		}
 		answered++
@@ -104,12 +106,12 @@ func TestFullJournalRefuses(t *testing.T) {
 // TestFullJournalDrops holds that by default calls go on, and that the metrics
 // and the log tell exactly what is lost.
 func TestFullJournalDrops(t *testing.T) {
-	u := startUpstream(t)
-	s, metrics := fullSite(t, u.address(), "on_full drop")
+	u := gatetest.StartUpstream(t)
+	s, metrics := fullSite(t, u.Address(), "on_full drop")
 	key, _ := s.key(t, s.login(t), `{"key_name":"k"}`)
 	const calls = 400
 	for range calls {
-		if a := do(t, "POST", s.gate, callBody("rows"), "Authorization: Bearer "+key); a.status != http.StatusOK {
+		if a := do(t, "POST", s.gate, gatetest.CallBody("rows"), "Authorization: Bearer "+key); a.status != http.StatusOK {
 			t.Fatalf("the call answers %d %s", a.status, a.body)
 		}
 	}
@@ -132,12 +134,14 @@ func TestFullJournalDrops(t *testing.T) {
 // TestReloadJournal holds that a reload changes what a full journal costs, and
 // how large it may be, of a journal that stays open.
 func TestReloadJournal(t *testing.T) {
-	u := startUpstream(t)
-	s, _ := fullSite(t, u.address(), "on_full drop")
+	u := gatetest.StartUpstream(t)
+	s, _ := fullSite(t, u.Address(), "on_full drop")
 	control := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	s.rewrite(t, "admin off", "admin "+control)
 	key, _ := s.key(t, s.login(t), `{"key_name":"k"}`)
-	call := func() int { return do(t, "POST", s.gate, callBody("rows"), "Authorization: Bearer "+key).status }
+	call := func() int {
+		return do(t, "POST", s.gate, gatetest.CallBody("rows"), "Authorization: Bearer "+key).status
+	}
 	for !strings.Contains(s.output(), "usage events are being lost") {
 		if status := call(); status != http.StatusOK {
 			t.Fatalf("under drop a call answers %d", status)
@@ -185,8 +189,8 @@ func TestDiskFullUnderTheGate(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	u := startUpstream(t)
-	s, metrics := fullSite(t, u.address(), "max_held 10")
+	u := gatetest.StartUpstream(t)
+	s, metrics := fullSite(t, u.Address(), "max_held 10")
 	s.rewrite(t, "max_size 64KiB", "max_size 1GiB")
 	s.stop(t)
 	s.env = append(s.env, "TALLYGATE_JOURNAL="+filepath.Join(disk, "journal"))
@@ -194,7 +198,7 @@ func TestDiskFullUnderTheGate(t *testing.T) {
 	key, _ := s.key(t, s.login(t), `{"key_name":"k"}`)
 	const calls = 800
 	for range calls {
-		if a := do(t, "POST", s.gate, callBody("rows"), "Authorization: Bearer "+key); a.status != http.StatusOK {
+		if a := do(t, "POST", s.gate, gatetest.CallBody("rows"), "Authorization: Bearer "+key); a.status != http.StatusOK {
 			t.Fatalf("on a full disk the call answers %d %s", a.status, a.body)
 		}
 	}

@@ -4,11 +4,15 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/tallygate/tallygate/gate/gatetest"
 	_ "modernc.org/sqlite"
 )
 
@@ -17,10 +21,10 @@ import (
 // that none has two.
 func TestKillLosesNothing(t *testing.T) {
 	kills := envInt(t, "KILLS", 8)
-	u := startFlowUpstream(t)
-	s := startSiteAt(t, u.Listener.Addr().String())
+	u := gatetest.StartFlowUpstream(t)
+	s := startSiteAt(t, u.Address())
 	key, _ := s.key(t, s.login(t), `{"key_name":"k"}`)
-	c := flowClient{s, key}
+	c := gatetest.Client{URL: s.gate, Key: key}
 	names := []string{"json", "crumbs", "crumbs, declared", "stream", "encoded", "input", "task", "task 2025"}
 
 	var mu sync.Mutex
@@ -38,15 +42,15 @@ func TestKillLosesNothing(t *testing.T) {
 						return
 					default:
 					}
-					f := flow{
-						tool: fmt.Sprintf("query_%d_%d_%d", kill, worker, i), name: names[rand.IntN(len(names))],
-						table: "t", rows: rand.IntN(50), id: "1", session: fmt.Sprintf("session of %d", worker),
+					f := gatetest.Flow{
+						Tool: fmt.Sprintf("query_%d_%d_%d", kill, worker, i), Name: names[rand.IntN(len(names))],
+						Table: "t", Rows: rand.IntN(50), ID: "1", Session: fmt.Sprintf("session of %d", worker),
 					}
-					if c.start(f) != nil || c.finish(f) != nil {
+					if c.Run(f) != nil {
 						continue // killed
 					}
 					mu.Lock()
-					answered[f.tool] = true
+					answered[f.Tool] = true
 					mu.Unlock()
 				}
 			}()
@@ -74,6 +78,58 @@ func TestKillLosesNothing(t *testing.T) {
 			t.Errorf("%s has %d rows", tool, n)
 		}
 	}
+}
+
+// TestPendingCallsSurvive holds that calls whose results come with later requests
+// leave their rows although the gate is killed, or stopped, in between.
+func TestPendingCallsSurvive(t *testing.T) {
+	for name, end := range map[string]func(*site){
+		"kill -9": func(s *site) { s.kill() },
+		"SIGTERM": func(s *site) { s.stop(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := gatetest.StartFlowUpstream(t)
+			s := startSiteAt(t, u.Address())
+			key, _ := s.key(t, s.login(t), `{"key_name":"k"}`)
+			c := gatetest.Client{URL: s.gate, Key: key}
+			var all []gatetest.Flow
+			for _, name := range gatetest.FlowNames() {
+				if kind, _, _ := strings.Cut(name, ", "); kind == "resumed" || kind == "task" || kind == "task 2025" || kind == "input" {
+					i := len(all)
+					all = append(all, gatetest.Flow{Tool: fmt.Sprintf("query_%d", i), Name: name, Table: "t", Rows: i, ID: "1", Session: fmt.Sprint("session ", i)})
+				}
+			}
+			for _, f := range all {
+				if err := c.Start(f); err != nil {
+					t.Fatalf("%s: %v", f.Name, err)
+				}
+			}
+			end(s)
+			s.run(t)
+			for _, f := range all {
+				if err := c.Finish(f); err != nil {
+					t.Fatalf("%s goes on: %v", f.Name, err)
+				}
+			}
+			gatetest.CheckRows(t, s.awaitCalls(t, s.login(t), len(all)), all, u)
+			end(s) // nothing may come back
+			s.run(t)
+			gatetest.CheckRows(t, s.awaitCalls(t, s.login(t), len(all)), all, u)
+		})
+	}
+}
+
+func envInt(tb testing.TB, name string, fallback int) int {
+	tb.Helper()
+	v := os.Getenv(name)
+	if v == "" {
+		return fallback
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return n
 }
 
 // ledgerRows counts the rows of each tool in the file of a site that does not

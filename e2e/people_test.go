@@ -6,13 +6,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/tallygate/tallygate/gate/gatetest"
 )
 
 // TestPeopleOptions holds that the options on people and keys reach the admin
 // API, and that nobody can make themselves a user without them.
 func TestPeopleOptions(t *testing.T) {
-	u := startUpstream(t)
-	s := startSiteAt(t, u.address())
+	u := gatetest.StartUpstream(t)
+	s := startSiteAt(t, u.Address())
 	const register = `{"email":"new@example.com","password":"a long enough password"}`
 	if a := do(t, "POST", s.admin+"/api/auth/register", register); a.status/100 != 4 {
 		t.Errorf("without the option a registration answers %d %s", a.status, a.body)
@@ -36,7 +38,7 @@ func TestPeopleOptions(t *testing.T) {
 	if !strings.HasPrefix(key, "acme_live_") {
 		t.Errorf("the key begins with %.4s", key)
 	}
-	if a := do(t, "POST", s.gate, callBody("rows"), "Authorization: Bearer "+key); a.status != http.StatusOK {
+	if a := do(t, "POST", s.gate, gatetest.CallBody("rows"), "Authorization: Bearer "+key); a.status != http.StatusOK {
 		t.Errorf("a call with it answers %d %s", a.status, a.body)
 	}
 }

@@ -11,14 +11,16 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/tallygate/tallygate/gate/gatetest"
 )
 
 // TestReload changes the config of a running gate: no call fails for it, a
 // stream that began before goes on after, and each call is one row, in the
 // ledger that was the configured one when its event was shipped.
 func TestReload(t *testing.T) {
-	u := startUpstream(t)
-	s := startSiteAt(t, u.address())
+	u := gatetest.StartUpstream(t)
+	s := startSiteAt(t, u.Address())
 	control := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	file := filepath.Join(s.dir, "Caddyfile")
 	config := strings.Replace(readFile(t, file), "admin off", "admin "+control, 1)
@@ -42,7 +44,7 @@ func TestReload(t *testing.T) {
 	jwt := s.login(t)
 	key, _ := s.key(t, jwt, `{"key_name":"k"}`)
 
-	req := s.keyedPost(t.Context(), key, callBody("hold"))
+	req := s.keyedPost(t.Context(), key, gatetest.CallBody("hold"))
 	stream, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +65,7 @@ func TestReload(t *testing.T) {
 				return
 			default:
 			}
-			req := s.keyedPost(t.Context(), key, callBody("rows"))
+			req := s.keyedPost(t.Context(), key, gatetest.CallBody("rows"))
 			res, err := http.DefaultClient.Do(req)
 			if err != nil {
 				// Caddy cuts some connections off at a reload, with a gate or without.
@@ -95,7 +97,7 @@ func TestReload(t *testing.T) {
 	// Another ledger: what comes from now on, the stream's end included, is there.
 	write(strings.Replace(config, "sqlite:data/usage.db", "sqlite:data/second.db", 1))
 	reload(true)
-	close(u.release)
+	close(u.Release)
 	if rest, err := io.ReadAll(rd); err != nil || !strings.HasSuffix(string(rest), "}}\n\n") {
 		t.Errorf("the stream ended after the reload in %v, with %q", err, rest)
 	}

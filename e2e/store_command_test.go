@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/tallygate/tallygate/gate/gatetest"
 	"golang.org/x/sys/unix"
 )
 
@@ -186,7 +187,7 @@ func TestKeysCommand(t *testing.T) {
 	if !s.works(t, key) {
 		t.Fatal("the key does not work")
 	}
-	if a := do(t, "POST", s.gate, callBody("rows"), "Authorization: Bearer "+key); !strings.Contains(a.body, `"code":40302`) {
+	if a := do(t, "POST", s.gate, gatetest.CallBody("rows"), "Authorization: Bearer "+key); !strings.Contains(a.body, `"code":40302`) {
 		t.Errorf("a call outside the scopes answers %s", a.body)
 	}
 

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tallygate/tallygate/gate/gatetest"
 )
 
 // bareCaddy starts the same binary as a plain reverse proxy, and returns its
@@ -47,7 +49,7 @@ func BenchmarkStreaming(b *testing.B) {
 
 	// get returns the seconds to the first byte, and to the last.
 	get := func(url string) (first, last float64) {
-		req := s.keyedPost(b.Context(), key, callBody("x"))
+		req := s.keyedPost(b.Context(), key, gatetest.CallBody("x"))
 		req.URL.Host = strings.Split(url, "/")[2]
 		began := time.Now()
 		res, err := http.DefaultClient.Do(req)

@@ -1,4 +1,4 @@
-package e2e
+package gatetest
 
 import (
 	"compress/gzip"
@@ -16,20 +16,19 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// flowUpstream is an MCP server that does with each call what the call's
-// arguments say, in every way that some revision has for a result to reach its
-// client. It stands for servers of all revisions at once; real ones show one
-// way each, and have tests of their own.
-type flowUpstream struct {
+// FlowUpstream is an MCP server that answers each call as the call's arguments
+// say, in every way that some revision has for a result to reach its client. It
+// stands for servers of all revisions at once; real ones have tests of their own.
+type FlowUpstream struct {
 	*httptest.Server
 	mu    sync.Mutex
-	ran   map[string]int    // runs by tool
-	tasks map[string]rpcReq // calls by their task's id
-	polls map[string]int    // tasks/get by task
+	ran   map[string]int     // runs by tool
+	tasks map[string]request // calls by their task's id
+	polls map[string]int     // requests about a task, by task
 }
 
-// rpcReq is as much of a request as the upstream needs.
-type rpcReq struct {
+// request is as much of a request as the upstream needs.
+type request struct {
 	ID     json.RawMessage `json:"id"`
 	Method string          `json:"method"`
 	Params struct {
@@ -48,15 +47,33 @@ type rpcReq struct {
 	} `json:"params"`
 }
 
-func startFlowUpstream(tb testing.TB) *flowUpstream {
-	u := &flowUpstream{ran: map[string]int{}, tasks: map[string]rpcReq{}, polls: map[string]int{}}
+// StartFlowUpstream starts an upstream, which ends with the test.
+func StartFlowUpstream(tb testing.TB) *FlowUpstream {
+	u := &FlowUpstream{ran: map[string]int{}, tasks: map[string]request{}, polls: map[string]int{}}
 	u.Server = httptest.NewServer(u)
 	tb.Cleanup(u.Close)
 	return u
 }
 
-// result is a tools/call's result of so many rows.
-func (r rpcReq) result() string {
+// Ran returns how often a tool ran.
+func (u *FlowUpstream) Ran(tool string) int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.ran[tool]
+}
+
+// Polls returns how often somebody asked about a task.
+func (u *FlowUpstream) Polls(task string) int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.polls[task]
+}
+
+// Address returns host and port.
+func (u *FlowUpstream) Address() string { return u.Listener.Addr().String() }
+
+// result is a tools/call's result with the rows that it asks for.
+func (r request) result() string {
 	rows := make([]string, r.Params.Arguments.Rows)
 	for i := range rows {
 		rows[i] = fmt.Sprintf(`{"n":%d,"text":"a \"row\", {[%d"}`, i, i)
@@ -68,28 +85,30 @@ func (r rpcReq) result() string {
 	return `{"content":[{"type":"text","text":"rows: [1,2,3]"}],"structuredContent":{"rows":[` + strings.Join(rows, ",") + `]}` + isError + `}`
 }
 
-// reply is the message that answers the request.
-func (r rpcReq) reply(result string) string {
+// reply returns the message that answers the request.
+func (r request) reply(result string) string {
 	return `{"jsonrpc":"2.0","id":` + string(r.ID) + `,"result":` + result + `}`
 }
 
-func (r rpcReq) failure() string {
+func (r request) failure() string {
 	return `{"jsonrpc":"2.0","id":` + string(r.ID) + `,"error":{"code":-32011,"message":"no"}}`
 }
 
+// Messages that upstreams send.
 const (
 	rpcFailure = `{"code":-32011,"message":"no"}`
-	progress   = `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p","progress":1}}`
+	Progress   = `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p","progress":1}}`
 )
 
-// stream writes an event and flushes it.
-func stream(w http.ResponseWriter, event string) {
+// WriteEvent writes to an event stream and flushes.
+func WriteEvent(w http.ResponseWriter, event string) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	_, _ = io.WriteString(w, event)
 	_ = http.NewResponseController(w).Flush()
 }
 
-func (u *flowUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers a request as its call says.
+func (u *FlowUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
 		u.resume(w, r)
 		return
@@ -102,7 +121,7 @@ func (u *flowUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		u.batch(w, body)
 		return
 	}
-	var req rpcReq
+	var req request
 	if err := json.Unmarshal(body, &req); err != nil {
 		panic(err)
 	}
@@ -115,18 +134,18 @@ func (u *flowUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		u.mu.Lock()
 		task := u.tasks[req.Params.Notifications.TaskIDs[0]]
 		u.mu.Unlock()
-		stream(w, "data: "+progress+"\n\n")
-		stream(w, `data: {"jsonrpc":"2.0","method":"notifications/tasks","params":{"taskId":"`+task.taskID()+`","status":"working"}}`+"\n\n")
-		stream(w, `data: {"jsonrpc":"2.0","method":"notifications/tasks","params":`+task.state()+"}\n\n")
+		WriteEvent(w, "data: "+Progress+"\n\n")
+		WriteEvent(w, `data: {"jsonrpc":"2.0","method":"notifications/tasks","params":{"taskId":"`+task.taskID()+`","status":"working"}}`+"\n\n")
+		WriteEvent(w, `data: {"jsonrpc":"2.0","method":"notifications/tasks","params":`+task.state()+"}\n\n")
 	default:
 		w.WriteHeader(http.StatusAccepted)
 	}
 }
 
-func (r rpcReq) taskID() string { return "task of " + r.Params.Name }
+func (r request) taskID() string { return "task of " + r.Params.Name }
 
-// state is the final state of a task of the tasks extension.
-func (r rpcReq) state() string {
+// state returns the final state of a task of the tasks extension.
+func (r request) state() string {
 	state := `{"resultType":"complete","taskId":"` + r.taskID() + `","ttlMs":60000,"status":`
 	switch {
 	case strings.HasSuffix(r.Params.Arguments.Flow, "cancel"):
@@ -138,7 +157,7 @@ func (r rpcReq) state() string {
 }
 
 // call answers a tools/call as its flow says.
-func (u *flowUpstream) call(w http.ResponseWriter, r *http.Request, req rpcReq) {
+func (u *FlowUpstream) call(w http.ResponseWriter, r *http.Request, req request) {
 	p := req.Params
 	u.mu.Lock()
 	u.ran[p.Name]++
@@ -154,7 +173,7 @@ func (u *flowUpstream) call(w http.ResponseWriter, r *http.Request, req rpcReq) 
 	switch kind {
 	case "json", "tool error":
 		send(200, body)
-	case "crumbs": // of seven bytes
+	case "crumbs": // seven bytes at a time
 		w.Header().Set("Content-Type", "application/json")
 		if p.Arguments.Flow == "crumbs, declared" {
 			w.Header().Set("Content-Length", strconv.Itoa(len(body)))
@@ -169,10 +188,10 @@ func (u *flowUpstream) call(w http.ResponseWriter, r *http.Request, req rpcReq) 
 		w.Header().Set("Content-Type", "application/json")
 		encode(w, body, req.Params.Arguments.Rows)
 	case "stream":
-		stream(w, "data: "+progress+"\n\n")
-		stream(w, `data: {"jsonrpc":"2.0","id":"nobody's","result":{"structuredContent":{"rows":[1,2]}}}`+"\n\n")
-		stream(w, "event: message\ndata: "+body+"\n\n")
-		stream(w, "data: "+body+"\n\n") // twice
+		WriteEvent(w, "data: "+Progress+"\n\n")
+		WriteEvent(w, `data: {"jsonrpc":"2.0","id":"nobody's","result":{"structuredContent":{"rows":[1,2]}}}`+"\n\n")
+		WriteEvent(w, "event: message\ndata: "+body+"\n\n")
+		WriteEvent(w, "data: "+body+"\n\n") // twice
 	case "rpc error":
 		send(200, req.failure())
 	case "http error":
@@ -195,10 +214,10 @@ func (u *flowUpstream) call(w http.ResponseWriter, r *http.Request, req rpcReq) 
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	case "client leaves":
-		stream(w, "data: "+progress+"\n\n")
+		WriteEvent(w, "data: "+Progress+"\n\n")
 		<-r.Context().Done()
 	case "resumed": // on a GET that names the event
-		stream(w, "id: "+p.Name+"\ndata: "+progress+"\n\n")
+		WriteEvent(w, "id: "+p.Name+"\ndata: "+Progress+"\n\n")
 		if strings.HasSuffix(p.Arguments.Flow, "client leaves") {
 			<-r.Context().Done()
 		}
@@ -229,7 +248,7 @@ func (u *flowUpstream) call(w http.ResponseWriter, r *http.Request, req rpcReq) 
 	}
 }
 
-// encode sends a body in a coding that nobody asked for.
+// encode sends a body in a coding that was not asked for.
 func encode(w http.ResponseWriter, body string, which int) {
 	var z io.WriteCloser
 	switch which % 3 {
@@ -247,8 +266,8 @@ func encode(w http.ResponseWriter, body string, which int) {
 	_ = z.Close()
 }
 
-// task answers what is asked of a call's task.
-func (u *flowUpstream) task(w http.ResponseWriter, req rpcReq) {
+// task answers a request about a call's task.
+func (u *FlowUpstream) task(w http.ResponseWriter, req request) {
 	u.mu.Lock()
 	task := u.tasks[req.Params.TaskID]
 	u.polls[req.Params.TaskID]++
@@ -275,17 +294,17 @@ func (u *flowUpstream) task(w http.ResponseWriter, req rpcReq) {
 }
 
 // resume goes on with a stream that broke.
-func (u *flowUpstream) resume(w http.ResponseWriter, r *http.Request) {
+func (u *FlowUpstream) resume(w http.ResponseWriter, r *http.Request) {
 	u.mu.Lock()
 	req := u.tasks["task of "+r.Header.Get("Last-Event-ID")]
 	u.mu.Unlock()
-	stream(w, "data: "+progress+"\n\n")
-	stream(w, "data: "+req.reply(req.result())+"\n\n")
+	WriteEvent(w, "data: "+Progress+"\n\n")
+	WriteEvent(w, "data: "+req.reply(req.result())+"\n\n")
 }
 
-// batch answers calls of a batch in one array, the last first, or in a stream.
-func (u *flowUpstream) batch(w http.ResponseWriter, body []byte) {
-	var reqs []rpcReq
+// batch answers the calls of a batch in one array, the last first, or in a stream.
+func (u *FlowUpstream) batch(w http.ResponseWriter, body []byte) {
+	var reqs []request
 	if err := json.Unmarshal(body, &reqs); err != nil {
 		panic(err)
 	}
@@ -304,9 +323,9 @@ func (u *flowUpstream) batch(w http.ResponseWriter, body []byte) {
 	}
 	if len(reqs)%2 == 0 {
 		for _, reply := range replies {
-			stream(w, "data: "+reply+"\n\n")
+			WriteEvent(w, "data: "+reply+"\n\n")
 		}
-		stream(w, ": the end\n\n")
+		WriteEvent(w, ": the end\n\n")
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -1,4 +1,4 @@
-package e2e
+package gate_test
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 )
 
-// TestTasksOfMCPGo holds that a call that a real server runs as a task leaves
-// one row, of what the task came to.
+// TestTasksOfMCPGo: a call that a real server runs as a task leaves one row, which
+// says how the task ended.
 func TestTasksOfMCPGo(t *testing.T) {
 	srv := server.NewMCPServer("tasks", "1", server.WithTaskCapabilities(true, true, true), server.WithToolCapabilities(false))
 	srv.AddTaskTool(mcpgo.NewTool("query_long", mcpgo.WithTaskSupport(mcpgo.TaskSupportRequired), mcpgo.WithString("table"), mcpgo.WithString("end")),
@@ -32,14 +32,13 @@ func TestTasksOfMCPGo(t *testing.T) {
 				StructuredContent: map[string]any{"rows": []int{1, 2, 3}},
 			}, nil
 		})
-	s := startSiteAt(t, startHandler(t, server.NewStreamableHTTPServer(srv).ServeHTTP))
-	jwt := s.login(t)
-	key, _ := s.key(t, jwt, `{"key_name":"k"}`)
+	s := startSite(t, startHandler(t, server.NewStreamableHTTPServer(srv).ServeHTTP))
+	key := s.key(t)
 	auth := "Authorization: Bearer " + key
-	init := do(t, "POST", s.gate, `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"tester","version":"9"}}}`, auth)
+	init := do(t, "POST", s.url, `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"tester","version":"9"}}}`, auth)
 	session := "Mcp-Session-Id: " + init.header.Get("Mcp-Session-Id")
 	ask := func(method, params string) answer {
-		a := do(t, "POST", s.gate, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, params), auth, session, "Mcp-Protocol-Version: 2025-11-25")
+		a := do(t, "POST", s.url, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, params), auth, session, "Mcp-Protocol-Version: 2025-11-25")
 		if a.status != http.StatusOK {
 			t.Fatalf("%s %s answers %d %s", method, params, a.status, a.body)
 		}
@@ -63,7 +62,7 @@ func TestTasksOfMCPGo(t *testing.T) {
 		ask("tasks/get", `{"taskId":"`+id+`"}`)
 		ask(c.then, `{"taskId":"`+id+`"}`)
 		ask("tasks/get", `{"taskId":"`+id+`"}`)
-		row := s.awaitCalls(t, jwt, i+1)[0]
+		row := s.journal.Await(t, i+1)[0]
 		if row["outcome"] != c.outcome || row["record_count"] != c.records || row["table_name"] != "t" {
 			t.Errorf("%q: the row is %v", c.end, row)
 		}

@@ -1,0 +1,79 @@
+package gate_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+
+	"github.com/tallygate/tallygate/gate"
+	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/usage"
+)
+
+// oneKey is an Authenticator that knows one key.
+type oneKey string
+
+func (k oneKey) Authenticate(_ context.Context, presented string, _ netip.Addr) (*identity.Principal, bool, error) {
+	return &identity.Principal{UserID: "ann", KeyName: "laptop"}, presented == string(k), nil
+}
+
+func (oneKey) Watch(*identity.Watch, *identity.Principal, func()) {}
+func (oneKey) Unwatch(*identity.Watch)                            {}
+
+// printer is a Journal that prints events and keeps no pending calls.
+type printer struct{}
+
+func (printer) Append(e *usage.Event) error {
+	fmt.Println(e.UserID, "called", e.Tool, "on", e.Tables, "and got", e.RecordCount.Int64, "records:", e.Outcome)
+	return nil
+}
+
+func (printer) Admit() error                  { return nil }
+func (printer) Hold(*usage.Held) error        { return nil }
+func (p printer) Settle(e *usage.Event) error { return p.Append(e) }
+func (printer) Held() ([]usage.Held, error)   { return nil, nil }
+
+// A gate in front of a handler that answers each call with two rows.
+func Example() {
+	calls, err := gate.NewCallRegistry(printer{}, slog.Default())
+	if err != nil {
+		panic(err)
+	}
+	sessions, err := gate.NewSessions()
+	if err != nil {
+		panic(err)
+	}
+	backend := &gate.Backend{Authenticator: oneKey("secret"), Sessions: sessions, Calls: calls}
+	g, err := gate.New(gate.Config{Backend: func(context.Context) *gate.Backend { return backend }})
+	if err != nil {
+		panic(err)
+	}
+	upstream := func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Content-Type", "application/json")
+		_, err := io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":{"structuredContent":{"rows":[{"a":1},{"a":2}]}}}`)
+		return err
+	}
+
+	for _, authorization := range []string{"", "Bearer secret"} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", "/mcp", strings.NewReader(
+			`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"query","arguments":{"table":"stocks"}}}`))
+		r.Header.Set("Content-Type", "application/json")
+		if authorization != "" {
+			r.Header.Set("Authorization", authorization)
+		}
+		if err := g.ServeHTTP(w, r, upstream); err != nil {
+			panic(err)
+		}
+		fmt.Println(w.Code, w.Body)
+	}
+	// Output:
+	// 401 {"jsonrpc":"2.0","id":1,"error":{"code":40101,"message":"API key required"}}
+	// ann called query on [stocks] and got 2 records: ok
+	// 200 {"jsonrpc":"2.0","id":1,"result":{"structuredContent":{"rows":[{"a":1},{"a":2}]}}}
+}

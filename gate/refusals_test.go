@@ -1,0 +1,144 @@
+package gate_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/tallygate/tallygate/gate"
+	"github.com/tallygate/tallygate/gate/gatetest"
+	"github.com/tallygate/tallygate/identity"
+)
+
+// TestUnavailable: what the gate cannot check or record is refused with 503 and
+// does not reach the upstream. Public messages pass as long as there is a gate.
+func TestUnavailable(t *testing.T) {
+	u := gatetest.StartUpstream(t)
+	s := startSite(t, u.Address())
+	key, _ := s.issue(t, identity.KeySpec{Name: "k", Limits: identity.Limits{CallsPerDay: 100}})
+	const ping = `{"jsonrpc":"2.0","id":1,"method":"ping"}`
+	refused := func(what, body, message string, code int) {
+		t.Helper()
+		reached := u.Requests.Load()
+		a := s.post(t, key, body)
+		if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") != "1" || a.header.Get("Content-Type") != "application/json" ||
+			!strings.HasSuffix(a.body, fmt.Sprintf(`,"error":{"code":%d,"message":%q}}`, code, message)) {
+			t.Errorf("%s: %d %v %s", what, a.status, a.header, a.body)
+		}
+		if u.Requests.Load() != reached {
+			t.Errorf("%s: the request reached the upstream", what)
+		}
+	}
+	passes := func(what, body string) {
+		t.Helper()
+		if a := s.post(t, key, body); a.status != http.StatusOK {
+			t.Errorf("%s: %d %s", what, a.status, a.body)
+		}
+	}
+
+	good := s.backend.Swap(nil)
+	refused("no backend", ping, "The gate is starting; try again", 50301)
+
+	bad := *good
+	bad.Authenticator = stubAuthenticator{err: errors.New("the store is away")}
+	s.backend.Store(&bad)
+	refused("no store", gatetest.CallBody("rows"), "The key cannot be checked now; try again", 50301)
+	if !strings.Contains(s.log.String(), "the store is away") {
+		t.Error("the log does not say why keys cannot be checked")
+	}
+	passes("no store, public", ping)
+
+	closed := identity.NewLimiter(s.authority)
+	closed.Close()
+	unlimited := *good
+	unlimited.Limiter = closed
+	s.backend.Store(&unlimited)
+	refused("no limiter", gatetest.CallBody("rows"), "The limits of the key cannot be checked now; try again", 50301)
+	passes("no limiter, no call", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
+
+	if n := s.journal.Len(); n != 0 {
+		t.Errorf("refused requests left %d events", n)
+	}
+}
+
+// TestFullJournalRefuses: while the journal admits no calls they are answered with
+// 503 before they reach the upstream, and nothing else is.
+func TestFullJournalRefuses(t *testing.T) {
+	u := gatetest.StartUpstream(t)
+	s := startSite(t, u.Address())
+	key := s.key(t)
+	s.journal.Refuse(errors.New("full"))
+	for _, id := range []string{`7`, `"seven"`} {
+		a := s.post(t, key, strings.Replace(gatetest.CallBody("rows"), `"id":1`, `"id":`+id, 1))
+		if want := `{"jsonrpc":"2.0","id":` + id + `,"error":{"code":50302,"message":"Usage cannot be recorded now; try again"}}`; a.status != http.StatusServiceUnavailable ||
+			a.body != want || a.header.Get("Retry-After") != "1" || a.header.Get("Content-Type") != "application/json" {
+			t.Errorf("a full journal: %d %v %s", a.status, a.header, a.body)
+		}
+	}
+	if n := u.Requests.Load(); n != 0 {
+		t.Errorf("%d refused calls reached the upstream", n)
+	}
+	if a := do(t, "POST", s.url, gatetest.CallBody("rows")); a.status != http.StatusUnauthorized {
+		t.Errorf("a call without a key: %d %s", a.status, a.body)
+	}
+	for i, method := range []string{"ping", "initialize", "tools/list"} {
+		s.post(t, key, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q}`, method))
+		if u.Requests.Load() != int64(i)+1 {
+			t.Errorf("%s does not reach the upstream", method)
+		}
+	}
+	s.journal.Refuse(nil)
+	if a := s.post(t, key, gatetest.CallBody("rows")); a.status != http.StatusOK {
+		t.Errorf("when there is room again: %d %s", a.status, a.body)
+	}
+	s.journal.Await(t, 1)
+}
+
+// TestMaxBody: a body over max_body is refused, one of 64 KiB and more needs a live
+// key before it is read, and neither reaches the upstream.
+func TestMaxBody(t *testing.T) {
+	u := gatetest.StartUpstream(t)
+	s := startSite(t, u.Address(), func(c *gate.Config) { c.MaxBody = 100 << 10 })
+	key := s.key(t)
+	padded := func(size int) string {
+		const begin, end = `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"`, `"}}`
+		return begin + strings.Repeat("x", size-len(begin)-len(end)) + end
+	}
+	for _, c := range []struct {
+		what, key    string
+		size         int
+		status, code int
+		reaches      bool
+	}{
+		{what: "as much as needs no key", size: 64 << 10, status: 200, reaches: true},
+		{what: "a byte more", size: 64<<10 + 1, status: 401, code: 40101},
+		{what: "a byte more with a key", key: key, size: 64<<10 + 1, status: 200, reaches: true},
+		{what: "a byte more with no live key", key: mistype(key), size: 64<<10 + 1, status: 401, code: 40102},
+		{what: "as much as is read", key: key, size: 100 << 10, status: 200, reaches: true},
+		{what: "too much", key: key, size: 100<<10 + 1, status: 413, code: 41301},
+	} {
+		for _, declared := range []bool{true, false} {
+			reached := u.Requests.Load()
+			req, err := http.NewRequestWithContext(t.Context(), "POST", s.url, strings.NewReader(padded(c.size)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !declared {
+				req.ContentLength = -1
+			}
+			req.Header.Set("Content-Type", "application/json")
+			if c.key != "" {
+				req.Header.Set("Authorization", "Bearer "+c.key)
+			}
+			a := read(t, req)
+			if a.status != c.status || c.code != 0 && !strings.Contains(a.body, fmt.Sprintf(`"code":%d`, c.code)) {
+				t.Errorf("%s, declared %t: %d %s", c.what, declared, a.status, a.body)
+			}
+			if reaches := u.Requests.Load() != reached; reaches != c.reaches {
+				t.Errorf("%s, declared %t: reaches the upstream: %t", c.what, declared, reaches)
+			}
+		}
+	}
+}
