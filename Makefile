@@ -54,7 +54,7 @@ fuzz:
 soak: deps
 	QUIET=1h go test -timeout 2h -count=1 -run TestQuietStream ./e2e
 	KILLS=1000 go test -timeout 2h -count=1 -run TestKillLosesNothing ./e2e
-	FLOWS=200000 go test -timeout 2h -count=1 -run TestEveryCallIsOneRow ./e2e
+	FLOWS=200000 go test -timeout 2h -count=1 -run TestEveryCallIsOneRow ./gate
 	TALLYGATE_TEST_KILLS=1000 go test -timeout 2h -count=1 -run Kill ./usage
 	TALLYGATE_TEST_FAULTS=50 go test -timeout 4h -count=1 -run "TestPipeline|TestGateKilled" ./usage/clickhouse
 	$(MAKE) --no-print-directory fuzz FUZZTIME=10m
@@ -72,11 +72,11 @@ bench-quick:
 
 # The hot path, for benchstat: what the gate adds to a call, and what it is made
 # of. BENCH_HOT=pattern and BENCHFLAGS="-tags purego" for less or other.
-BENCH_HOT := ^Benchmark(Gate|Proxied|Scan|Read|AppendEvent|Append|Authenticate|Permit)$$
+BENCH_HOT := ^Benchmark(Gate|Proxied|Scan|Read|AppendEvent|Append|Authenticate|Authorize)$$
 BENCHFLAGS :=
 
 bench-hot:
-	go test -run '^$$' -bench '$(BENCH_HOT)' -benchmem -benchtime 100ms -count 6 -timeout 2h $(BENCHFLAGS) ./caddymodule ./mcp ./usage ./identity
+	go test -run '^$$' -bench '$(BENCH_HOT)' -benchmem -benchtime 100ms -count 6 -timeout 2h $(BENCHFLAGS) ./caddymodule ./gate ./mcp ./usage ./identity
 
 # Fails when the hot path allocates more than in the last commit, or is slower
 # by far.

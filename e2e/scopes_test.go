@@ -90,7 +90,7 @@ func TestScopesOfClients(t *testing.T) {
 func TestScopesOfResumedStreams(t *testing.T) {
 	u := startSDKUpstream(t, sdk.StreamableHTTPOptions{EventStore: sdk.NewMemoryEventStore(nil)})
 	s := startSiteAt(t, u.address)
-	key, _ := s.issue(t, identity.KeySpec{Name: "scoped", Scopes: onlyQueries})
+	key, _ := s.issue(t, identity.KeySpec{Name: "scoped", Scopes: []string{"query_*", "!query_secret*"}})
 	auth, accept := "Authorization: Bearer "+key, "Accept: application/json, text/event-stream"
 	init := do(t, "POST", s.gate, `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`, auth, accept)
 	session, version := "Mcp-Session-Id: "+init.header.Get("Mcp-Session-Id"), "Mcp-Protocol-Version: 2025-11-25"

@@ -50,7 +50,7 @@ func startSDKUpstream(tb testing.TB, o sdk.StreamableHTTPOptions) *sdkUpstream {
 	mcp := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return u.Server }, &o)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		u.mu.Lock()
-		u.Requests = append(u.Requests, r.Method+" "+r.Header.Get("Last-Event-ID"))
+		u.requests = append(u.requests, r.Method+" "+r.Header.Get("Last-Event-ID"))
 		u.mu.Unlock()
 		mcp.ServeHTTP(w, r)
 	}))
@@ -66,7 +66,7 @@ func startSDKUpstream(tb testing.TB, o sdk.StreamableHTTPOptions) *sdkUpstream {
 func (u *sdkUpstream) saw(accept func(line string) bool) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return slices.ContainsFunc(u.Requests, accept)
+	return slices.ContainsFunc(u.requests, accept)
 }
 
 type queryArgs struct {
