@@ -5,12 +5,10 @@ package caddymodule
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"net/url"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -70,14 +68,6 @@ type App struct {
 	started   chan struct{} // closed by Start, when backend is there or never will be
 	backend   atomic.Pointer[backend]
 }
-
-// latest is the backend of the config that started last. A request may reach a
-// config that is cleaned up already, or that turns out not to start, while
-// Caddy replaces one by another; it is served as under the one in force.
-var latest atomic.Pointer[backend]
-
-// startTimeout bounds how long a request waits for its config to start.
-const startTimeout = 5 * time.Second
 
 // CaddyModule returns the Caddy module information.
 func (*App) CaddyModule() caddy.ModuleInfo {
@@ -147,28 +137,6 @@ func (a *App) Cleanup() error {
 			b.pipeline.calls.CancelInFlight(cancelTimeout)
 		}
 		b.release()
-	}
-	return nil
-}
-
-// acquire returns what a request works with; the caller releases it when the
-// request is done. Caddy starts its apps in no fixed order, so that a request
-// may come before Start and waits for it. Without a backend it returns nil.
-func (a *App) acquire(ctx context.Context) *backend {
-	if b := a.backend.Load(); b != nil && b.acquire() {
-		return b
-	}
-	timeout := time.NewTimer(startTimeout)
-	defer timeout.Stop()
-	select {
-	case <-a.started:
-	case <-timeout.C:
-	case <-ctx.Done():
-	}
-	for _, b := range []*backend{a.backend.Load(), latest.Load()} {
-		if b != nil && b.acquire() {
-			return b
-		}
 	}
 	return nil
 }

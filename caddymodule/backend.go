@@ -123,6 +123,36 @@ func openBackend(a *App) (_ *backend, err error) {
 	return b, nil
 }
 
+// latest is the backend of the config that started last. A request may reach a
+// config that is cleaned up already, or that turns out not to start, while
+// Caddy replaces one by another; it is served as under the one in force.
+var latest atomic.Pointer[backend]
+
+// startTimeout bounds how long a request waits for its config to start.
+const startTimeout = 5 * time.Second
+
+// acquire returns what a request works with; the caller releases it when the
+// request is done. Caddy starts its apps in no fixed order, so that a request
+// may come before Start and waits for it. Without a backend it returns nil.
+func (a *App) acquire(ctx context.Context) *backend {
+	if b := a.backend.Load(); b != nil && b.acquire() {
+		return b
+	}
+	timeout := time.NewTimer(startTimeout)
+	defer timeout.Stop()
+	select {
+	case <-a.started:
+	case <-timeout.C:
+	case <-ctx.Done():
+	}
+	for _, b := range []*backend{a.backend.Load(), latest.Load()} {
+		if b != nil && b.acquire() {
+			return b
+		}
+	}
+	return nil
+}
+
 // acquire takes a reference, unless the last one is gone.
 func (b *backend) acquire() bool {
 	for {

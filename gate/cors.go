@@ -20,13 +20,9 @@ func CheckOrigins(origins []string) error {
 	return nil
 }
 
-// checkOrigin refuses a request of a web page whose origin is not allowed, and
-// lets a page of an allowed origin read what is answered.
-func (x *exchange) checkOrigin(r *http.Request) *refusal {
-	origins := r.Header["Origin"]
-	if len(origins) == 0 {
-		return nil
-	}
+// checkOrigin refuses a web page whose origin is not allowed, and lets a page of an
+// allowed origin read what is answered. It is given the Origin headers.
+func (x *exchange) checkOrigin(origins []string) *refusal {
 	if !x.gate.allows(origins) {
 		return &refusal{status: http.StatusForbidden, reason: reasonOrigin, code: codeOrigin, message: "Origin not allowed"}
 	}
@@ -44,11 +40,8 @@ func (g *Gate) allows(origins []string) bool {
 
 // exposeTo lets a page of an allowed origin read a response and the headers that
 // MCP clients need. It replaces what the upstream says about it, since browsers
-// refuse two answers. Without an origin it does nothing.
+// refuse two answers.
 func exposeTo(h http.Header, origin string) {
-	if origin == "" {
-		return
-	}
 	h.Set("Access-Control-Allow-Origin", origin)
 	h.Set("Access-Control-Expose-Headers", "Mcp-Session-Id, Mcp-Protocol-Version, WWW-Authenticate, Retry-After")
 	h.Del("Access-Control-Allow-Credentials")

@@ -67,7 +67,11 @@ func (x *exchange) forward(r *http.Request, next Handler) error {
 		defer x.backend.Calls.end(x)
 	}
 	defer x.finish(r.Context())
-	err := next(x.responseWriter(r), r)
+	var w http.ResponseWriter = &x.response
+	if x.principal != nil && x.principal.Scope != nil {
+		w = x.filterTools(r)
+	}
+	err := next(w, r)
 	x.response.returned(err)
 	return err
 }

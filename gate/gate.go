@@ -167,12 +167,14 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 	}
 	x := &exchange{gate: g, arrived: time.Now()}
 	x.response = meteringWriter{ResponseWriter: w, x: x}
-	if ref := x.checkOrigin(r); ref != nil {
-		return x.reject(ref)
-	}
-	if x.origin != "" && isPreflight(r) {
-		answerPreflight(w, r)
-		return nil
+	if origins := r.Header["Origin"]; len(origins) > 0 {
+		if ref := x.checkOrigin(origins); ref != nil {
+			return x.reject(ref)
+		}
+		if isPreflight(r) {
+			answerPreflight(w, r)
+			return nil
+		}
 	}
 	if x.backend = g.backend(r.Context()); x.backend == nil {
 		return x.reject(notStarted())

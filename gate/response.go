@@ -48,7 +48,9 @@ func (w *meteringWriter) WriteHeader(status int) {
 func (w *meteringWriter) begin() {
 	x, h := w.x, w.Header()
 	x.readRequestFacts()
-	exposeTo(h, x.origin)
+	if x.origin != "" {
+		exposeTo(h, x.origin)
+	}
 	if x.opens {
 		x.backend.Sessions.open(h.Get("Mcp-Session-Id"), x.opening)
 	}

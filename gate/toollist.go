@@ -10,11 +10,11 @@ import (
 	"github.com/tallygate/tallygate/mcp"
 )
 
-// responseWriter returns what the upstream's response is written to: the metering
-// writer, behind a toolListWriter when the response may list tools that the key
-// may not call.
-func (x *exchange) responseWriter(r *http.Request) http.ResponseWriter {
-	if x.principal == nil || x.principal.Scope == nil || !x.mayListTools() {
+// filterTools returns a writer in front of the metering writer that takes out of
+// the response what the key may not call, or the metering writer itself where the
+// response lists no tools.
+func (x *exchange) filterTools(r *http.Request) http.ResponseWriter {
+	if !x.mayListTools() {
 		return &x.response
 	}
 	r.Header.Del("Range") // a part of a list cannot be read
