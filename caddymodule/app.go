@@ -1,6 +1,6 @@
-// Package caddymodule is all of Tallygate that knows Caddy: the app, which
-// holds what a config's handlers share; the gate in front of an upstream; the
-// adapter of the admin API; their Caddyfile directives and metrics.
+// Package caddymodule is all of Tallygate that knows Caddy: the app, which the
+// handlers of a config share; the adapters of the gate and of the admin API; their
+// Caddyfile directives and metrics. Package commands has the commands.
 package caddymodule
 
 import (
@@ -19,10 +19,10 @@ func init() {
 	caddy.RegisterModule(new(App))
 }
 
-// App is what the gates and the admin API of one config share: the store of
-// users and keys, the ledger of events, and the journal that holds events
-// until the ledger has them. A config that says nothing of it gets the
-// defaults. Placeholders such as {env.NAME} are replaced in every field.
+// App is shared by the gates and the admin API of one config: the store of users
+// and keys, the ledger of events, and the journal that keeps events until the
+// ledger has them. A config that does not mention it gets the defaults.
+// Placeholders such as {env.NAME} are replaced in every field.
 type App struct {
 	// The DSN of the store, where users and API keys live; its scheme names the
 	// module in the namespace tallygate.stores: `sqlite:PATH`.
@@ -38,14 +38,14 @@ type App struct {
 	// `sqlite:data/usage.db`.
 	Ledger string `json:"ledger,omitempty"`
 
-	// How long keys that are known go on working while the store cannot be
-	// reached. All other keys are answered with 503 then. Negative: not at all.
+	// How long known keys go on working while the store cannot be reached. All
+	// other keys are answered with 503 then. Negative: not at all.
 	// Default: 5m.
 	StaleOK caddy.Duration `json:"stale_ok,omitempty"`
 
-	// What the API keys that are made begin with, by which people and secret
-	// scanners know them: 2 to 24 letters, digits, _ or -, a letter first and _ or
-	// - last, as in `acme_live_`. Keys made under another prefix go on working.
+	// The prefix of new API keys, by which people and secret scanners recognise
+	// them: 2 to 24 letters, digits, _ or -, a letter first and _ or - last, as in
+	// `acme_live_`. Keys with an earlier prefix go on working.
 	// Default: `sk-`.
 	KeyPrefix string `json:"key_prefix,omitempty"`
 
@@ -53,9 +53,10 @@ type App struct {
 	// invitation. Default: false.
 	Registration bool `json:"registration,omitempty"`
 
-	// Where people reach the admin API, as in `https://keys.example.com`, for the
-	// links of invitations. Default: where the admin who invites reached it, by
-	// http where a proxy in front ends TLS.
+	// The address at which people reach the admin API, as in
+	// `https://keys.example.com`, for the links of invitations. Default: the address
+	// at which the inviting admin reached it, with http where a proxy in front ends
+	// TLS.
 	BaseURL string `json:"base_url,omitempty"`
 
 	// The journal, where events wait for the ledger.
@@ -65,7 +66,7 @@ type App struct {
 	store     StoreOpener
 	ledger    LedgerOpener
 	keyFormat identity.KeyFormat
-	started   chan struct{} // closed by Start, when backend is there or never will be
+	started   chan struct{} // closed when Start has set backend, or has failed
 	backend   atomic.Pointer[backend]
 }
 
@@ -110,8 +111,8 @@ func (a *App) complete() (err error) {
 	return a.Journal.complete()
 }
 
-// Start opens the store, the ledger and the journal, or takes over those that
-// the config before this one has open under the same names.
+// Start opens the store, the ledger and the journal, or takes over those that the
+// previous config has open under the same names.
 func (a *App) Start() error {
 	defer close(a.started)
 	b, err := openBackend(a)
@@ -127,10 +128,9 @@ func (a *App) Start() error {
 // may still be finishing calls. Cleanup comes after all of them.
 func (*App) Stop() error { return nil }
 
-// Cleanup lets go of what Start opened. Calls and streams that outlive their
-// config keep it open until the last of them ends; those that outlive the
-// grace period of a process that exits are broken off, so that they leave their
-// events.
+// Cleanup releases the backend. Calls and streams that outlive their config keep
+// it open until the last of them ends. When the process exits, those that outlive
+// the grace period are cancelled, so that they leave their events.
 func (a *App) Cleanup() error {
 	if b := a.backend.Load(); b != nil {
 		if caddy.Exiting() {
@@ -141,8 +141,8 @@ func (a *App) Cleanup() error {
 	return nil
 }
 
-// setting is a value after its placeholders, or the value of an environment
-// variable, or a default.
+// setting returns a value after its placeholders are replaced; where that is empty,
+// the value of an environment variable; where that is empty too, a default.
 func setting(value, env, fallback string) string {
 	repl := caddy.NewReplacer()
 	for _, v := range []string{value, "{env." + env + "}"} {
@@ -153,7 +153,7 @@ func setting(value, env, fallback string) string {
 	return fallback
 }
 
-// scheme is the part of a DSN that names its module. The DSN itself may hold a
+// scheme returns the part of a DSN that names its module. The DSN may hold a
 // password, so no error repeats it.
 func scheme(what, dsn string) (string, error) {
 	name, rest, ok := strings.Cut(dsn, ":")
@@ -166,7 +166,7 @@ func scheme(what, dsn string) (string, error) {
 	return name, nil
 }
 
-// loadGuest loads the module that a DSN names: what is "store" or "ledger".
+// loadGuest loads the module that a DSN names. what is "store" or "ledger".
 func loadGuest(ctx caddy.Context, what, dsn string) (any, error) {
 	name, err := scheme(what, dsn)
 	if err != nil {

@@ -22,9 +22,10 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// What outlives a config is shared between the old one and the new: stores and
-// their limits by their options and DSN, their users' sessions and ledgers by
-// their DSN, journals by their folder.
+// Pools of what outlives a config, so that a reload hands it from the old config to
+// the new one. Authorities and limiters are found by their options and the store's
+// DSN, sessions by the store's DSN, ledgers by their DSN, pipelines by the
+// journal's folder.
 var (
 	authorities = caddy.NewUsagePool() // of pooled[*identity.Authority]
 	limiters    = caddy.NewUsagePool() // of pooled[closingLimiter]
@@ -43,19 +44,20 @@ const (
 	flushTimeout  = 2 * time.Second
 )
 
-// backend is what the handlers of a running config work with. It lives until
-// the config and every request that began under it have let go.
+// backend is what the handlers of a running config work with. It is closed when
+// the config and every request that began under it have released it.
 type backend struct {
 	authority *identity.Authority
 	pipeline  *pipeline
-	gate      gate.Backend // what the gates need of it
+	gate      gate.Backend // the same, for the gates
 	admin     http.Handler
 
 	refs    atomic.Int64
 	closers []func()
 }
 
-// openBackend opens or takes over what the app's config names.
+// openBackend opens what the app's config names, or takes it over from the previous
+// config.
 func openBackend(a *App) (_ *backend, err error) {
 	b := new(backend)
 	b.refs.Store(1)
@@ -66,8 +68,8 @@ func openBackend(a *App) (_ *backend, err error) {
 	}()
 	log := a.ctx.Slogger()
 
-	// An Authority's options are those that it was made with: a config that
-	// changes them has one of its own.
+	// The options of an Authority cannot change, so a config with other options has
+	// an Authority of its own.
 	b.authority, err = open(b, authorities, fmt.Sprint(a.StaleOK, " ", a.Store), func() (*identity.Authority, error) {
 		s, err := a.store.OpenStore()
 		if err != nil {
@@ -123,17 +125,17 @@ func openBackend(a *App) (_ *backend, err error) {
 	return b, nil
 }
 
-// latest is the backend of the config that started last. A request may reach a
-// config that is cleaned up already, or that turns out not to start, while
-// Caddy replaces one by another; it is served as under the one in force.
+// latest is the backend of the config that started last. While Caddy replaces one
+// config by another, a request may reach one that is cleaned up already, or that
+// fails to start. It is served by the config in force.
 var latest atomic.Pointer[backend]
 
 // startTimeout bounds how long a request waits for its config to start.
 const startTimeout = 5 * time.Second
 
-// acquire returns what a request works with; the caller releases it when the
-// request is done. Caddy starts its apps in no fixed order, so that a request
-// may come before Start and waits for it. Without a backend it returns nil.
+// acquire returns the backend for one request, which the caller releases when the
+// request is done. Caddy starts its apps in no fixed order, so a request may come
+// before Start, and waits for it. It returns nil when there is no backend.
 func (a *App) acquire(ctx context.Context) *backend {
 	if b := a.backend.Load(); b != nil && b.acquire() {
 		return b
@@ -153,7 +155,7 @@ func (a *App) acquire(ctx context.Context) *backend {
 	return nil
 }
 
-// acquire takes a reference, unless the last one is gone.
+// acquire adds a reference. It returns false when the backend is closed.
 func (b *backend) acquire() bool {
 	for {
 		n := b.refs.Load()
@@ -166,7 +168,7 @@ func (b *backend) acquire() bool {
 	}
 }
 
-// release gives a reference back; with the last one, all is closed.
+// release removes a reference, and closes everything with the last one.
 func (b *backend) release() {
 	if b.refs.Add(-1) > 0 {
 		return
@@ -176,16 +178,16 @@ func (b *backend) release() {
 	}
 }
 
-// pooled makes a value of a UsagePool out of what has to be closed.
+// pooled is a value in a UsagePool that is closed when nobody uses it any more.
 type pooled[T io.Closer] struct{ value T }
 
-// Destruct closes the value when its last user is gone.
+// Destruct closes the value.
 func (p pooled[T]) Destruct() error { return p.value.Close() }
 
 // closingLimiter is a Limiter for the pool.
 type closingLimiter struct{ *identity.Limiter }
 
-// Close gives back what the Limiter has in hand.
+// Close returns unused calls to the store.
 func (l closingLimiter) Close() error {
 	l.Limiter.Close()
 	return nil
@@ -202,8 +204,8 @@ func newSessions() (sessions, error) {
 // Close has nothing to do.
 func (sessions) Close() error { return nil }
 
-// open takes the value under key out of the pool, or opens it into the pool,
-// and has b give it back.
+// open returns the value under key in the pool, and opens it if it is not there. b
+// gives it back when it is closed.
 func open[T io.Closer](b *backend, pool *caddy.UsagePool, key string, open func() (T, error)) (T, error) {
 	v, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
 		v, err := open()
@@ -222,8 +224,8 @@ func open[T io.Closer](b *backend, pool *caddy.UsagePool, key string, open func(
 }
 
 // pipeline is a journal, the calls that are recorded in it, and the shipper that
-// empties it. A reload may change the ledger and the options under it: those of
-// the newest user hold.
+// empties it. It may have several users during a reload; the ledger and the options
+// are those of the newest one.
 type pipeline struct {
 	journal *usage.Journal
 	calls   *gate.CallRegistry
@@ -233,7 +235,7 @@ type pipeline struct {
 	users []*pipelineUser // the newest last
 }
 
-// pipelineUser is what one config wants of a pipeline.
+// pipelineUser is the ledger and the options that one config gives a pipeline.
 type pipelineUser struct {
 	ledger   usage.Ledger
 	journal  usage.JournalOptions
@@ -259,8 +261,8 @@ func (p *pipeline) attach(u *pipelineUser) {
 	p.use()
 }
 
-// detach undoes one attach. Where a reload failed, that is the newest, and
-// all is as before again.
+// detach undoes attach. When a reload has failed, the user is the newest, and the
+// previous one is in force again.
 func (p *pipeline) detach(u *pipelineUser) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -271,15 +273,15 @@ func (p *pipeline) detach(u *pipelineUser) {
 
 func (p *pipeline) use() {
 	if len(p.users) == 0 {
-		// Spares the next start the last second's events, if the ledger is there.
+		// So that the next start does not have to send the last second's events.
 		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 		defer cancel()
-		_ = p.shipper.Flush(ctx) // what is left waits in the journal
+		_ = p.shipper.Flush(ctx) // events that are not sent wait in the journal
 		p.shipper.Use(nil)
 		return
 	}
 	u := p.users[len(p.users)-1]
-	_ = p.journal.Configure(u.journal) // the options are valid, Provision has seen to that
+	_ = p.journal.Configure(u.journal) // Provision has checked that the options are valid
 	p.shipper.Configure(u.shipping)
 	p.shipper.Use(u.ledger)
 }
@@ -291,8 +293,8 @@ func (p *pipeline) Close() error {
 	return errors.Join(p.shipper.Close(), p.journal.Close())
 }
 
-// firstUser makes the administrator that the environment names, where the
-// store has no user yet, and says what to do where it names none.
+// firstUser makes the administrator that the environment names when the store has
+// no user yet. When it names none, the log says what to do.
 func firstUser(ctx context.Context, store identity.Store, log *slog.Logger) error {
 	users, err := store.Users(ctx)
 	if err != nil || len(users) > 0 {

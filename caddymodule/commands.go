@@ -47,7 +47,7 @@ func OpenStore(dsn string) (identity.Store, error) {
 	return guest.(StoreOpener).OpenStore()
 }
 
-// openLedger opens the ledger that a DSN names, likewise.
+// openLedger opens the ledger that a DSN names, for a command.
 func openLedger(dsn string) (usage.Ledger, error) {
 	guest, err := openGuest("ledger", dsn)
 	if err != nil {

@@ -24,10 +24,10 @@ type Gate struct {
 	// Default: 4194304 (4 MiB).
 	MaxBody int64 `json:"max_body,omitempty"`
 
-	// Where the table names and the record count of a call stand, by tool. The
-	// first rule whose glob matches the tool's name is used. For a tool that no
-	// rule matches there is a default rule, which knows the shapes that database
-	// servers commonly use.
+	// Where to find the table names and the record count of a call, by tool. The
+	// first rule whose glob matches the tool's name is used. A tool that no rule
+	// matches gets the default rule, which knows the shapes that database servers
+	// commonly use.
 	Tools []ToolRule `json:"tools,omitempty"`
 
 	// The web origins whose pages may use the server, as in
@@ -40,25 +40,24 @@ type Gate struct {
 	gate *gate.Gate
 }
 
-// ToolRule says where the table names and the record count stand in a call's
-// arguments or result. A path is gjson's, of which keys, indexes and `#` are
-// understood, begins with `arguments` or `result`, and may have one of
-// Tallygate's modifiers behind a `|`, as in `result.content.0.text|@csv|#`;
-// docs/metering.md has them all. A rule with neither tables nor records leaves
-// both unknown.
+// ToolRule says where a call's arguments or result have the table names and the
+// record count. A path is one of gjson's with keys, indexes and `#`. It begins with
+// `arguments` or `result`, and may have one of Tallygate's modifiers after a `|`,
+// as in `result.content.0.text|@csv|#`; docs/metering.md lists them. A rule with
+// neither tables nor records leaves both unknown.
 type ToolRule struct {
 	// A glob of tool names: `*` stands for any characters, `?` for one.
 	Tool string `json:"tool"`
 
-	// Where table names stand, all of which count: paths of a string, of an array
-	// of strings or, by `|@sql`, of a query; `=name`, a constant; or
-	// `first(…, …)`, of whose paths the first that is known counts.
+	// Where to find table names, all of which count: paths of a string, of an array
+	// of strings or, with `|@sql`, of a query; a constant, `=name`; or
+	// `first(…, …)`, the first of these paths with an answer.
 	Table []string `json:"table,omitempty"`
 
-	// Where the record count may stand, of which the first that is known counts:
-	// paths of a number or, by `#` at the end, of an array's length; `=1`, a
-	// constant; or `sum(…, …)`, whose paths are added up and may go through each
-	// element of an array.
+	// Where to find the record count; the first with an answer counts: paths of a
+	// number or, with `#` at the end, of an array's length; a constant, `=1`; or
+	// `sum(…, …)`, whose paths are added up and may go through each element of an
+	// array.
 	Records []string `json:"records,omitempty"`
 }
 

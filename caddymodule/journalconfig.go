@@ -14,31 +14,31 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// JournalConfig says where events wait for the ledger, and what that may cost.
-// A config that is reloaded changes any of it under way, but for the folder.
+// JournalConfig says where events wait for the ledger, and with which guarantees.
+// A reload may change everything but the folder of a journal in use.
 type JournalConfig struct {
 	// The folder. One process at a time may use it.
 	// Default: the environment variable TALLYGATE_JOURNAL, or else
 	// `data/journal`.
 	Folder string `json:"folder,omitempty"`
 
-	// When events are forced to the disk, so that they survive the death of the
-	// machine; that of the process they survive in any case. `interval`:
+	// When events are synced to the disk, so that they survive a crash of the
+	// machine; they survive a crash of the process in any case. `interval`:
 	// together, every `sync_interval`. `always`: before the call's result reaches
-	// the client. `none`: when the operating system does.
+	// the client. `none`: when the operating system decides.
 	// Default: `interval`.
 	Sync usage.SyncMode `json:"sync,omitempty"`
 
-	// How much of the newest events the death of the machine may cost under
+	// How much of the newest events a crash of the machine may lose under
 	// `interval`. Default: 100ms.
 	SyncInterval caddy.Duration `json:"sync_interval,omitempty"`
 
-	// The most bytes that the journal takes on disk, but for unfinished calls
-	// and events that the ledger rejects. Default: 1073741824 (1 GiB).
+	// The most bytes that the journal takes on disk, without pending calls and events
+	// that the ledger rejects. Default: 1073741824 (1 GiB).
 	MaxSize int64 `json:"max_size,omitempty"`
 
-	// The bytes at which a segment ends, at most a quarter of `max_size`. Room
-	// comes back a segment at a time. Default: 67108864 (64 MiB).
+	// The size of a segment in bytes, at most a quarter of `max_size`. Space is freed
+	// a segment at a time. Default: 67108864 (64 MiB).
 	SegmentSize int64 `json:"segment_size,omitempty"`
 
 	// What to do when the journal is full. `drop`: calls go on, their events are
@@ -47,14 +47,15 @@ type JournalConfig struct {
 	// Default: `drop`.
 	OnFull usage.FullMode `json:"on_full,omitempty"`
 
-	// The most calls that may be unfinished after their request has ended.
+	// The most calls that may be pending, that is, whose result has not come when
+	// their request ends.
 	// Default: 100000.
 	MaxHeld int `json:"max_held,omitempty"`
 
 	// The most events that are sent to the ledger at a time. Default: 10000.
 	BatchEvents int `json:"batch_events,omitempty"`
 
-	// How long events wait for that many. Default: 1s.
+	// How long events wait for a batch to fill. Default: 1s.
 	BatchDelay caddy.Duration `json:"batch_delay,omitempty"`
 }
 

@@ -18,8 +18,8 @@ func newMetric(kind prometheus.ValueType, name, help string, read func(usage.Jou
 	return metric{prometheus.NewDesc("tallygate_"+name, help, nil, nil), kind, read}
 }
 
-// metrics tell how the journal and the shipper do. What the processes before
-// this one did is not in their counters.
+// metrics are those of the journal and the shipper. Their counters begin at zero
+// with each process.
 var metrics = []metric{
 	newMetric(prometheus.CounterValue, "events_recorded_total", "Events appended to the journal.",
 		func(j usage.JournalStats, _ usage.ShipperStats) int64 { return j.Appended }),

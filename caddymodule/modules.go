@@ -13,15 +13,15 @@ import (
 	usagesqlite "github.com/tallygate/tallygate/usage/sqlite"
 )
 
-// StoreOpener is what a module in the namespace tallygate.stores is. Its JSON
-// has one field, `dsn`. OpenStore is called once for each DSN in use; it opens
-// connections lazily or not, but never before it is called.
+// StoreOpener is implemented by the modules in the namespace tallygate.stores.
+// Their JSON has one field, `dsn`. OpenStore is called once for each DSN in use.
+// No connection is opened before that.
 type StoreOpener interface {
 	OpenStore() (identity.Store, error)
 }
 
-// LedgerOpener is what a module in the namespace tallygate.ledgers is,
-// likewise.
+// LedgerOpener is implemented by the modules in the namespace tallygate.ledgers,
+// which are like those of tallygate.stores.
 type LedgerOpener interface {
 	OpenLedger() (usage.Ledger, error)
 }

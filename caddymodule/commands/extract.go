@@ -52,7 +52,7 @@ needs --tool.`,
 	})
 }
 
-// extract reads calls and writes what the rules of a config find in them.
+// extract reads recorded calls and writes what the rules of a config find in them.
 func extract(out io.Writer, in io.Reader, config []byte, number int, tool string, asJSON bool) error {
 	rules, number, err := gateRules(config, number)
 	if err != nil {
@@ -62,12 +62,12 @@ func extract(out io.Writer, in io.Reader, config []byte, number int, tool string
 	if err != nil {
 		return err
 	}
-	exchanges, err := readExchanges(in, tool)
+	calls, err := readRecording(in, tool)
 	if err != nil {
 		return err
 	}
-	for i := range exchanges {
-		f, err := find(extractors, rules, &exchanges[i])
+	for i := range calls {
+		f, err := find(extractors, rules, &calls[i])
 		if err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func gateRules(config []byte, number int) ([]mcp.Rule, int, error) {
 	return gates[number-1], number, nil
 }
 
-// findings are what a rule finds in a call.
+// findings is the output for one call.
 type findings struct {
 	Tool    string    `json:"tool"`
 	Gate    int       `json:"gate"` // 0: there is no config
@@ -140,7 +140,7 @@ type shownRule struct {
 	Records []string `json:"records,omitempty"`
 }
 
-// finding is what there is at all of a rule's paths, or at one.
+// finding is what a rule finds, or one of its paths.
 type finding struct {
 	Table          string   `json:"table,omitempty"` // the path, of tables or of records
 	Records        string   `json:"records,omitempty"`
@@ -150,8 +150,8 @@ type finding struct {
 	RecordsUnknown string   `json:"records_unknown,omitempty"`
 }
 
-// find looks for what an extractor finds in a call, and each part of its rule.
-func find(x *mcp.Extractors, rules []mcp.Rule, e *exchange) (*findings, error) {
+// find applies the rule for a call's tool, and each path of the rule alone.
+func find(x *mcp.Extractors, rules []mcp.Rule, e *recordedCall) (*findings, error) {
 	extractor := x.For(e.tool)
 	rule := extractor.Rule()
 	f := &findings{Tool: e.tool, Rule: shownRule{Tool: rule.Tool, Table: rule.Tables, Records: rule.Records}}
@@ -195,8 +195,8 @@ func findingOf(facts mcp.Facts) finding {
 // noResult is the outcome of a call without a final result.
 const noResult = "no_result"
 
-// facts are what an extractor finds in a call, and how the call ended.
-func (e *exchange) facts(x *mcp.Extractor) (facts mcp.Facts, outcome string) {
+// facts returns what an extractor finds in a call, and how the call ended.
+func (e *recordedCall) facts(x *mcp.Extractor) (facts mcp.Facts, outcome string) {
 	outcome = noResult
 	if e.request != nil {
 		facts = x.FromParams(e.request.Params)
@@ -221,7 +221,7 @@ func (e *exchange) facts(x *mcp.Extractor) (facts mcp.Facts, outcome string) {
 	return facts, outcome
 }
 
-// why says to a person what a reason means.
+// why explains the reasons for people.
 var why = map[string]string{
 	"no_rule":      "the rule does not say where to look",
 	"not_found":    "there is nothing",

@@ -11,20 +11,20 @@ import (
 	"github.com/tallygate/tallygate/mcp"
 )
 
-// exchange is a recorded call: its request and the message that answers it,
-// each as JSON. Either may be missing.
-type exchange struct {
+// recordedCall is a call's request and the message that answers it, each as JSON.
+// Either may be missing.
+type recordedCall struct {
 	tool     string
 	request  *mcp.Message
 	response json.RawMessage
 }
 
-// readExchanges reads what a person has recorded: an object with a request and
-// a response, or JSON-RPC messages one after another, in arrays, or as the
-// events of an event stream; these may also follow each other. It returns the
-// calls, in their order; tool is the name for a response whose call is not
-// there, and for all where it is not empty.
-func readExchanges(r io.Reader, tool string) ([]exchange, error) {
+// readRecording reads recorded calls: an object with a request and a response, or
+// JSON-RPC messages one after another, in arrays, or as the events of an event
+// stream; these may also follow each other. It returns the calls in their order.
+// tool, if it is not empty, is the name of all tools; a response without its call
+// needs it.
+func readRecording(r io.Reader, tool string) ([]recordedCall, error) {
 	text, err := io.ReadAll(r)
 	if err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func readExchanges(r io.Reader, tool string) ([]exchange, error) {
 	if err != nil {
 		return nil, err
 	}
-	var exchanges []exchange
+	var calls []recordedCall
 	var responses []json.RawMessage
 	for i, m := range messages {
 		if !isRequest(m) {
@@ -45,31 +45,31 @@ func readExchanges(r io.Reader, tool string) ([]exchange, error) {
 			return nil, fmt.Errorf("message %d would be refused by the gate: %w", i+1, err)
 		}
 		if request := body.Messages[0]; request.IsCall() {
-			e := exchange{tool: request.Tool, request: &request}
+			e := recordedCall{tool: request.Tool, request: &request}
 			if tool != "" {
 				e.tool = tool
 			}
-			exchanges = append(exchanges, e)
+			calls = append(calls, e)
 		}
 	}
-	if len(exchanges) == 0 {
+	if len(calls) == 0 {
 		if tool == "" || len(responses) == 0 {
 			return nil, errors.New("there is no tools/call in the input; for a response alone, name its tool by --tool")
 		}
-		exchanges = []exchange{{tool: tool, response: responses[len(responses)-1]}}
-		return exchanges, nil
+		calls = []recordedCall{{tool: tool, response: responses[len(responses)-1]}}
+		return calls, nil
 	}
-	for i := range exchanges {
+	for i := range calls {
 		for _, m := range responses {
-			if exchanges[i].response == nil && answers(m, exchanges[i].request) {
-				exchanges[i].response = m
+			if calls[i].response == nil && answers(m, calls[i].request) {
+				calls[i].response = m
 			}
 		}
 	}
-	return exchanges, nil
+	return calls, nil
 }
 
-// splitMessages takes the input apart.
+// splitMessages splits the input into messages.
 func splitMessages(text []byte) (messages []json.RawMessage, err error) {
 	for {
 		text = bytes.TrimLeft(text, " \t\r\n")
@@ -168,7 +168,7 @@ func isRequest(m json.RawMessage) bool {
 	return json.Unmarshal(m, &head) == nil && head.Method != nil
 }
 
-// answers tells whether the message has the request's id.
+// answers reports whether the message has the request's id.
 func answers(m json.RawMessage, request *mcp.Message) bool {
 	var head struct{ ID json.RawMessage }
 	return json.Unmarshal(m, &head) == nil && mcp.IDKey(bytes.TrimSpace(head.ID)) == mcp.IDKey(request.ID)

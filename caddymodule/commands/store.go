@@ -35,7 +35,7 @@ it failed otherwise.`
 // storeTimeout bounds how long a command waits for the store.
 const storeTimeout = 30 * time.Second
 
-// storeCommand is what a command on the store works with.
+// storeCommand is a running command on the store.
 type storeCommand struct {
 	*cobra.Command
 	settings Settings

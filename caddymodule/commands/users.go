@@ -54,7 +54,7 @@ The limits are those of each of the user's keys that has none of its own.`,
 	role := cmd.Flags().String("role", string(identity.Member), "admin or user")
 	limits := limitFlags(cmd, "of each of the user's keys")
 	return newStoreCommand(cmd, cobra.ExactArgs(1), func(ctx context.Context, c *storeCommand) error {
-		// What can be told without the password is told before it is asked for.
+		// Check what needs no password before asking for it.
 		email, err := identity.NormalizeEmail(c.args[0])
 		if err != nil {
 			return err

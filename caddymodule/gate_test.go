@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestRecordedFirst: before the last bytes of an answer go to the client, its
+// TestRecordedFirst: when the last bytes of an answer go to the client, its
 // event is in the journal.
 func TestRecordedFirst(t *testing.T) {
 	w := newBenchWorld(t)
@@ -13,15 +13,15 @@ func TestRecordedFirst(t *testing.T) {
 	journal := w.backend.pipeline.journal
 	for _, c := range benchCalls() {
 		before := journal.Stats().Appended
-		pieces, recorded := 0, int64(0)
+		chunks, recorded := 0, int64(0)
 		c.reading = func() {
-			pieces++
+			chunks++
 			recorded = journal.Stats().Appended - before
 		}
 		proxy := &answering{answer: c.answer}
 		c.through(t, w, func(rw http.ResponseWriter, r *http.Request) error { return gate.ServeHTTP(rw, r, proxy) })()
-		if recorded != 1 || pieces < len(c.answer.body)>>15 {
-			t.Errorf("%s: %d events when the last of %d pieces went out, want 1", c.name, recorded, pieces)
+		if recorded != 1 || chunks < len(c.answer.body)>>15 {
+			t.Errorf("%s: %d events when the last of %d chunks went out, want 1", c.name, recorded, chunks)
 		}
 	}
 }
