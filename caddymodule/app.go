@@ -43,7 +43,7 @@ type App struct {
 	// Default: 5m.
 	StaleOK caddy.Duration `json:"stale_ok,omitempty"`
 
-	// The prefix of new API keys, by which people and secret scanners recognise
+	// The prefix of new API keys, by which people and secret scanners recognize
 	// them: 2 to 24 letters, digits, _ or -, a letter first and _ or - last, as in
 	// `acme_live_`. Keys with an earlier prefix go on working.
 	// Default: `sk-`.

@@ -192,7 +192,7 @@ func (x *exchange) toolOf(msg *mcp.Message) (tool string, ok bool) {
 	case msg.IsCall():
 		return msg.Tool, true
 	case msg.TaskID != "":
-		if target, ok := x.backend.Calls.Lookup(taskKey(x.principal.UserID, msg.TaskID)); ok {
+		if target, ok := x.backend.Calls.lookup(taskKey(x.principal.UserID, msg.TaskID)); ok {
 			return target.call.event.Tool, true
 		}
 	}
@@ -282,11 +282,11 @@ func (x *exchange) recordDenied(ref *refusal) {
 		}
 		if msg.Retry {
 			key := x.retryKey(msg)
-			if _, pending := calls.Lookup(key); pending && x.principal.Scope.Match(msg.Tool) {
+			if _, pending := calls.lookup(key); pending && x.principal.Scope.Match(msg.Tool) {
 				continue
 			}
 			if c := x.claimRetry(key, msg); c != nil {
-				calls.Finish(c, denied)
+				calls.finish(c, denied)
 				continue
 			}
 		}

@@ -87,7 +87,7 @@ func (x *exchange) expectReplies() {
 		case msg.IsCall():
 			x.expect(x.startCall(msg))
 		case msg.TaskID != "":
-			if t, ok := calls.Lookup(taskKey(x.principal.UserID, msg.TaskID)); ok {
+			if t, ok := calls.lookup(taskKey(x.principal.UserID, msg.TaskID)); ok {
 				t.role = stateReply
 				if msg.Method == "tasks/result" {
 					t.role = resultReply
@@ -95,7 +95,7 @@ func (x *exchange) expectReplies() {
 				x.expect(pendingReply{target: t, msg: msg})
 			}
 		case msg.Cancels != nil && x.sessionID != "":
-			calls.Cancel(requestKey(x.sessionID, msg.Cancels))
+			calls.cancel(requestKey(x.sessionID, msg.Cancels))
 		case msg.Kind == mcp.Request && msg.Method == "subscriptions/listen":
 			x.listens = true
 		case msg.Kind == mcp.Request && msg.Method == "initialize":
@@ -113,7 +113,7 @@ func (x *exchange) expectReplies() {
 func (x *exchange) expect(p pendingReply) {
 	if x.sessionID != "" {
 		p.key = requestKey(x.sessionID, p.msg.ID)
-		x.backend.Calls.Register(p.key, p.target)
+		x.backend.Calls.register(p.key, p.target)
 	}
 	x.pending = append(x.pending, p)
 }
@@ -136,7 +136,7 @@ func (x *exchange) startCall(msg *mcp.Message) pendingReply {
 // claimRetry takes over the pending call that a retry goes on with, or returns
 // nil when there is none.
 func (x *exchange) claimRetry(key callKey, msg *mcp.Message) *call {
-	c := x.backend.Calls.Claim(key)
+	c := x.backend.Calls.claim(key)
 	if c == nil {
 		return nil
 	}
@@ -190,18 +190,18 @@ func (x *exchange) giveUp(p *pendingReply) {
 	case w.resumable && !p.resumed:
 		// The client may ask for the rest of the stream, and the answer be there.
 		if p.role == callReply {
-			calls.Abandon(p.call, w.soFar(w.written))
+			calls.abandon(p.call, w.soFar(w.written))
 		}
 		return
 	case p.resumed:
-		calls.Resume(p.call) // what the upstream asked for may be brought again
+		calls.resume(p.call) // what the upstream asked for may be brought again
 	case p.role == callReply:
-		calls.Finish(p.call, func(e *usage.Event) {
+		calls.finish(p.call, func(e *usage.Event) {
 			p.call.unreadable = w.unreadable && w.written > 0
 			w.aborted(e)
 		})
 	}
 	if x.sessionID != "" {
-		calls.Remove(p.key, p.call)
+		calls.remove(p.key, p.call)
 	}
 }

@@ -105,7 +105,7 @@ const (
 	maxBatch = 100 // messages in one request
 
 	// maxID is the longest id of a request in bytes, so that its answer is always
-	// recognised. No SDK comes near it.
+	// recognized. No SDK comes near it.
 	maxID = 256
 )
 

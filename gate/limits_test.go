@@ -227,7 +227,7 @@ func TestUnknownKeysThrottled(t *testing.T) {
 	if a := s.post(t, key, call); a.status != http.StatusOK {
 		t.Errorf("a known key from the same address gets %d %s", a.status, a.body)
 	}
-	// A mistyped key is recognised by its checksum, which costs nothing.
+	// A mistyped key is recognized by its checksum, which costs nothing.
 	if a := do(t, "POST", s.url, call, "Authorization: Bearer "+mistype(key)); a.status != http.StatusUnauthorized {
 		t.Errorf("a mistyped key answers %d %s", a.status, a.body)
 	}

@@ -64,7 +64,7 @@ func NewCallRegistry(j Journal, log *slog.Logger) (*CallRegistry, error) {
 			h.Deadline = time.Time{} // nothing can be found under it
 		}
 		c.mu.Lock()
-		r.Register(c.key, target{call: c})
+		r.register(c.key, target{call: c})
 		r.expireAfter(c, time.Until(h.Deadline))
 		c.mu.Unlock()
 	}
@@ -97,8 +97,8 @@ func (r *CallRegistry) Close() {
 // a task's result any number of times, each time on a stream that breaks.
 const maxKeys = 32
 
-// Register makes Lookup find the call under key.
-func (r *CallRegistry) Register(key callKey, t target) {
+// register makes lookup find the call under key.
+func (r *CallRegistry) register(key callKey, t target) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if slices.Contains(t.call.keys, key) || len(t.call.keys) == maxKeys {
@@ -108,8 +108,8 @@ func (r *CallRegistry) Register(key callKey, t target) {
 	r.registered[key] = append(r.registered[key], t)
 }
 
-// Remove undoes Register.
-func (r *CallRegistry) Remove(key callKey, c *call) {
+// remove undoes register.
+func (r *CallRegistry) remove(key callKey, c *call) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.removeLocked(key, c)
@@ -125,7 +125,7 @@ func (r *CallRegistry) removeLocked(key callKey, c *call) {
 	}
 }
 
-// removeAll undoes Register for all keys of a call.
+// removeAll undoes register for all keys of a call.
 func (r *CallRegistry) removeAll(c *call) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -134,9 +134,9 @@ func (r *CallRegistry) removeAll(c *call) {
 	}
 }
 
-// Lookup returns the call that a reply under key concerns; of several, the one
+// lookup returns the call that a reply under key concerns; of several, the one
 // that was registered first.
-func (r *CallRegistry) Lookup(key callKey) (t target, ok bool) {
+func (r *CallRegistry) lookup(key callKey) (t target, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if targets := r.registered[key]; len(targets) > 0 {
@@ -145,10 +145,10 @@ func (r *CallRegistry) Lookup(key callKey) (t target, ok bool) {
 	return target{}, false
 }
 
-// Claim returns the suspended call under key to the request that goes on with
+// claim returns the suspended call under key to the request that goes on with
 // it, or nil. No other request finds the call, and it does not expire, until it
 // is suspended again or resumed.
-func (r *CallRegistry) Claim(key callKey) *call {
+func (r *CallRegistry) claim(key callKey) *call {
 	r.mu.Lock()
 	var c *call
 	if targets := r.registered[key]; len(targets) > 0 {
@@ -168,11 +168,11 @@ func (r *CallRegistry) Claim(key callKey) *call {
 	return c
 }
 
-// Suspend keeps a call for a result under key that may come with another request
+// suspend keeps a call for a result under key that may come with another request
 // within a time, and longer while the session of streamKey, if it is not zero,
 // has a stream open. soFar sets what its event says if none comes. The call is on
-// disk when Suspend returns.
-func (r *CallRegistry) Suspend(c *call, soFar func(*usage.Event), key callKey, wait time.Duration, streamKey callKey) {
+// disk when suspend returns.
+func (r *CallRegistry) suspend(c *call, soFar func(*usage.Event), key callKey, wait time.Duration, streamKey callKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.done {
@@ -192,28 +192,28 @@ func (r *CallRegistry) Suspend(c *call, soFar func(*usage.Event), key callKey, w
 		return
 	}
 	if c.suspended && c.key != key {
-		r.Remove(c.key, c)
+		r.remove(c.key, c)
 	}
 	c.suspended, c.key, c.streamKey = true, key, streamKey
-	r.Register(key, target{call: c})
+	r.register(key, target{call: c})
 	r.expireAfter(c, wait)
 }
 
-// Resume makes a claimed call that got no result pending again, as it was.
-func (r *CallRegistry) Resume(c *call) {
+// resume makes a claimed call that got no result pending again, as it was.
+func (r *CallRegistry) resume(c *call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.release()
 	if c.done || c.expiry != nil {
 		return
 	}
-	r.Register(c.key, target{call: c})
+	r.register(c.key, target{call: c})
 	r.expireAfter(c, inputWait)
 }
 
-// Abandon is called when the stream of a suspended call has ended without its
+// abandon is called when the stream of a suspended call has ended without its
 // reply. soFar sets what its event says if none comes.
-func (r *CallRegistry) Abandon(c *call, soFar func(*usage.Event)) {
+func (r *CallRegistry) abandon(c *call, soFar func(*usage.Event)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.done {
@@ -227,9 +227,9 @@ func (r *CallRegistry) Abandon(c *call, soFar func(*usage.Event)) {
 	}
 }
 
-// Cancel is called when the client has given up the call under key.
-func (r *CallRegistry) Cancel(key callKey) {
-	t, ok := r.Lookup(key)
+// cancel is called when the client has given up the call under key.
+func (r *CallRegistry) cancel(key callKey) {
+	t, ok := r.lookup(key)
 	if !ok || t.role != callReply {
 		return
 	}
@@ -242,9 +242,9 @@ func (r *CallRegistry) Cancel(key callKey) {
 	}
 }
 
-// Finish records a call, whose outcome how sets. Only the first Finish of a call
+// finish records a call, whose outcome how sets. Only the first finish of a call
 // counts.
-func (r *CallRegistry) Finish(c *call, how func(*usage.Event)) {
+func (r *CallRegistry) finish(c *call, how func(*usage.Event)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.done {

@@ -36,9 +36,9 @@ func TestExpiry(t *testing.T) {
 		r := newTestRegistry(t, j)
 		task, resumable := &call{arrived: time.Now()}, &call{arrived: time.Now()}
 		session := sessionKeyOf("s")
-		r.Suspend(task, noMore, taskKey("user", "t"), time.Hour, callKey{})
+		r.suspend(task, noMore, taskKey("user", "t"), time.Hour, callKey{})
 		r.streamOpened(session)
-		r.Suspend(resumable, noMore, requestKey("s", []byte("1")), resumeWait, session)
+		r.suspend(resumable, noMore, requestKey("s", []byte("1")), resumeWait, session)
 
 		after := func(d time.Duration, want int) {
 			t.Helper()
@@ -50,7 +50,7 @@ func TestExpiry(t *testing.T) {
 		}
 		after(59*time.Minute+59*time.Second, 0)
 		after(2*time.Second, 1)
-		if _, ok := r.Lookup(taskKey("user", "t")); ok {
+		if _, ok := r.lookup(taskKey("user", "t")); ok {
 			t.Error("the call that expired is still registered")
 		}
 		after(10*time.Hour, 1)
@@ -71,7 +71,7 @@ func TestRestoredCallExpires(t *testing.T) {
 		j := new(gatetest.Journal)
 		before := newTestRegistry(t, j)
 		for task, wait := range map[string]time.Duration{"short": time.Minute, "long": 3 * time.Hour} {
-			before.Suspend(&call{arrived: time.Now()}, noMore, taskKey("user", task), wait, callKey{})
+			before.suspend(&call{arrived: time.Now()}, noMore, taskKey("user", task), wait, callKey{})
 		}
 		before.Close()
 		time.Sleep(time.Hour)
@@ -80,7 +80,7 @@ func TestRestoredCallExpires(t *testing.T) {
 		if n := j.Len(); n != 1 {
 			t.Errorf("%d calls are recorded, want the one whose deadline has passed", n)
 		}
-		if _, ok := after.Lookup(taskKey("user", "long")); !ok {
+		if _, ok := after.lookup(taskKey("user", "long")); !ok {
 			t.Error("the pending call is not registered")
 		}
 		time.Sleep(2 * time.Hour)
@@ -99,19 +99,19 @@ func TestClaim(t *testing.T) {
 		r := newTestRegistry(t, j)
 		key := retryKey("user", [32]byte{1})
 		c := &call{arrived: time.Now()}
-		r.Suspend(c, noMore, key, inputWait, callKey{})
-		if r.Claim(key) != c || r.Claim(key) != nil {
+		r.suspend(c, noMore, key, inputWait, callKey{})
+		if r.claim(key) != c || r.claim(key) != nil {
 			t.Error("the call is claimed twice, or never")
 		}
 		time.Sleep(2 * inputWait)
 		synctest.Wait()
-		r.Resume(c)
-		if _, ok := r.Lookup(key); !ok || j.Len() != 0 {
+		r.resume(c)
+		if _, ok := r.lookup(key); !ok || j.Len() != 0 {
 			t.Errorf("registered again: %t; %d calls are recorded", ok, j.Len())
 		}
 		time.Sleep(inputWait)
 		synctest.Wait()
-		if j.Len() != 1 || r.Claim(key) != nil {
+		if j.Len() != 1 || r.claim(key) != nil {
 			t.Errorf("%d calls are recorded when it has expired", j.Len())
 		}
 	})

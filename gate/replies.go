@@ -19,7 +19,7 @@ func (w *meteringWriter) take(t target, msg *mcp.Message, reply *mcp.Reply) {
 		if inner, ok := reply.Inner(); ok {
 			w.finishCall(c, reply, inner, reply.InnerFacts(w.extractor(c)))
 		} else if reply.TaskStatus == "cancelled" {
-			calls.Finish(c, w.aborted)
+			calls.finish(c, w.aborted)
 		}
 		return
 	}
@@ -35,7 +35,7 @@ func (w *meteringWriter) take(t target, msg *mcp.Message, reply *mcp.Reply) {
 			key, known = msg.ArgumentsKey(), true
 		}
 		if known {
-			calls.Suspend(c, w.soFar(reply.Size), retryKey(user, key), inputWait, callKey{})
+			calls.suspend(c, w.soFar(reply.Size), retryKey(user, key), inputWait, callKey{})
 			return
 		}
 	case startsTask(reply):
@@ -43,7 +43,7 @@ func (w *meteringWriter) take(t target, msg *mcp.Message, reply *mcp.Reply) {
 		if reply.HasTTL {
 			wait = min(time.Duration(min(reply.TaskTTL, maxWait.Milliseconds()))*time.Millisecond+taskSlack, maxWait)
 		}
-		calls.Suspend(c, w.soFar(reply.Size), taskKey(user, string(reply.TaskID)), wait, callKey{})
+		calls.suspend(c, w.soFar(reply.Size), taskKey(user, string(reply.TaskID)), wait, callKey{})
 		return
 	}
 	w.finishCall(c, reply, reply.Outcome, reply.Facts(w.extractor(c)))
@@ -58,7 +58,7 @@ func startsTask(reply *mcp.Reply) bool {
 // finishCall records a call that a reply ends.
 func (w *meteringWriter) finishCall(c *call, reply *mcp.Reply, outcome mcp.Outcome, found mcp.Facts) {
 	calls := w.x.backend.Calls
-	calls.Finish(c, func(e *usage.Event) {
+	calls.finish(c, func(e *usage.Event) {
 		switch {
 		case w.status >= 400:
 			e.Outcome = usage.HTTPError

@@ -158,7 +158,7 @@ func (w *meteringWriter) suspendCalls() {
 	x := w.x
 	for i := range x.pending {
 		if p := &x.pending[i]; p.role == callReply && !p.answered && !p.resumed {
-			x.backend.Calls.Suspend(p.call, w.soFar(w.written), p.key, resumeWait, sessionKeyOf(x.sessionID))
+			x.backend.Calls.suspend(p.call, w.soFar(w.written), p.key, resumeWait, sessionKeyOf(x.sessionID))
 		}
 	}
 }
@@ -197,11 +197,11 @@ func (w *meteringWriter) found(reply *mcp.Reply) {
 	calls := x.backend.Calls
 	if !reply.Notification {
 		if x.sessionID != "" && mcp.SameID(reply.ID, reply.ID) {
-			if t, ok := calls.Lookup(requestKey(x.sessionID, reply.ID)); ok {
+			if t, ok := calls.lookup(requestKey(x.sessionID, reply.ID)); ok {
 				w.take(t, nil, reply)
 			}
 		}
-	} else if t, ok := calls.Lookup(taskKey(x.principal.UserID, string(reply.TaskID))); ok {
+	} else if t, ok := calls.lookup(taskKey(x.principal.UserID, string(reply.TaskID))); ok {
 		t.role = stateReply
 		w.take(t, nil, reply)
 	}
