@@ -124,7 +124,6 @@ func (a *App) complete() (err error) {
 // the config before this one has open under the same names.
 func (a *App) Start() error {
 	defer close(a.started)
-	giveRoom()
 	b, err := openBackend(a)
 	if err != nil {
 		return err
