@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tallygate/tallygate/e2e/corpus"
+	"github.com/tallygate/tallygate/mcp/mcptest"
 )
 
 // The ways in which each attack goes to each upstream.
@@ -33,7 +33,7 @@ const (
 // methods without a live key; and with one, every tool that runs leaves a row
 // that names it, and every body arrives as it was sent.
 func TestNothingSlipsThrough(t *testing.T) {
-	c := corpus.New()
+	c := mcptest.NewCorpus()
 	upstreams := startRealUpstreams(t)
 	rec := startRecorder(t)
 	addresses := []string{rec.Listener.Addr().String()}
@@ -114,7 +114,7 @@ func TestNothingSlipsThrough(t *testing.T) {
 }
 
 // attack sends the attacks in every way.
-func (u realUpstream) attack(attacks []corpus.Attack, gate, key, revokedKey string) error {
+func (u realUpstream) attack(attacks []mcptest.Attack, gate, key, revokedKey string) error {
 	past := &caller{address: u.address}
 	through := func(key string) *caller { return &caller{address: gate, key: key, hasHTTP2: true} }
 	for _, way := range []struct {
@@ -135,7 +135,7 @@ func (u realUpstream) attack(attacks []corpus.Attack, gate, key, revokedKey stri
 		}
 		// What was refused was not refused for a session that had ended.
 		last := &caller{address: u.address, session: way.sender.session}
-		r, err := last.do(&corpus.Attack{Verb: "POST", Target: "/messages", Headers: corpus.WantsJSON, Body: []byte(corpus.Ping)}, way.name+"/last")
+		r, err := last.do(&mcptest.Attack{Verb: "POST", Target: "/messages", Headers: mcptest.WantsJSON, Body: []byte(mcptest.Ping)}, way.name+"/last")
 		if err != nil {
 			return fmt.Errorf("%s: a ping after all attacks: %w", way.name, err)
 		}
@@ -151,7 +151,7 @@ func (u realUpstream) attack(attacks []corpus.Attack, gate, key, revokedKey stri
 // opens a new session where an attack may have ended the last one. Where there
 // are no sessions, a live key's attacks carry their label as one: the upstream
 // ignores it, and the gate keeps it in the row.
-func (c *caller) sendAll(attacks []corpus.Attack, way string) error {
+func (c *caller) sendAll(attacks []mcptest.Attack, way string) error {
 	stateful, ends := c.session != "", way == straight || way == live
 	send := func(c caller, i int) (reply, error) {
 		label := fmt.Sprintf("%s/%d", way, i)
@@ -210,7 +210,7 @@ func newMetering(upstream, tool, label string) metering {
 
 // checkMetered holds that the tools that ran with a live key, and no others,
 // are the calls of the history that went well.
-func (s *site) checkMetered(tb testing.TB, metered map[string][]run, attacks []corpus.Attack) {
+func (s *site) checkMetered(tb testing.TB, metered map[string][]run, attacks []mcptest.Attack) {
 	tb.Helper()
 	ran, well, aborted := map[metering]int{}, map[metering]int{}, map[metering]int{}
 	for name, runs := range metered {
@@ -263,7 +263,7 @@ func (s *site) historyToHere(tb testing.TB) (rows []map[string]any) {
 	tb.Helper()
 	jwt := s.login(tb)
 	key, _ := s.key(tb, jwt, `{"key_name":"one more"}`)
-	do(tb, "POST", s.gate, corpus.Call, "Authorization: Bearer "+key)
+	do(tb, "POST", s.gate, mcptest.Call, "Authorization: Bearer "+key)
 	page := func(n int) (items []any, more bool) {
 		v := do(tb, "GET", fmt.Sprintf("%s/api/mcp-usage/history?page=%d&page_size=200", s.admin, n), "", jwt).json(tb)
 		return v["items"].([]any), v["total"].(float64) > float64(n*200)
@@ -314,7 +314,7 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // check holds that what passed the gate is byte by byte what was sent, once.
-func (r *recorder) check(tb testing.TB, attacks []corpus.Attack) {
+func (r *recorder) check(tb testing.TB, attacks []mcptest.Attack) {
 	tb.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()

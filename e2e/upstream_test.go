@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tallygate/tallygate/e2e/corpus"
+	"github.com/tallygate/tallygate/mcp/mcptest"
 )
 
 // realUpstream is an MCP server of one maker in one mode, in a program of its
@@ -51,8 +51,8 @@ func (r run) tool() string {
 func startRealUpstreams(tb testing.TB) []realUpstream {
 	tb.Helper()
 	dir := tb.TempDir()
-	build := exec.Command("go", "build", "-o", dir, "./e2e/upstreams/mcpgo", "./e2e/upstreams/gosdk")
-	build.Dir = root
+	build := exec.Command("go", "build", "-o", dir, "./upstreams/mcpgo", "./upstreams/gosdk")
+	build.Dir = filepath.Join(root, "e2e")
 	if out, err := build.CombinedOutput(); err != nil {
 		tb.Fatalf("go build: %v\n%s", err, out)
 	}
@@ -140,8 +140,8 @@ type reply struct {
 // open opens a session and keeps its id, if the upstream has sessions.
 func (c *caller) open(label string) error {
 	c.session = ""
-	for _, body := range []string{strings.Replace(corpus.Initialize, `"name":"count","arguments":{},`, "", 1), corpus.Initialized} {
-		r, err := c.do(&corpus.Attack{Verb: "POST", Target: "/messages", Headers: corpus.WantsJSON, Body: []byte(body)}, label)
+	for _, body := range []string{strings.Replace(mcptest.Initialize, `"name":"count","arguments":{},`, "", 1), mcptest.Initialized} {
+		r, err := c.do(&mcptest.Attack{Verb: "POST", Target: "/messages", Headers: mcptest.WantsJSON, Body: []byte(body)}, label)
 		if err != nil {
 			return err
 		}
@@ -161,8 +161,8 @@ const (
 
 // do sends an attack under a label, and reads its answer to the end, unless
 // the answer may have none.
-func (c *caller) do(a *corpus.Attack, label string) (reply, error) {
-	if a.How == corpus.HTTP2 && c.hasHTTP2 {
+func (c *caller) do(a *mcptest.Attack, label string) (reply, error) {
+	if a.How == mcptest.HTTP2 && c.hasHTTP2 {
 		return c.doHTTP2(a, label)
 	}
 	conn, err := net.Dial("tcp", c.address)
@@ -201,9 +201,9 @@ func (c *caller) do(a *corpus.Attack, label string) (reply, error) {
 
 // read reads an answer. One that may have no end is left to the connection,
 // since to close it is to read it to its end.
-func read(res *http.Response, a *corpus.Attack) (reply, error) {
+func read(res *http.Response, a *mcptest.Attack) (reply, error) {
 	r := reply{res.StatusCode, res.Header.Get("Mcp-Session-Id")}
-	if a.How == corpus.StreamOpen || a.Verb != http.MethodPost {
+	if a.How == mcptest.StreamOpen || a.Verb != http.MethodPost {
 		return r, nil
 	}
 	defer res.Body.Close()
@@ -212,7 +212,7 @@ func read(res *http.Response, a *corpus.Attack) (reply, error) {
 }
 
 // bytes is what goes over the connection.
-func (c *caller) bytes(a *corpus.Attack, label string) []byte {
+func (c *caller) bytes(a *mcptest.Attack, label string) []byte {
 	var own strings.Builder
 	fmt.Fprintf(&own, "Host: %s\r\nX-Case: %s\r\n", c.address, label)
 	if c.session != "" {
@@ -222,7 +222,7 @@ func (c *caller) bytes(a *corpus.Attack, label string) []byte {
 		fmt.Fprintf(&own, "Authorization: Bearer %s\r\n", c.key)
 	}
 	if a.Raw != "" {
-		first := own.String() + corpus.Accepts + "\r\n"
+		first := own.String() + mcptest.Accepts + "\r\n"
 		return []byte(strings.NewReplacer("{first}", first, "{last}", first+"Connection: close\r\n").Replace(a.Raw))
 	}
 	var b bytes.Buffer
@@ -231,9 +231,9 @@ func (c *caller) bytes(a *corpus.Attack, label string) []byte {
 		b.WriteString(h + "\r\n")
 	}
 	switch a.How {
-	case corpus.Chunked, corpus.OneByte:
+	case mcptest.Chunked, mcptest.OneByte:
 		size := 1
-		if a.How == corpus.Chunked {
+		if a.How == mcptest.Chunked {
 			size = 7 + len(a.Body)/100
 		}
 		b.WriteString("Transfer-Encoding: chunked\r\n\r\n")
@@ -242,7 +242,7 @@ func (c *caller) bytes(a *corpus.Attack, label string) []byte {
 		}
 		b.WriteString("0\r\n\r\n")
 		return b.Bytes()
-	case corpus.Expecting:
+	case mcptest.Expecting:
 		b.WriteString("Expect: 100-continue\r\n")
 	}
 	if len(a.Body) > 0 || a.Verb == http.MethodPost {
@@ -260,7 +260,7 @@ var overHTTP2 = func() *http.Client {
 	return &http.Client{Timeout: patience, Transport: &http.Transport{Protocols: p}}
 }()
 
-func (c *caller) doHTTP2(a *corpus.Attack, label string) (reply, error) {
+func (c *caller) doHTTP2(a *mcptest.Attack, label string) (reply, error) {
 	req, err := http.NewRequest(a.Verb, "http://"+c.address+a.Target, bytes.NewReader(a.Body))
 	if err != nil {
 		return reply{}, err

@@ -1,4 +1,4 @@
-package corpus
+package mcptest
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 
 // TestCorpus holds that the corpus can be told apart and cited.
 func TestCorpus(t *testing.T) {
-	c := New()
+	c := NewCorpus()
 	seen := map[string]bool{}
 	bodies := map[string]string{}
 	for _, a := range c.Attacks {
@@ -25,7 +25,7 @@ func TestCorpus(t *testing.T) {
 		}
 		bodies[content] = id
 	}
-	if !cmp.Equal(New(), c, cmp.Comparer(bytes.Equal)) {
+	if !cmp.Equal(NewCorpus(), c, cmp.Comparer(bytes.Equal)) {
 		t.Error("the corpus is another one each time")
 	}
 	for _, s := range c.Sections {

@@ -1,6 +1,6 @@
-// Package corpus is hostile requests to MCP servers: bodies and framings that
+// Package mcptest has hostile requests to MCP servers: bodies and framings that
 // decoders, servers and proxies disagree about.
-package corpus
+package mcptest
 
 import (
 	"fmt"
@@ -64,8 +64,8 @@ type Section struct {
 	Why  string // what decoders or servers disagree about
 }
 
-// New is all attacks, always the same.
-func New() *Corpus {
+// NewCorpus is all attacks, always the same.
+func NewCorpus() *Corpus {
 	c := new(Corpus)
 	c.methods()
 	c.names()
