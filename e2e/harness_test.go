@@ -46,11 +46,10 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		binary = filepath.Join(dir, "tallygate")
-		build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, ".") // as it is shipped
+		build := exec.Command("make", "--silent", "build", "BINARY="+binary) // with the flags of what is shipped
 		build.Dir = root
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+			fmt.Fprintf(os.Stderr, "make build: %v\n%s", err, out)
 			return 1
 		}
 		return m.Run()
