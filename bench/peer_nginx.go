@@ -8,20 +8,21 @@ import (
 	"regexp"
 )
 
-// nginx, as a reverse proxy with a list of keys.
+// nginx is a plain reverse proxy with a list of keys.
 func nginx() gateway {
 	return gateway{
 		name:    "nginx" + debianVersion("nginx") + ", key map",
+		peer:    true,
 		path:    "/mcp",
 		prepare: func(cache string) error { return unpack(cache, "nginx") },
 		start:   startNginx,
-		note:    "knows nothing of MCP, records nothing; its map compares keys without regard to case",
+		note:    "does not read MCP and records nothing; its map compares keys regardless of letter case",
 	}
 }
 
-// nginxConfig has the folder, the port, the key and the upstream. Without
-// buffering an event passes at once; the buffer that is left is one read of
-// the upstream's answer.
+// nginxConfig takes the folder, the port, the key and the upstream. Buffering is
+// off so that an event passes at once; what is left is one read of the upstream's
+// answer.
 const nginxConfig = `
 daemon off;
 user root;
@@ -78,65 +79,15 @@ func startNginx(d deployment) (*service, error) {
 	return startService(d.dir, env, program, "-e", "stderr", "-p", d.dir, "-c", config)
 }
 
-// haproxy, as a reverse proxy with a map file of keys.
-func haproxy() gateway {
-	return gateway{
-		name:    "HAProxy" + debianVersion("haproxy") + ", key map",
-		path:    "/mcp",
-		prepare: func(cache string) error { return unpack(cache, "haproxy") },
-		start:   startHAProxy,
-		note:    "knows nothing of MCP, records nothing",
-	}
-}
-
-// haproxyConfig has the port and the upstream; the map file is in the folder that
-// HAProxy runs in. No-delay: an event
-// passes at once, as in the others.
-const haproxyConfig = `
-global
-	nbthread 1
-	maxconn 4096
-	tune.bufsize 65536
-defaults
-	mode http
-	http-reuse always
-	option http-no-delay
-	timeout connect 5s
-	timeout client 1h
-	timeout server 1h
-	timeout http-keep-alive 1h
-frontend callers
-	bind 127.0.0.1:%[1]d backlog 4096
-	http-request deny deny_status 404 unless { path /mcp }
-	http-request deny deny_status 401 unless { http_auth_bearer,map_str(keys.map) -m found }
-	http-request del-header Authorization
-	http-request set-header Host %[2]s
-	default_backend mcp
-backend mcp
-	server upstream %[2]s pool-max-conn -1 pool-purge-delay 1h
-`
-
-func startHAProxy(d deployment) (*service, error) {
-	if _, err := configure(d, "keys.map", "%s caller\n", d.key); err != nil {
-		return nil, err
-	}
-	config, err := configure(d, "haproxy.cfg", haproxyConfig, d.port, d.upstream)
-	if err != nil {
-		return nil, err
-	}
-	program, env := debianProgram(d.cache, "haproxy")
-	return startService(d.dir, env, program, "-db", "-f", config)
-}
-
-// unpack gets a program out of Debian's packages into the cache, unless the
-// system has it. It is not installed, as that would start its service.
+// unpack gets a program from Debian's packages into the cache, unless the system
+// has it. It is not installed, because that would start its service.
 func unpack(cache, program string) error {
 	if _, err := exec.LookPath(systemPath(program)); err == nil {
 		return nil
 	}
 	dir := filepath.Join(cache, program)
 	return installOnce(dir, program, func() error {
-		if os.Geteuid() == 0 { // nobody else may, and theirs may be new enough
+		if os.Geteuid() == 0 { // only root may; otherwise the lists are used as they are
 			if err := runIn(dir, "apt-get", "update", "-q"); err != nil {
 				return err
 			}
@@ -144,7 +95,7 @@ func unpack(cache, program string) error {
 		if err := os.MkdirAll(filepath.Join(dir, "archives/partial"), 0o755); err != nil {
 			return err
 		}
-		// With what it needs and the system lacks.
+		// With the packages it depends on that the system lacks.
 		if err := runIn(dir, "apt-get", "install", "-qy", "--no-install-recommends", "--download-only",
 			"-o", "Debug::NoLocking=1", "-o", "Dir::Cache::archives="+filepath.Join(dir, "archives"), program); err != nil {
 			return err
@@ -162,8 +113,8 @@ func unpack(cache, program string) error {
 	})
 }
 
-// debianProgram is the system's, or else the one in the cache with what makes
-// it find its libraries.
+// debianProgram returns the path of the system's program, or of the one in the
+// cache with the environment by which it finds its libraries.
 func debianProgram(cache, program string) (path string, env []string) {
 	if path, err := exec.LookPath(systemPath(program)); err == nil {
 		return path, nil
@@ -176,15 +127,15 @@ func debianProgram(cache, program string) (path string, env []string) {
 	return filepath.Join(dir, "usr/sbin", program), env
 }
 
-// systemPath is where Debian installs a server; few users have it in PATH.
+// systemPath returns where Debian installs a server. Few users have it in PATH.
 func systemPath(program string) string { return filepath.Join("/usr/sbin", program) }
 
-// versionLine is what tells the version in what apt knows of a package. An
-// installed one comes first, before what could be installed.
+// versionLine matches the version in apt's description of a package: first the
+// installed one, then the one that could be installed.
 var versionLine = regexp.MustCompile(`(?m)^  (?:Installed|Candidate): (?:\d+:)?([\d.]+)`)
 
-// debianVersion is the version of a package, after a space; nothing where it is
-// not known.
+// debianVersion returns a space and the version of a package, or "" if it is not
+// known.
 func debianVersion(name string) string {
 	out, err := exec.Command("apt-cache", "policy", name).Output()
 	if err != nil {
