@@ -68,8 +68,10 @@ test: deps lint race
 	cd e2e && go test -count=1 -timeout 20m ./...
 	$(MAKE) --no-print-directory fuzz
 
+# The race detector allocates, so tests of allocations run without it.
 race:
 	CGO_ENABLED=1 go test -race -count=1 -timeout 20m $(RACE)
+	go test -count=1 -run Allocations $(RACE)
 
 # Runs every fuzz target of the product's packages for FUZZTIME.
 fuzz:
