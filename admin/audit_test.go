@@ -25,8 +25,8 @@ func TestEveryChangeIsAudited(t *testing.T) {
 	w := newWorld(t)
 	w.serveAs(t, Config{Store: w.store, Ledger: w.ledger, Registration: true})
 	w.as(t, w.root, "GET", "/api/users/list", "") // makes the first signing key
-	made := into[madeInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"cleo@example.com"}`), 201)
-	dropped := into[madeInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"dana@example.com"}`), 201)
+	made := into[newInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"cleo@example.com"}`), 201)
+	dropped := into[newInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"dana@example.com"}`), 201)
 	k := into[createdKey](t, w.as(t, w.ana, "POST", "/api/mcp-keys/create", `{"key_name":"a"}`), 201)
 	id := `{"key_id":"` + k.ID + `"`
 	user := `{"user_id":"` + w.ben.ID + `"`

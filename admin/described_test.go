@@ -34,8 +34,8 @@ func (w *world) trials(t testing.TB) map[string]map[int]trial {
 	create := func(u identity.User) createdKey {
 		return into[createdKey](t, w.as(t, u, "POST", "/api/mcp-keys/create", `{"key_name":"a"}`), 201)
 	}
-	invite := func(email string) madeInvite {
-		return into[madeInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"`+email+`"}`), 201)
+	invite := func(email string) newInvite {
+		return into[newInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"`+email+`"}`), 201)
 	}
 	const limits = `"limits":{"calls_per_minute":600,"burst":50,"calls_per_day":10000,"records_per_day":1000000,"concurrent_calls":8}`
 	const keyFields = `"key_name":"b","note":"n","scopes":["query_*"],` + limits

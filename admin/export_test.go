@@ -167,7 +167,7 @@ func TestExportBreaksOff(t *testing.T) {
 	if got.status != 200 || !errors.Is(err, io.ErrUnexpectedEOF) || len(got.body) == 0 {
 		t.Errorf("status %d, %d bytes, %v", got.status, len(got.body), err)
 	}
-	if !strings.Contains(w.log.String(), "download broken off") || bytes.Contains(got.body, []byte("refused")) {
+	if !strings.Contains(w.log.String(), "download aborted") || bytes.Contains(got.body, []byte("refused")) {
 		t.Errorf("the log says %q", w.log.String())
 	}
 }

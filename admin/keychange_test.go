@@ -255,7 +255,7 @@ func TestCallsThisMonth(t *testing.T) {
 	if len(got) != 3 || got[0].CallsThisMonth != nil {
 		t.Errorf("without the ledger the list is %+v", got)
 	}
-	if !strings.Contains(w.log.String(), "calls of keys not counted") {
+	if !strings.Contains(w.log.String(), "could not count the calls of keys") {
 		t.Errorf("the log says %q", w.log.String())
 	}
 }

@@ -35,7 +35,7 @@ func (w *world) works(t testing.TB, token string) bool {
 
 func TestInvitation(t *testing.T) {
 	w := newWorld(t)
-	made := into[madeInvite](t, w.as(t, w.root, "POST", "/api/users/invite",
+	made := into[newInvite](t, w.as(t, w.root, "POST", "/api/users/invite",
 		`{"email":" Cleo@Example.com ","role":"admin","limits":{"calls_per_day":5},"expires_hours":1}`), 201)
 	if made.Email != "cleo@example.com" || made.Role != identity.Admin || made.ExpiresAt.Sub(made.CreatedAt) != time.Hour {
 		t.Errorf("the invitation is %+v", made)
@@ -74,10 +74,10 @@ func TestInvitation(t *testing.T) {
 
 func TestInvitationsReplacedAndWithdrawn(t *testing.T) {
 	w := newWorld(t)
-	invite := func() madeInvite {
-		return into[madeInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"cleo@example.com"}`), 201)
+	invite := func() newInvite {
+		return into[newInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"cleo@example.com"}`), 201)
 	}
-	accept := func(i madeInvite) answer {
+	accept := func(i newInvite) answer {
 		return w.do(t, "POST", "/api/auth/accept-invite", nil, `{"token":"`+i.Token+`","password":"`+otherPassword+`"}`)
 	}
 	first, second := invite(), invite()
@@ -107,7 +107,7 @@ func TestInvitationsReplacedAndWithdrawn(t *testing.T) {
 	for i.Open(time.Now()) {
 		time.Sleep(time.Millisecond)
 	}
-	refused(t, accept(madeInvite{Token: token}), 404, "not_found", "expired")
+	refused(t, accept(newInvite{Token: token}), 404, "not_found", "expired")
 	if listed := into[inviteList](t, w.as(t, w.root, "GET", "/api/users/invites/list", ""), 200).Items; !listed[0].Expired {
 		t.Errorf("the list is %+v", listed)
 	}
@@ -117,7 +117,7 @@ func TestInvitationsReplacedAndWithdrawn(t *testing.T) {
 func TestBaseURL(t *testing.T) {
 	w := newWorld(t)
 	w.serveAs(t, Config{Store: w.store, Ledger: w.ledger, Secret: secret, BaseURL: "https://keys.example.com/"})
-	got := into[madeInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"cleo@example.com"}`), 201)
+	got := into[newInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"cleo@example.com"}`), 201)
 	if got.URL != "https://keys.example.com/invite#"+got.Token {
 		t.Errorf("the link is %q", got.URL)
 	}
@@ -307,7 +307,7 @@ func TestInvitationsAtOnce(t *testing.T) {
 
 func acceptAtOnce(t *testing.T, w *world, n int) {
 	t.Helper()
-	made := into[madeInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"cleo@example.com"}`), 201)
+	made := into[newInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"cleo@example.com"}`), 201)
 	served := make(chan int, n)
 	var g errgroup.Group
 	for range n {
