@@ -99,8 +99,8 @@ func readFields(body []byte) (days int, err error) {
 	return o.wholeNumber("expires_days", maxExpiresDays)
 }
 
-// FuzzParseObject: whatever the body, the decoder answers with an object that
-// encoding/json reads the same way, or with an invalid request.
+// FuzzParseObject: for any body the decoder returns either the object that
+// encoding/json reads, or an error for an invalid request.
 func FuzzParseObject(f *testing.F) {
 	for _, seed := range []string{
 		`{"key_name":"my-cursor-key","expires_days":90}`, `{"key_name":"a","key_name":"b"}`, `{"expires_days":1e400}`,
@@ -129,7 +129,7 @@ func FuzzParseObject(f *testing.F) {
 	})
 }
 
-// TestObjectsOfAnyOrder: fields come in any order, with any space between.
+// TestObjectsOfAnyOrder: fields may be in any order, with any whitespace.
 func TestObjectsOfAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		space := rapid.StringMatching(`[ \t\r\n]{0,3}`)
