@@ -41,12 +41,12 @@ func check(all []measurement) (text string, reached bool) {
 	var b strings.Builder
 	b.WriteString("| beside bare Caddy | | goal | measured | |\n|---|---|---|---|---|\n")
 	reached = true
-	row := func(g goal, what, want, got string, ok bool) {
+	row := func(m measurement, what, want, got string, ok bool) {
 		verdict := "pass"
 		if !ok {
 			verdict, reached = "FAIL", false
 		}
-		fmt.Fprintf(&b, "| %s, %d callers, %s | %s | %s | %s | %s |\n", g.result, g.callers, g.gateway, what, want, got, verdict)
+		fmt.Fprintf(&b, "| %s, %s | %s | %s | %s | %s |\n", m.scenario, m.gateway, what, want, got, verdict)
 	}
 	for _, g := range goals {
 		m, ok := find(g, g.gateway)
@@ -55,14 +55,14 @@ func check(all []measurement) (text string, reached bool) {
 			continue // this run was about something else
 		}
 		if g.rate > 0 {
-			row(g, "calls/s", fmt.Sprintf("≥ %.2f", g.rate), m.ratio.String(), m.ratio.value >= g.rate && m.failed == 0)
+			row(m, "calls/s", fmt.Sprintf("≥ %.2f", g.rate), m.ratio.String(), m.ratio.value >= g.rate && m.failed == 0)
 			if shipping, ok := find(g, gateName); ok && g.gateway == awayName {
-				fmt.Fprintf(&b, "| %s, %d callers, %s | calls/s | | %s | |\n", g.result, g.callers, gateName, shipping.ratio)
+				fmt.Fprintf(&b, "| %s, %s | calls/s | | %s | |\n", shipping.scenario, gateName, shipping.ratio)
 			}
 		}
 		if g.first > 0 {
 			got := ratioOf(m.firstP50, bare.firstP50)
-			row(g, "first byte", fmt.Sprintf("≤ %.2f", g.first), fmt.Sprintf("%.2f", got), got <= g.first && m.failed == 0)
+			row(m, "first byte", fmt.Sprintf("≤ %.2f", g.first), fmt.Sprintf("%.2f", got), got <= g.first && m.failed == 0)
 		}
 	}
 	return b.String(), reached

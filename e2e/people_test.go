@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestPeopleOptions holds that the options on people and keys reach the admin
-// API, and that nobody can make themselves a user without them.
+// TestPeopleOptions checks that the options about users and keys reach the admin
+// API, and that registration is closed without them.
 func TestPeopleOptions(t *testing.T) {
 	u := startUpstream(t)
 	s := startSiteAt(t, u.address())

@@ -19,25 +19,24 @@ import (
 	"github.com/tallygate/tallygate/mcp/mcptest"
 )
 
-// realUpstream is an MCP server of one maker in one mode, in a program of its
-// own, that does nothing but count.
+// realUpstream is an MCP server built on one SDK, in one mode, in a process of its
+// own. Its tools only count their calls.
 type realUpstream struct {
 	name    string
 	address string
 	admin   string // of its program, where the runs of all its upstreams are told
 }
 
-// run is something that an upstream did for a request with a label: What is a
-// JSON-RPC method that it dispatched, "run TOOL", or an HTTP method other than
-// POST.
+// run is something that an upstream did for a request with a label. What is a
+// JSON-RPC method that it dispatched, "run TOOL", or an HTTP method other than POST.
 type run struct{ Upstream, Label, What string }
 
-// public tells whether the run is one that needs no key.
+// public reports whether the run needs no key.
 func (r run) public() bool {
 	return slices.Contains([]string{"initialize", "notifications/initialized", "ping", "server/discover"}, r.What)
 }
 
-// tool is the tool that ran, or "".
+// tool returns the tool that ran, or "".
 func (r run) tool() string {
 	tool, _ := strings.CutPrefix(r.What, "run ")
 	if tool == r.What {
@@ -47,7 +46,7 @@ func (r run) tool() string {
 }
 
 // startRealUpstreams builds and starts mcp-go, the official Go SDK, and the
-// TypeScript SDK's two versions out of npm.
+// TypeScript SDK's two versions from npm.
 func startRealUpstreams(tb testing.TB) []realUpstream {
 	tb.Helper()
 	dir := tb.TempDir()
@@ -67,7 +66,7 @@ func startRealUpstreams(tb testing.TB) []realUpstream {
 	return all
 }
 
-// startProgram starts a program of upstreams, which ends with the test.
+// startProgram starts a program with upstreams. It ends when the test does.
 func startProgram(tb testing.TB, args ...string) []realUpstream {
 	tb.Helper()
 	cmd := exec.Command(args[0], args[1:]...)
@@ -113,7 +112,7 @@ func startProgram(tb testing.TB, args ...string) []realUpstream {
 	return list
 }
 
-// runs is everything that the upstream has done so far.
+// runs returns everything that the upstream has done so far.
 func (u realUpstream) runs(tb testing.TB) []run {
 	tb.Helper()
 	var all []run
@@ -131,7 +130,7 @@ type caller struct {
 	hasHTTP2 bool
 }
 
-// reply is what a caller keeps of an answer; zero where none came in time.
+// reply is what a caller records of an answer; zero if none came in time.
 type reply struct {
 	status  int
 	session string
@@ -152,15 +151,15 @@ func (c *caller) open(label string) error {
 	return nil
 }
 
-// patience is how long an attack waits for its answer; for one that breaks
-// HTTP there may be none.
+// patience is how long an attack waits for its answer. An attack that violates HTTP
+// may get none.
 const (
 	patience    = 20 * time.Second
 	rawPatience = 150 * time.Millisecond
 )
 
-// do sends an attack under a label, and reads its answer to the end, unless
-// the answer may have none.
+// do sends an attack with a label, and reads the answer to its end, unless it may
+// be endless.
 func (c *caller) do(a *mcptest.Attack, label string) (reply, error) {
 	if a.How == mcptest.HTTP2 && c.hasHTTP2 {
 		return c.doHTTP2(a, label)
@@ -199,8 +198,8 @@ func (c *caller) do(a *mcptest.Attack, label string) (reply, error) {
 	}
 }
 
-// read reads an answer. One that may have no end is left to the connection,
-// since to close it is to read it to its end.
+// read reads an answer. The body of one that may be endless is not closed, since
+// that would read it to its end; the connection is closed instead.
 func read(res *http.Response, a *mcptest.Attack) (reply, error) {
 	r := reply{res.StatusCode, res.Header.Get("Mcp-Session-Id")}
 	if a.How == mcptest.StreamOpen || a.Verb != http.MethodPost {
@@ -211,7 +210,7 @@ func read(res *http.Response, a *mcptest.Attack) (reply, error) {
 	return r, err
 }
 
-// bytes is what goes over the connection.
+// bytes returns the bytes that are sent on the connection.
 func (c *caller) bytes(a *mcptest.Attack, label string) []byte {
 	var own strings.Builder
 	fmt.Fprintf(&own, "Host: %s\r\nX-Case: %s\r\n", c.address, label)
@@ -253,7 +252,7 @@ func (c *caller) bytes(a *mcptest.Attack, label string) []byte {
 	return b.Bytes()
 }
 
-// overHTTP2 speaks HTTP/2 without TLS and nothing else.
+// overHTTP2 is a client that only speaks HTTP/2 without TLS.
 var overHTTP2 = func() *http.Client {
 	p := new(http.Protocols)
 	p.SetUnencryptedHTTP2(true)

@@ -1,12 +1,12 @@
-// Command chserver is a ClickHouse server for tests. It is what
-// `clickhouse local` does with SYSTEM START LISTEN, hosted in a Go process
-// that loads libchdb.so, which npm carries, so no ClickHouse needs installing.
+// Command chserver is a ClickHouse server for tests. It runs `clickhouse local` with
+// SYSTEM START LISTEN in a Go process that loads libchdb.so. That library comes from
+// npm, so that no ClickHouse has to be installed.
 //
 //	chserver -lib libchdb.so -path DIR -ports FILE [-tcp PORT] [-http PORT] [-- ClickHouse arguments]
 //
-// It listens on 127.0.0.1 and writes "TCPPORT\tHTTPPORT\n" to FILE when it
-// does; port 0 takes a free one. Its data in DIR survive its death. It ends
-// when its standard input does, so that no server outlives who started it.
+// It listens on 127.0.0.1 and then writes "TCPPORT\tHTTPPORT\n" to FILE; port 0
+// stands for a free one. The data in DIR survives a crash. The server ends when its
+// standard input does, so that it does not outlive the process that started it.
 package main
 
 import (
@@ -28,8 +28,8 @@ func main() {
 	http := flag.Int("http", 0, "port of HTTP")
 	flag.Parse()
 
-	// The last query of the session reads a pipe that nobody writes to, which
-	// keeps the server up.
+	// The session's last query reads a pipe without a writer, which keeps the server
+	// running.
 	idle, _, err := os.Pipe()
 	if err != nil {
 		fatal(err)
