@@ -34,7 +34,7 @@ func TestParseObject(t *testing.T) {
 		{`null`, "not null"},
 		{`true`, "not a boolean"},
 		{`1`, "not a number"},
-		{`{"colour":1}`, `unknown field "colour": the fields are key_name and expires_days`},
+		{`{"color":1}`, `unknown field "color": the fields are key_name and expires_days`},
 		{`{"Key_Name":"a"}`, `unknown field "Key_Name"`},
 		{`{"":1}`, `unknown field ""`},
 		{`{"` + strings.Repeat("x", 1000) + `":1}`, `unknown field "` + strings.Repeat("x", 40) + `…"`},
@@ -165,7 +165,7 @@ func TestObjectsOfAnyOrder(t *testing.T) {
 func TestReadQuery(t *testing.T) {
 	names := []string{"page", "tool", "from"}
 	for _, c := range []struct{ raw, words string }{
-		{"colour=1", `unknown query parameter "colour": there are page, tool and from`},
+		{"color=1", `unknown query parameter "color": there are page, tool and from`},
 		{"Page=1", `unknown query parameter "Page"`},
 		{"page=1&page=1", "page is given 2 times"},
 		{"tool=", "tool is empty"},

@@ -76,7 +76,7 @@ func TestNothingSlipsThrough(t *testing.T) {
 			switch {
 			case err != nil:
 				if !r.public() {
-					t.Errorf("%s: %s ran for a request labelled %q", u.name, r.What, r.Label)
+					t.Errorf("%s: %s ran for a request labeled %q", u.name, r.What, r.Label)
 				}
 			case way == straight && r.tool() != "":
 				bites[i], bitesHere[i] = true, true
@@ -235,7 +235,7 @@ func (s *site) checkMetered(tb testing.TB, metered map[string][]run, attacks []m
 	for m, n := range ran {
 		what := "some attack"
 		least := n
-		if _, i, labelled := strings.Cut(m.label, "/"); labelled {
+		if _, i, labeled := strings.Cut(m.label, "/"); labeled {
 			at, err := strconv.Atoi(i)
 			if err != nil {
 				tb.Fatal(err)

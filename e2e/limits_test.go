@@ -191,7 +191,7 @@ func TestConcurrentHeldCalls(t *testing.T) {
 			t.Fatalf("a call that asks beside %d others answers %d %s", i, a.status, a.body)
 		}
 	}
-	// What a held call returns counts when it is known.
+	// What a pending call returns counts when it is known.
 	for i := range 2 {
 		tool := fmt.Sprint("input", i)
 		if a := begin(tool, "input", `,"requestState":"state of `+tool+`","inputResponses":{}`); a.status != http.StatusOK {

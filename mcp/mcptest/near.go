@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// This file generates messages whose names and values are misspelt, repeated,
+// This file generates messages whose names and values are misspelled, repeated,
 // misplaced and escaped.
 
 func pick(of ...string) string { return of[rand.IntN(len(of))] }
@@ -14,7 +14,7 @@ func pick(of ...string) string { return of[rand.IntN(len(of))] }
 // oneIn reports true once in n times.
 func oneIn(n int) bool { return rand.IntN(n) == 0 }
 
-// spell returns a name as a JSON string, sometimes misspelt or escaped.
+// spell returns a name as a JSON string, sometimes misspelled or escaped.
 func spell(name string) string {
 	if oneIn(40) {
 		name = pick(strings.ToUpper(name), strings.ToUpper(name[:1])+name[1:], name+"\x00", "\x00"+name, "_"+name, name+"-", name+" ",
