@@ -1,84 +1,114 @@
-# The two commands of a newcomer are `go run . demo` and `make test`.
+# All that a newcomer needs are `make demo` and `make test`.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
+
+# One set of build flags for everything here, the same as xcaddy's, so that no
+# package is compiled twice. The tags leave out databases that only Caddy's
+# internal CA could use, and does not.
 export CGO_ENABLED := 0
+TAGS := nobadger,nomysql,nopgx
+export GOFLAGS := $(strip $(filter-out -trimpath -tags=%,$(GOFLAGS)) -trimpath -tags=$(TAGS))
 
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 LIBCHDB := e2e/npm/node_modules/.package-lock.json
 
-# How long each fuzz target runs in `make test`; `make fuzz FUZZTIME=10m` for more.
-FUZZTIME := 3s
-FUZZ := mcp:FuzzRead mcp:FuzzScanJSON mcp:FuzzScanSSE mcp:FuzzParsePath mcp:FuzzText mcp:FuzzTexts mcp:FuzzVector mcp:FuzzToolFilter \
-	mcp/sqltables:FuzzTables usage:FuzzScanner usage:FuzzReadEvent
+# Modules beside the product's own: tests of the whole, and benchmarks.
+NESTED := e2e bench
+# Packages whose tests run under the race detector.
+RACE := $(patsubst %,./%,$(wildcard gate journal identity identity/authn identity/quota usage))
 
-.PHONY: build deps lint test fuzz soak bench bench-quick bench-hot bench-check
+# What `make build` writes, and the version that it says: VERSION=v1.2.3.
+BINARY := tallygate
+VERSION :=
+LDFLAGS := -s -w $(if $(VERSION),-X main.version=$(VERSION))
+
+# How long each fuzz target runs in `make test`; `make fuzz FUZZTIME=10m` for more.
+FUZZTIME := 2s
+
+.PHONY: build demo deps lint words test race fuzz cross soak bench bench-quick bench-hot
 
 build:
-	go build -trimpath -o tallygate .
+	go build -ldflags='$(LDFLAGS)' -o '$(BINARY)' .
 
-# What the tests need beside Go: a ClickHouse out of npm, a PostgreSQL out of
-# Debian's package, the seed's curl and python3, and for what a power failure
-# does an ext4 on a loop device.
+demo:
+	@echo "Compiling; the first time this takes about four minutes on two cores." >&2
+	@go run -ldflags='$(LDFLAGS)' . demo
+
+# Installs what the tests need beside Go: a ClickHouse out of npm, and from
+# Debian's packages PostgreSQL, the commands of README's workflow (curl,
+# python3), a C compiler for the race detector, and what makes an ext4 on a
+# loop device, for the test of a power failure.
 deps: $(LIBCHDB)
 	@missing=""; \
-	for command in curl:curl python3:python3 git:git mkfs.ext4:e2fsprogs mount:mount; do \
+	for command in curl:curl python3:python3 git:git mkfs.ext4:e2fsprogs mount:mount gcc:gcc,libc6-dev; do \
 		PATH="$$PATH:/usr/sbin:/sbin" command -v "$${command%%:*}" >/dev/null || missing="$$missing $${command##*:}"; \
 	done; \
 	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
-	if [ -n "$$missing" ]; then apt-get update -q && apt-get install -qy --no-install-recommends $$missing; fi
+	if [ -n "$$missing" ]; then apt-get update -q && apt-get install -qy --no-install-recommends $${missing//,/ }; fi
 
 $(LIBCHDB): e2e/npm/package-lock.json
 	command -v npm >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends nodejs npm; }
 	npm ci --prefix e2e/npm --ignore-scripts --no-audit --no-fund
 	touch $@
 
-lint:
-	go run $(GOLANGCI_LINT) run --allow-parallel-runners
+lint: words
+	for module in . $(NESTED); do \
+		(cd $$module && go vet ./... && go run $(GOLANGCI_LINT) run --allow-parallel-runners); \
+	done
 	go run . fmt --diff Caddyfile >/dev/null
 
-test: deps lint
-	go test -count=1 -timeout 25m ./...
-	go test -count=1 -tags purego ./mcp
-	$(MAKE) --no-print-directory bench-check
+# Holds the language of code and docs: no pattern of .wordlist occurs.
+words:
+	@if git grep -nIiE -f <(sed 's/[[:space:]]*#.*//; /^$$/d' .wordlist) -- ':!.wordlist' ':!*/package-lock.json' ':!*/testdata/*'; then \
+		echo "words: .wordlist says what to write instead" >&2; exit 1; fi
+
+test: deps lint race
+	go test -count=1 -timeout 20m $$(go list ./... | grep -vxF "$$(go list $(RACE))")
+	go test -count=1 -tags=purego,$(TAGS) $(or $(wildcard ./internal/jsonskip),./mcp)
+	cd e2e && go test -count=1 -timeout 20m ./...
 	$(MAKE) --no-print-directory fuzz
 
+# The race detector allocates, so tests of allocations run without it.
+race:
+	CGO_ENABLED=1 go test -race -count=1 -timeout 20m $(RACE)
+	go test -count=1 -run Allocations $(RACE)
+
+# Runs every fuzz target of the product's packages for FUZZTIME.
 fuzz:
-	for target in $(FUZZ); do \
-		go test -run '^$$' -fuzz "^$${target##*:}\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "./$${target%%:*}"; \
+	grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' $(filter-out $(addsuffix /,$(NESTED)),$(wildcard */)) | while IFS=: read -r file target; do \
+		go test -run '^$$' -fuzz "^$${target#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "./$${file%/*}" </dev/null; \
 	done
+
+# Compiles the product for other systems: some four minutes each the first time.
+cross:
+	for system in windows/amd64 darwin/arm64 linux/arm64; do GOOS=$${system%/*} GOARCH=$${system#*/} go vet ./...; done
 
 # What takes too long for every change: an hour of silence on a stream, a
 # thousand kills of the gate and of the journal at each step, calls in their
 # hundred thousands, every fault of a ClickHouse fifty times, ten minutes of
 # fuzzing each.
 soak: deps
-	QUIET=1h go test -timeout 2h -count=1 -run TestQuietStream ./e2e
-	KILLS=1000 go test -timeout 2h -count=1 -run TestKillLosesNothing ./e2e
+	cd e2e && QUIET=1h go test -timeout 2h -count=1 -run TestQuietStream .
+	cd e2e && KILLS=1000 go test -timeout 2h -count=1 -run TestKillLosesNothing .
 	FLOWS=200000 go test -timeout 2h -count=1 -run TestEveryCallIsOneRow ./gate
-	TALLYGATE_TEST_KILLS=1000 go test -timeout 2h -count=1 -run Kill ./usage
+	TALLYGATE_TEST_KILLS=1000 go test -timeout 2h -count=1 -run Kill $(or $(wildcard ./journal),./usage)
 	TALLYGATE_TEST_FAULTS=50 go test -timeout 4h -count=1 -run "TestPipeline|TestGateKilled" ./usage/clickhouse
 	$(MAKE) --no-print-directory fuzz FUZZTIME=10m
 
-# What the gate costs beside bare Caddy and other gateways, how that grows, and
-# what its parts cost: about an hour and a half, on a machine that does nothing else.
-# Tables and pictures go to docs/performance.
-bench: deps
-	go run ./bench -out docs/performance -growth keys,rules,streams,startup,rows
-	go test -run '^$$' -bench . -benchmem -timeout 1h ./...
+# What the gate costs beside bare Caddy and other gateways: docs/performance.md
+# describes the method. Run it on a machine that does nothing else; all of it
+# takes about an hour.
+bench:
+	cd bench && go test -count=1 . && go run .
 
-# A part of the comparison, in about three minutes.
+# What has a goal, in about three minutes. It fails when a goal is not reached.
 bench-quick:
-	go run ./bench -quick
+	cd bench && go run . -quick
 
-# The hot path, for benchstat: what the gate adds to a call, and what it is made
-# of. BENCH_HOT=pattern and BENCHFLAGS="-tags purego" for less or other.
+# The hot path alone, for benchstat. BENCH_HOT=pattern and
+# BENCHFLAGS="-tags purego" for less or other.
 BENCH_HOT := ^Benchmark(Gate|Proxied|Scan|Read|AppendEvent|Append|Authenticate|Authorize)$$
 BENCHFLAGS :=
 
 bench-hot:
-	go test -run '^$$' -bench '$(BENCH_HOT)' -benchmem -benchtime 100ms -count 6 -timeout 2h $(BENCHFLAGS) ./caddymodule ./gate ./mcp ./usage ./identity
-
-# Fails when the hot path allocates more than in the last commit, or is slower
-# by far.
-bench-check:
-	go run ./bench/hot
+	go test -run '^$$' -bench '$(BENCH_HOT)' -benchmem -benchtime 100ms -count 6 -timeout 2h $(BENCHFLAGS) ./caddymodule ./mcp/... ./identity/... ./usage $(addsuffix /...,$(wildcard ./gate ./journal ./internal/jsonskip))

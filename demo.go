@@ -73,14 +73,14 @@ front of. The data is synthetic and the same at every start.`,
 	})
 }
 
-// The demo's addresses, the Caddyfile's.
+// The addresses of the demo. The last two are those of the Caddyfile.
 const (
 	stockAddress = "127.0.0.1:9001"
 	adminAddress = ":8000"
 	gateAddress  = ":8001"
 )
 
-// startStock listens, and returns what serves until the process ends.
+// startStock listens, and returns a function that serves until the process ends.
 func startStock(address string) (serve func() error, err error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -94,7 +94,7 @@ func startStock(address string) (serve func() error, err error) {
 	return func() error { return server.Serve(l) }, nil
 }
 
-// runDemo runs until a signal ends the process.
+// runDemo runs the demo until a signal ends the process.
 func runDemo(ctx context.Context, out io.Writer, data string, newKey bool) error {
 	caddy.TrapSignals()
 	for _, address := range []string{adminAddress, gateAddress} {
@@ -146,19 +146,19 @@ func runDemo(ctx context.Context, out io.Writer, data string, newKey bool) error
 	return <-failed
 }
 
-// checkFree says in plain words that an address is taken.
+// checkFree returns an error if an address is in use.
 func checkFree(address string) error {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("the demo needs %s for itself: %w", address, err)
+		return fmt.Errorf("the demo cannot listen on %s: %w", address, err)
 	}
 	return l.Close()
 }
 
-// demoConfig is the production Caddyfile without what one demo on a machine
-// should not share with another Caddy, the control port and the saved config,
-// and without what would bury the welcome: warnings about either, and about
-// protocols that need TLS.
+// demoConfig returns the production Caddyfile as JSON with two changes. It does not
+// use Caddy's admin endpoint and saved config, which a demo should not share with
+// another Caddy on the machine. And it does not log what would hide the demo's
+// output: warnings about those, and about protocols that need TLS.
 func demoConfig() ([]byte, error) {
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(caddyfile, map[string]any{"filename": "Caddyfile"})
 	if err != nil {
@@ -184,8 +184,8 @@ func demoConfig() ([]byte, error) {
 	return json.Marshal(config)
 }
 
-// demoPassword makes a login for the first user where the store has none and
-// the environment names none. It returns the new password, or "".
+// demoPassword sets the login of the first user in the environment, if the store
+// has no user and the environment names none. It returns the new password, or "".
 func demoPassword(ctx context.Context, store identity.Store) (string, error) {
 	users, err := store.Users(ctx)
 	if err != nil || len(users) > 0 || os.Getenv("TALLYGATE_ADMIN_EMAIL") != "" {
@@ -197,14 +197,14 @@ func demoPassword(ctx context.Context, store identity.Store) (string, error) {
 		os.Setenv("TALLYGATE_ADMIN_PASSWORD", password))
 }
 
-// welcome is what the demo prints. Password and Key are empty when they were
-// shown at an earlier start, or are the environment's.
+// welcome is the content of the text that the demo prints. Password and Key are
+// empty if they were shown at an earlier start, or come from the environment.
 type welcome struct {
 	Data, Email, Password, Key, KeyPrefix string
 }
 
-// login fills in the first user and a key of theirs: a new one when asked for
-// or when there is no live one.
+// login fills in the first user and one of their keys. It makes a new key if newKey
+// is set or the user has no active one.
 func (w *welcome) login(ctx context.Context, store identity.Store, newKey bool) error {
 	users, err := store.Users(ctx)
 	if err != nil {
@@ -233,7 +233,7 @@ func (w *welcome) login(ctx context.Context, store identity.Store, newKey bool) 
 	return store.CreateKey(ctx, record)
 }
 
-// Shown is the key as the settings show it.
+// Shown returns the key as the clients' settings show it, or a placeholder.
 func (w welcome) Shown() string {
 	if w.Key != "" {
 		return w.Key

@@ -1,11 +1,11 @@
 // Package admin is the REST API on :8000: logging in, managing users and API
 // keys, and reading what calls were made with them. It is a plain http.Handler
-// over an identity.Store and a usage.Ledger. Its contract is what it serves at
-// /openapi.json.
+// over an identity.Store and a usage.Ledger. Its contract is the document that it
+// serves at /openapi.json.
 //
-// Every answer is JSON, but for exports; an error is
-// {"error":{"code":"…","message":"…"}}. A request that is refused changes
-// nothing, and a change leaves a row in the audit log.
+// Every reply is JSON, except exports. An error is
+// {"error":{"code":"…","message":"…"}}. A rejected request changes nothing, and
+// every change adds a row to the audit log.
 package admin
 
 import (
@@ -24,33 +24,33 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// answerTimeout bounds the work on one request: past it, the store or the
-// ledger counts as unavailable.
+// answerTimeout limits the work on one request. After it, the store or the ledger
+// counts as unavailable.
 const answerTimeout = 30 * time.Second
 
-// Config is what an API is made of.
+// Config configures an API.
 type Config struct {
-	// Store is the process's identity.Authority, so that what is changed here
-	// takes effect on the next call.
+	// Store is the process's identity.Authority, so that changes
+	// made here take effect on the next call.
 	Store  identity.Store
 	Ledger usage.Ledger
-	// Secret, when not empty, is the one key that tokens are signed with
-	// (HMAC-SHA-256), at least MinSecret bytes. It is never replaced: change it
-	// and everyone has to log in again. When empty, the signing keys are kept
-	// in the store, the same for all replicas, and replaced every month.
+	// Secret, if not empty, is the only key that signs tokens (HMAC-SHA-256). It
+	// has at least MinSecret bytes and is never replaced: after a change everyone
+	// has to log in again. If empty, the signing keys are kept in the store, the
+	// same for all replicas, and replaced every month.
 	Secret []byte
-	// TokenLifetime is how long a login lasts; DefaultTokenLifetime when zero.
+	// TokenLifetime is how long a login lasts; DefaultTokenLifetime if zero.
 	TokenLifetime time.Duration
-	// KeyFormat is what the API keys that are made look like.
+	// KeyFormat is the format of new API keys.
 	KeyFormat identity.KeyFormat
-	// Registration lets anyone make themselves a user.
+	// Registration allows anyone to create an account for themselves.
 	Registration bool
-	// BaseURL is where people reach this API, such as https://keys.example.com,
-	// for the links of invitations. When empty, where the admin who invites
-	// does: then no proxy in front may end TLS.
+	// BaseURL is the address of this API, such as https://keys.example.com, for
+	// links in invitations. If empty, it is the one that the inviting admin's
+	// request came to; that is wrong behind a proxy that terminates TLS.
 	BaseURL string
-	// Logger gets what clients are not told: the causes of 500 and 503.
-	// slog.Default when nil.
+	// Logger receives what clients do not see: the causes of 500 and 503.
+	// slog.Default if nil.
 	Logger *slog.Logger
 }
 
@@ -60,12 +60,12 @@ const (
 	DefaultTokenLifetime = time.Hour
 )
 
-// signingPeriod is how long a signing key of the store signs.
+// signingPeriod is how long a signing key from the store is used to sign.
 const signingPeriod = 30 * 24 * time.Hour
 
-// API serves the admin API. Requests' RemoteAddr must be the client's address
-// (behind a proxy, the one that the proxy vouches for): failed logins are
-// counted by it, and the audit log tells it.
+// API serves the admin API. A request's RemoteAddr must be the client's address
+// (behind a trusted proxy, the one that the proxy reports): failed logins are
+// counted by it, and it is recorded in the audit log.
 type API struct {
 	store     identity.Store
 	ledger    usage.Ledger
@@ -73,48 +73,48 @@ type API struct {
 	tokens    tokens
 	throttle  *throttle
 	keyFormat identity.KeyFormat
-	open      bool // for registration
+	open      bool // registration is allowed
 	baseURL   string
 	logger    *slog.Logger
-	// routes are the endpoints by path, then by method.
+	// routes has the endpoints by path, then by method.
 	routes map[string]map[string]route
 }
 
-// route is one endpoint: what it takes, and what it does.
+// route is one endpoint: its input, who may use it, and its handler.
 type route struct {
 	method string
 	path   string
 	access access
-	query  []string // names of the query parameters it takes
-	body   []string // names of its body's fields; nil when it takes no body
-	once   bool     // takes an Idempotency-Key
-	// do returns what the answer's body is to say and its status, or an error:
-	// a *problem is for the client, anything else is hidden behind a 500. A nil
-	// body is none, and a download is sent as it comes.
+	query  []string // names of its query parameters
+	body   []string // names of the fields in its body; nil: it has no body
+	once   bool     // it accepts an Idempotency-Key
+	// do returns the reply's status and body, or an error. A *problem is shown to
+	// the client; any other error becomes a 500 and is logged. A nil body means
+	// none, a download is streamed, and anything else is encoded as JSON.
 	do func(context.Context, request) (status int, body any, err error)
 }
 
-// access is who may take a route.
+// access is who may use a route.
 type access int
 
 const (
-	forUsers access = iota // who sends a token
+	forUsers access = iota // anyone with a valid token
 	forAdmins
 	forAnyone
 )
 
-// request is what came for a route, found to have the form that it takes.
+// request is a request for a route, after its form has been checked.
 type request struct {
-	caller     identity.User // who the token belongs to; zero on a route for anyone
-	token      claims        // likewise
+	caller     identity.User // the owner of the token; zero on a route for anyone
+	token      claims        // zero on a route for anyone
 	remoteAddr string
-	origin     string // scheme and host that the client reached
-	once       string // the Idempotency-Key; "" when there is none
+	origin     string // the scheme and host that the client used
+	once       string // the Idempotency-Key; "" if there is none
 	query      query
 	body       object
 }
 
-// New makes an API. It opens nothing and asks nothing of store or ledger.
+// New returns an API. It does not use the store or the ledger yet.
 func New(c Config) (*API, error) {
 	lifetime := cmp.Or(c.TokenLifetime, DefaultTokenLifetime)
 	var keyring *identity.Keyring
@@ -151,7 +151,7 @@ func New(c Config) (*API, error) {
 	return a, nil
 }
 
-// ServeHTTP answers one request.
+// ServeHTTP serves one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
 	defer cancel()
@@ -181,11 +181,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(encoded, '\n')) // a client that went away needs no answer
+	_, _ = w.Write(append(encoded, '\n')) // nothing to do if the client has gone
 }
 
-// answer finds the request's route, checks that the request may take it and
-// has its form, and takes it.
+// answer finds the request's route, checks that the caller may use it and that
+// the request has the right form, and runs it.
 func (a *API) answer(ctx context.Context, r *http.Request) (status int, body any, err error) {
 	rt, err := a.route(r)
 	if err != nil {
@@ -210,7 +210,7 @@ func (a *API) answer(ctx context.Context, r *http.Request) (status int, body any
 		}
 	}
 	if rt.body == nil {
-		err = noBody(r)
+		err = requireNoBody(r)
 	} else {
 		req.body, err = readBody(r, rt.body)
 	}
@@ -220,12 +220,12 @@ func (a *API) answer(ctx context.Context, r *http.Request) (status int, body any
 	return rt.do(ctx, req)
 }
 
-// actor is a user as the one who makes the request's changes.
+// actor returns u as the author of the request's changes.
 func (r request) actor(u identity.User) identity.Actor {
 	return identity.Actor{ActorID: u.ID, ActorEmail: u.Email, IP: clientIP(r.remoteAddr)}
 }
 
-// origin is the scheme and the host that a client reached.
+// origin returns the scheme and the host that the client used.
 func origin(r *http.Request) string {
 	if r.TLS != nil {
 		return "https://" + r.Host
@@ -233,6 +233,7 @@ func origin(r *http.Request) string {
 	return "http://" + r.Host
 }
 
+// route returns the route for a request's path and method.
 func (a *API) route(r *http.Request) (route, error) {
 	methods, known := a.routes[r.URL.Path]
 	if !known {
@@ -254,13 +255,13 @@ func (a *API) route(r *http.Request) (route, error) {
 	return route{}, p
 }
 
-// refuse turns a problem into a status, headers and a body, and logs the cause
-// where there is one.
+// refuse turns a problem into a status, headers and a body, and logs its cause if
+// it has one.
 func (a *API) refuse(h http.Header, r *http.Request, p *problem) (status int, body []byte) {
 	switch {
 	case p.cause == nil:
 	case errors.Is(r.Context().Err(), context.Canceled): // the client went away
-		a.logger.Debug("request ended by its client", "method", r.Method, "path", r.URL.Path)
+		a.logger.Debug("request canceled by the client", "method", r.Method, "path", r.URL.Path)
 	default:
 		a.logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "status", p.status, "error", p.cause)
 	}

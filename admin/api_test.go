@@ -89,8 +89,8 @@ func TestBodies(t *testing.T) {
 	refused(t, create(http.Header{"Content-Encoding": {"gzip"}}, good), 415, "unsupported_media_type", "Content-Encoding")
 }
 
-// TestBodiesThatFail: what stands before the API may limit the body itself, and
-// clients break off.
+// TestBodiesThatFail covers a limit on the body set in front of the API, and
+// clients that close the connection.
 func TestBodiesThatFail(t *testing.T) {
 	w := newWorld(t)
 	for _, c := range []struct {
@@ -113,7 +113,7 @@ type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// faultyStore is a store of which some calls fail.
+// faultyStore is a store some of whose methods fail.
 type faultyStore struct {
 	identity.Store
 	users, keys error // what reading users and what touching keys fails with
@@ -202,8 +202,8 @@ func doneIf(ctx context.Context, err error) <-chan struct{} {
 	return closed
 }
 
-// TestFaults: a store or a ledger that is away is a 503 with no word of the
-// cause, which is in the log.
+// TestFaults: an unavailable store or ledger is a 503 without its cause, which is
+// only logged.
 func TestFaults(t *testing.T) {
 	w := newWorld(t)
 	away := errors.New("dial tcp 10.1.2.3:5432: password hunter2 refused")
@@ -248,8 +248,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestAnswerTimeout: a ledger that does not answer is one that is away, and a
-// client that does not wait is no fault.
+// TestAnswerTimeout: a ledger that does not answer counts as unavailable; a client
+// that does not wait is not an error.
 func TestAnswerTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -290,7 +290,7 @@ func TestAnswerTimeout(t *testing.T) {
 	})
 }
 
-// onlyUser is a store that has one user, whatever the ID.
+// onlyUser is a store that returns the same user for every ID.
 type onlyUser struct{ identity.Store }
 
 func (onlyUser) Session(_ context.Context, id, _ string, _ int64) (identity.User, error) {

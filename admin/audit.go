@@ -36,7 +36,7 @@ func (a *API) audit(ctx context.Context, r request) (int, any, error) {
 		return 0, nil, err
 	}
 	size := q.Limit
-	q.Limit++ // one more tells whether something follows
+	q.Limit++ // one more, to see whether there is a next page
 	entries, err := a.store.AuditLog(ctx, q)
 	if err != nil {
 		return 0, nil, storeFault(err)
@@ -79,7 +79,7 @@ func (a *API) readAudit(ctx context.Context, r request) (q identity.AuditQuery, 
 	return q, err
 }
 
-// actions are those that rows of the audit log tell of.
+// actions has every action that the audit log records.
 var actions = []identity.Action{
 	identity.LoggedIn, identity.LoginFailed, identity.LoggedOut, identity.SessionsEnded,
 	identity.UserCreated, identity.UserInvited, identity.UserDisabled, identity.UserEnabled,

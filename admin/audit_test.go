@@ -19,14 +19,14 @@ func (w *world) auditLog(t testing.TB, query string) []auditItem {
 	return into[auditAnswer](t, w.as(t, w.root, "GET", "/api/audit"+query, ""), 200).Items
 }
 
-// TestEveryChangeIsAudited makes each change that there is, and looks who is
-// said to have made it.
+// TestEveryChangeIsAudited makes every kind of change, and checks the author in
+// the audit log.
 func TestEveryChangeIsAudited(t *testing.T) {
 	w := newWorld(t)
 	w.serveAs(t, Config{Store: w.store, Ledger: w.ledger, Registration: true})
 	w.as(t, w.root, "GET", "/api/users/list", "") // makes the first signing key
-	made := into[madeInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"cleo@example.com"}`), 201)
-	dropped := into[madeInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"dana@example.com"}`), 201)
+	made := into[newInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"cleo@example.com"}`), 201)
+	dropped := into[newInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"dana@example.com"}`), 201)
 	k := into[createdKey](t, w.as(t, w.ana, "POST", "/api/mcp-keys/create", `{"key_name":"a"}`), 201)
 	id := `{"key_id":"` + k.ID + `"`
 	user := `{"user_id":"` + w.ben.ID + `"`
@@ -132,8 +132,8 @@ func TestAuditFilters(t *testing.T) {
 	}
 }
 
-// TestAuditPages goes through all pages while rows come in: each row that was
-// there comes once.
+// TestAuditPages reads all pages while rows are added: each row that existed at
+// the start appears once.
 func TestAuditPages(t *testing.T) {
 	w := newWorld(t)
 	for range 7 {

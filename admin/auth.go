@@ -13,23 +13,23 @@ import (
 	"github.com/tallygate/tallygate/identity"
 )
 
-// tokens signs and checks what a login gives: a JWT (RFC 7519) that names the
-// user and itself, signed with HMAC-SHA-256 and no other algorithm, by the key
-// that its kid names.
+// tokens signs and verifies the tokens that a login returns: a JWT (RFC 7519) with
+// the user's ID and its own, signed with HMAC-SHA-256 and no other algorithm, by
+// the key that its kid names.
 type tokens struct {
 	keys     *identity.Keyring
 	lifetime time.Duration
 	parser   *jwt.Parser
 }
 
-// claims are what a token says.
+// claims is the content of a token.
 type claims struct {
 	jwt.RegisteredClaims
 	// Epoch is the user's TokenEpoch when they logged in.
 	Epoch int64 `json:"epoch"`
 }
 
-// Who makes the tokens and whom they are for.
+// The issuer and the audience of the tokens.
 const (
 	issuer   = "tallygate"
 	audience = "tallygate-admin"
@@ -45,7 +45,7 @@ func newTokens(keys *identity.Keyring, lifetime time.Duration) tokens {
 	)}
 }
 
-// sign makes a token of a user. An error is the store's.
+// sign returns a token for a user. An error comes from the store.
 func (t tokens) sign(ctx context.Context, u identity.User) (string, error) {
 	key, err := t.keys.Current(ctx)
 	if err != nil {
@@ -64,21 +64,21 @@ func (t tokens) sign(ctx context.Context, u identity.User) (string, error) {
 	return token.SignedString(key.Secret)
 }
 
-// read returns what a token says, if it is one of ours that has not expired.
-// An error is a *problem.
+// read returns a token's claims if it is one of ours and has not expired. An error
+// is a *problem.
 func (t tokens) read(ctx context.Context, token string) (c claims, err error) {
-	var away error
+	var storeErr error
 	_, err = t.parser.ParseWithClaims(token, &c, func(token *jwt.Token) (any, error) {
 		kid, _ := token.Header["kid"].(string)
 		key, known, err := t.keys.ByID(ctx, kid)
-		if away = err; err != nil || !known {
+		if storeErr = err; err != nil || !known {
 			return nil, jwt.ErrTokenUnverifiable
 		}
 		return key.Secret, nil
 	})
 	switch {
-	case away != nil:
-		return c, storeFault(away)
+	case storeErr != nil:
+		return c, storeFault(storeErr)
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return c, unauthorized(tokenExpired)
 	case err != nil || c.ID == "" || c.Subject == "":
@@ -87,7 +87,7 @@ func (t tokens) read(ctx context.Context, token string) (c claims, err error) {
 	return c, nil
 }
 
-// The words of each 401. A login that fails does not tell why.
+// The messages of each 401. A failed login does not say why it failed.
 const (
 	tokenMissing  = "log in first: POST /api/auth/login, then send its access_token in the header Authorization: Bearer <access_token>"
 	tokenInvalid  = "the token is not valid: log in at POST /api/auth/login and send its access_token"
@@ -95,9 +95,9 @@ const (
 	loginRejected = "wrong email address or password"
 )
 
-// caller returns the user that a request's token belongs to, and what the
-// token says. It asks the store each time, so that who is disabled, logged out
-// or has a new password is out at once.
+// caller returns the owner of a request's token, and the token's claims. It asks
+// the store each time, so that disabling a user, logging out or changing the
+// password takes effect at once.
 func (a *API) caller(ctx context.Context, h http.Header) (identity.User, claims, error) {
 	sent := h.Values("Authorization")
 	if len(sent) == 0 {

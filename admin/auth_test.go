@@ -181,8 +181,8 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// TestDisabledUser: the token of a user who is disabled stops working, for
-// good; a new one works when the user does again.
+// TestDisabledUser: disabling a user ends their token for good; once the user is
+// enabled, a new one works.
 func TestDisabledUser(t *testing.T) {
 	w := newWorld(t)
 	old := w.token(t, w.ana)
@@ -220,8 +220,9 @@ func TestTokenLifetime(t *testing.T) {
 	})
 }
 
-// TestThrottle: ten failures, then none until the time is over; other accounts
-// are not touched by it. In a bubble, a password check takes no time.
+// TestThrottle: after ten failures no attempt is allowed until the time is over;
+// other accounts are not affected. In the synctest bubble a password check takes
+// no time.
 func TestThrottle(t *testing.T) {
 	hash, err := passwordHash()
 	if err != nil {
@@ -331,8 +332,8 @@ func TestThrottleForgives(t *testing.T) {
 	})
 }
 
-// TestThrottleHoldsAtOnce: guesses made at the same time are not let in on
-// the strength of failures that are yet to come, and right ones all pass.
+// TestThrottleHoldsAtOnce: guesses made in parallel cannot exceed the limit because
+// none has failed yet, and correct passwords all pass.
 func TestThrottleHoldsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		throttle, err := newThrottle()
@@ -399,7 +400,7 @@ func TestClientNetwork(t *testing.T) {
 	}
 }
 
-// BenchmarkLogin shows that a login takes the same time whatever is wrong.
+// BenchmarkLogin shows that a login takes the same time for every kind of failure.
 func BenchmarkLogin(b *testing.B) {
 	w := newWorld(b)
 	if err := w.store.SetDisabled(b.Context(), w.ben.ID, true); err != nil {

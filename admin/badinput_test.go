@@ -16,7 +16,7 @@ import (
 	"github.com/tallygate/tallygate/identity"
 )
 
-// resolved is a schema of openapi.json, or the one that it refers to.
+// resolved returns a schema of openapi.json, or the one that it refers to.
 func resolved(schema map[string]any) map[string]any {
 	for {
 		ref, is := schema["$ref"].(string)
@@ -27,7 +27,7 @@ func resolved(schema map[string]any) map[string]any {
 	}
 }
 
-// types are the JSON types that a schema allows.
+// types returns the JSON types that a schema allows.
 func types(schema map[string]any) []string {
 	switch t := schema["type"].(type) {
 	case string:
@@ -43,7 +43,7 @@ func types(schema map[string]any) []string {
 	}
 }
 
-// wrongValues are JSON texts that a schema does not allow.
+// wrongValues returns JSON texts that a schema does not allow.
 func wrongValues(schema map[string]any) []string {
 	allowed := types(schema)
 	var wrong []string
@@ -82,7 +82,7 @@ func wrongValues(schema map[string]any) []string {
 	return wrong
 }
 
-// goodTrial is the request of an operation that is served.
+// goodTrial returns a valid request of an operation.
 func goodTrial(tried map[int]trial) trial {
 	for _, status := range []int{200, 201, 204} {
 		if tr, there := tried[status]; there {
@@ -92,9 +92,9 @@ func goodTrial(tried map[int]trial) trial {
 	return trial{}
 }
 
-// TestBadBodies puts into each field of each body what openapi.json does not
-// allow there, leaves out what it requires, and adds what it does not know.
-// Each time the answer is a 400 that names the field, and nothing is written.
+// TestBadBodies sends each body with values that openapi.json does not allow,
+// without required fields, and with unknown fields. Each time the reply is a 400
+// that names the field, and nothing is written.
 func TestBadBodies(t *testing.T) {
 	w := newWorld(t)
 	w.serveAs(t, Config{Store: w.store, Ledger: w.ledger, Registration: true})
@@ -150,7 +150,7 @@ func TestBadBodies(t *testing.T) {
 	}
 }
 
-// TestBadQueries does likewise with the parameters of each query.
+// TestBadQueries does the same with the parameters of each query.
 func TestBadQueries(t *testing.T) {
 	w := newWorld(t)
 	trials := w.trials(t)

@@ -17,7 +17,7 @@ import (
 // maxBody is the longest request body, in bytes.
 const maxBody = 64 << 10
 
-// object is the JSON object of a request's body: its fields' values by name.
+// object is a JSON object from a request's body: the fields' values by name.
 type object map[string]json.RawMessage
 
 // readBody reads a request's body: one JSON object in UTF-8 of at most maxBody
@@ -46,9 +46,9 @@ func readBody(r *http.Request, names []string) (object, error) {
 	return parseObject(body, names)
 }
 
-// noBody refuses a body where none is taken: its sender is mistaken about what
-// they ask for.
-func noBody(r *http.Request) error {
+// requireNoBody returns an error if a request that takes no body has one: its
+// sender expects something else of it.
+func requireNoBody(r *http.Request) error {
 	if n, _ := io.ReadFull(r.Body, make([]byte, 1)); n > 0 {
 		return invalid("there is a body: this takes none")
 	}
@@ -77,7 +77,7 @@ func parseObject(body []byte, names []string) (object, error) {
 		return nil, invalid("the body has more after its JSON object, from byte %d on", dec.InputOffset()+1)
 	}
 	if value[0] != '{' {
-		return nil, invalid("the body must be a JSON object with %s, not %s", list(names), kind(value))
+		return nil, invalid("the body must be a JSON object with %s, not %s", list(names), jsonType(value))
 	}
 
 	o := object{}
@@ -106,11 +106,11 @@ func parseObject(body []byte, names []string) (object, error) {
 	return o, nil
 }
 
-// jsonSpace is what JSON allows around its values (RFC 8259 section 2).
+// jsonSpace is the whitespace of JSON (RFC 8259 section 2).
 const jsonSpace = " \t\r\n"
 
-// kind names the type of a JSON value.
-func kind(v json.RawMessage) string {
+// jsonType returns the type of a JSON value, with its article.
+func jsonType(v json.RawMessage) string {
 	switch v[0] {
 	case '{':
 		return "an object"
@@ -127,7 +127,7 @@ func kind(v json.RawMessage) string {
 	}
 }
 
-// quote quotes what the client sent, cut to a length that a message can bear.
+// quote quotes a value that the client sent, shortened to fit into a message.
 func quote(s string) string {
 	const longest = 40
 	if r := []rune(s); len(r) > longest {
@@ -136,7 +136,7 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// list joins names as a sentence does.
+// list joins names as in a sentence: "a, b and c".
 func list(names []string) string {
 	if len(names) == 1 {
 		return names[0]

@@ -34,7 +34,7 @@ func TestParseObject(t *testing.T) {
 		{`null`, "not null"},
 		{`true`, "not a boolean"},
 		{`1`, "not a number"},
-		{`{"colour":1}`, `unknown field "colour": the fields are key_name and expires_days`},
+		{`{"color":1}`, `unknown field "color": the fields are key_name and expires_days`},
 		{`{"Key_Name":"a"}`, `unknown field "Key_Name"`},
 		{`{"":1}`, `unknown field ""`},
 		{`{"` + strings.Repeat("x", 1000) + `":1}`, `unknown field "` + strings.Repeat("x", 40) + `…"`},
@@ -99,8 +99,8 @@ func readFields(body []byte) (days int, err error) {
 	return o.wholeNumber("expires_days", maxExpiresDays)
 }
 
-// FuzzParseObject: whatever the body, the decoder answers with an object that
-// encoding/json reads the same way, or with an invalid request.
+// FuzzParseObject: for any body the decoder returns either the object that
+// encoding/json reads, or an error for an invalid request.
 func FuzzParseObject(f *testing.F) {
 	for _, seed := range []string{
 		`{"key_name":"my-cursor-key","expires_days":90}`, `{"key_name":"a","key_name":"b"}`, `{"expires_days":1e400}`,
@@ -129,7 +129,7 @@ func FuzzParseObject(f *testing.F) {
 	})
 }
 
-// TestObjectsOfAnyOrder: fields come in any order, with any space between.
+// TestObjectsOfAnyOrder: fields may be in any order, with any whitespace.
 func TestObjectsOfAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		space := rapid.StringMatching(`[ \t\r\n]{0,3}`)
@@ -165,7 +165,7 @@ func TestObjectsOfAnyOrder(t *testing.T) {
 func TestReadQuery(t *testing.T) {
 	names := []string{"page", "tool", "from"}
 	for _, c := range []struct{ raw, words string }{
-		{"colour=1", `unknown query parameter "colour": there are page, tool and from`},
+		{"color=1", `unknown query parameter "color": there are page, tool and from`},
 		{"Page=1", `unknown query parameter "Page"`},
 		{"page=1&page=1", "page is given 2 times"},
 		{"tool=", "tool is empty"},

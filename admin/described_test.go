@@ -27,15 +27,15 @@ type trial struct {
 	body   string
 }
 
-// trials are requests for those answers of each operation that no request can
-// get everywhere: see tryEverywhere.
+// trials has requests for the replies of each operation that are specific to it.
+// tryEverywhere has those that every operation gives.
 func (w *world) trials(t testing.TB) map[string]map[int]trial {
 	t.Helper()
 	create := func(u identity.User) createdKey {
 		return into[createdKey](t, w.as(t, u, "POST", "/api/mcp-keys/create", `{"key_name":"a"}`), 201)
 	}
-	invite := func(email string) madeInvite {
-		return into[madeInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"`+email+`"}`), 201)
+	invite := func(email string) newInvite {
+		return into[newInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"`+email+`"}`), 201)
 	}
 	const limits = `"limits":{"calls_per_minute":600,"burst":50,"calls_per_day":10000,"records_per_day":1000000,"concurrent_calls":8}`
 	const keyFields = `"key_name":"b","note":"n","scopes":["query_*"],` + limits
@@ -129,10 +129,10 @@ func (w *world) trials(t testing.TB) map[string]map[int]trial {
 	}
 }
 
-// TestEveryDescribedAnswer tries each operation of openapi.json, with all that
-// it takes, until each answer has come that is described, but for 500: no
-// request is known that gets one everywhere. (w.send fails what answers in
-// another form than is described.)
+// TestEveryDescribedAnswer tries each operation of openapi.json with all of its
+// input until every reply that is described has come, except 500, which no known
+// request causes everywhere. (w.send fails the test if a reply does not have the
+// described form.)
 func TestEveryDescribedAnswer(t *testing.T) {
 	w := newWorld(t)
 	rotating := Config{Store: w.store, Ledger: w.ledger, Registration: true}
@@ -225,8 +225,8 @@ func TestEveryDescribedAnswer(t *testing.T) {
 	}
 }
 
-// checkWhole checks that the requests of an operation, together, have all that
-// it is described to take.
+// checkWhole checks that the requests of an operation together use all of the
+// input that openapi.json describes.
 func (w *world) checkWhole(t testing.TB, name string, op operation, tried map[int]trial) {
 	t.Helper()
 	given := map[string]bool{}
@@ -270,7 +270,7 @@ func (w *world) checkWhole(t testing.TB, name string, op operation, tried map[in
 	}
 }
 
-// throttleAll uses up what may fail.
+// throttleAll makes as many failures as are allowed.
 func (w *world) throttleAll() {
 	for _, a := range []*attempts{w.api.throttle.clients.of("127.0.0.1"), w.api.throttle.registers.of("127.0.0.1")} {
 		for a.failures.Allow() {
@@ -279,8 +279,8 @@ func (w *world) throttleAll() {
 	}
 }
 
-// noStore is a store that is away, but for what a token is checked with, of
-// which the session may fail.
+// noStore is an unavailable store, except for checking tokens, where only the
+// session may fail.
 type noStore struct {
 	identity.Store
 	session error

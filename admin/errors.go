@@ -11,8 +11,8 @@ import (
 	"github.com/tallygate/tallygate/identity"
 )
 
-// problem is an error that the client is told: an HTTP status, a code for
-// programs, and a message for people. Its cause is for the log alone.
+// problem is an error as the client sees it: an HTTP status, a code for programs,
+// and a message for people. Its cause is only logged.
 type problem struct {
 	status     int
 	code       string
@@ -24,7 +24,7 @@ type problem struct {
 
 func (p *problem) Error() string { return p.message }
 
-// invalid is the client's mistake: what was wrong and what is allowed.
+// invalid returns a 400 whose message says what was wrong and what is allowed.
 func invalid(format string, args ...any) *problem {
 	return &problem{status: http.StatusBadRequest, code: "invalid_request", message: fmt.Sprintf(format, args...)}
 }
@@ -45,8 +45,8 @@ func unsupported(message string) *problem {
 	return &problem{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type", message: message}
 }
 
-// invalidField is the client's mistake in a field, in the words of an
-// identity.Invalid; any other error is what it was.
+// invalidField turns an identity.Invalid into a 400 about a field. It returns any
+// other error unchanged.
 func invalidField(name string, err error) error {
 	if words, ok := errors.AsType[identity.Invalid](err); ok {
 		return invalid("%s: %v", name, words)
@@ -54,7 +54,7 @@ func invalidField(name string, err error) error {
 	return err
 }
 
-// conflict is that something stands against what the client wants.
+// conflict returns a 409: the request contradicts the current state.
 func conflict(code string, why error) *problem {
 	return &problem{status: http.StatusConflict, code: code, message: why.Error()}
 }
@@ -67,8 +67,7 @@ func tooMany(what string, wait time.Duration) *problem {
 	}
 }
 
-// storeFault is what the client is told when the store fails for a reason
-// other than ErrNotFound.
+// storeFault returns a 503 for an error of the store other than ErrNotFound.
 func storeFault(cause error) *problem {
 	return &problem{
 		status: http.StatusServiceUnavailable, code: "store_unavailable",
@@ -77,7 +76,7 @@ func storeFault(cause error) *problem {
 	}
 }
 
-// ledgerFault is what the client is told when the ledger fails.
+// ledgerFault returns a 503 for an error of the ledger.
 func ledgerFault(cause error) *problem {
 	return &problem{
 		status: http.StatusServiceUnavailable, code: "ledger_unavailable",
@@ -86,7 +85,7 @@ func ledgerFault(cause error) *problem {
 	}
 }
 
-// busy is what the client is told when its turn did not come in time.
+// busy returns a 503 for a login that had to wait too long.
 func busy(cause error) *problem {
 	return &problem{
 		status: http.StatusServiceUnavailable, code: "busy",
@@ -95,7 +94,8 @@ func busy(cause error) *problem {
 	}
 }
 
-// problemOf turns any error into what the client may know of it.
+// problemOf turns any error into a problem. It hides what is not meant for the
+// client behind a 500.
 func problemOf(err error) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p
@@ -107,8 +107,8 @@ func problemOf(err error) *problem {
 	}
 }
 
-// isContextError tells an error of a request that ran out of time, or whose
-// client went away, from one of the work that it was doing.
+// isContextError reports whether an error means that the request ran out of time
+// or its client went away, and not that the work failed.
 func isContextError(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/tallygate/tallygate/usage/export"
 )
 
-// exportFormats are what calls are exported in, by the parameter format.
+// exportFormats has the formats of exports by the value of the parameter format.
 var exportFormats = map[string]struct{ format, contentType string }{
 	"csv":    {export.SpreadsheetCSV, "text/csv; charset=utf-8; header=present"},
 	"ndjson": {export.NDJSON, "application/x-ndjson"},
 }
 
-// export sends the calls that history would list, all of them.
+// export streams all calls that history would list.
 func (a *API) export(ctx context.Context, r request) (int, any, error) {
 	name, given := r.query["format"]
 	if !given {
@@ -42,16 +42,17 @@ func writeEvents(ctx context.Context, l usage.Ledger, f usage.Filter, format str
 	if err != nil {
 		return err
 	}
-	if err := usage.EachEvent(ctx, patient{l}, f, out.Write); err != nil {
+	if err := usage.EachEvent(ctx, pageTimeouts{l}, f, out.Write); err != nil {
 		return err
 	}
 	return out.Close()
 }
 
-// patient is a ledger of which each page may take as long as an answer.
-type patient struct{ usage.Ledger }
+// pageTimeouts is a ledger with a timeout for each page of its history, since an
+// export as a whole may take longer than answerTimeout.
+type pageTimeouts struct{ usage.Ledger }
 
-func (p patient) History(ctx context.Context, q usage.HistoryQuery) (usage.HistoryPage, error) {
+func (p pageTimeouts) History(ctx context.Context, q usage.HistoryQuery) (usage.HistoryPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	page, err := p.Ledger.History(ctx, q)
@@ -61,7 +62,7 @@ func (p patient) History(ctx context.Context, q usage.HistoryQuery) (usage.Histo
 	return page, nil
 }
 
-// download is an answer that is sent while it is made, however long it is.
+// download is a reply that is streamed while it is produced.
 type download struct {
 	contentType string
 	filename    string
@@ -71,8 +72,8 @@ type download struct {
 // writeTimeout is how long a client may take to receive one part of a download.
 const writeTimeout = time.Minute
 
-// send sends a download. It returns an error while nothing has been sent. What
-// goes wrong later breaks the connection off, so that nobody takes a part for
+// send streams a download. It returns an error only if nothing has been sent. A
+// later error aborts the connection, so that the client does not take a part for
 // the whole.
 func (a *API) send(w http.ResponseWriter, r *http.Request, d download) error {
 	to := &sender{w: w, out: http.NewResponseController(w), d: d}
@@ -83,22 +84,22 @@ func (a *API) send(w http.ResponseWriter, r *http.Request, d download) error {
 	err := d.write(r.Context(), to)
 	switch {
 	case err == nil:
-		to.begin() // an empty one, too
+		to.begin() // it may be empty
 		_ = to.out.SetWriteDeadline(time.Time{})
 		return nil
 	case !to.begun:
 		return err
 	}
 	if p := problemOf(err); !errors.Is(err, errClient) && p.cause != nil && r.Context().Err() == nil {
-		a.logger.Error("download broken off", "path", r.URL.Path, "error", p.cause)
+		a.logger.Error("download aborted", "path", r.URL.Path, "error", p.cause)
 	}
 	panic(http.ErrAbortHandler)
 }
 
-// errClient is that the client does not receive a download.
+// errClient marks an error of writing to the client.
 var errClient = errors.New("the client went away")
 
-// sender begins an answer when there is something to send.
+// sender writes the reply's header before the first byte of its body.
 type sender struct {
 	w     http.ResponseWriter
 	out   *http.ResponseController
@@ -119,7 +120,7 @@ func (s *sender) begin() {
 
 func (s *sender) Write(p []byte) (int, error) {
 	s.begin()
-	_ = s.out.SetWriteDeadline(time.Now().Add(writeTimeout)) // where there is none, nothing is lost
+	_ = s.out.SetWriteDeadline(time.Now().Add(writeTimeout)) // not every ResponseWriter supports it
 	n, err := s.w.Write(p)
 	if err != nil {
 		err = errors.Join(errClient, err)

@@ -104,7 +104,7 @@ func TestExportHeaders(t *testing.T) {
 	refused(t, w.as(t, w.root, "GET", "/api/mcp-usage/export?format=csv&user=nobody@example.com", ""), 404, "not_found", "no user")
 }
 
-// endlessLedger has more and more calls, and may fail after some pages.
+// endlessLedger has an endless history, and may fail after some pages.
 type endlessLedger struct {
 	usage.Ledger
 	pages  int
@@ -137,8 +137,8 @@ func (w *world) serveEndless(t testing.TB, pages, fail int) {
 	w.serve(t, w.store, endlessLedger{w.ledger, pages, fail, e, new(int)})
 }
 
-// TestExportBreaksOff: a ledger that fails at once is a 503; one that fails
-// later breaks the connection off, and is in the log.
+// TestExportBreaksOff: if the ledger fails at once, the reply is a 503; if it fails
+// later, the connection is aborted and the error is logged.
 func TestExportBreaksOff(t *testing.T) {
 	w := newWorld(t)
 	ask := func() (answer, error) {
@@ -167,12 +167,12 @@ func TestExportBreaksOff(t *testing.T) {
 	if got.status != 200 || !errors.Is(err, io.ErrUnexpectedEOF) || len(got.body) == 0 {
 		t.Errorf("status %d, %d bytes, %v", got.status, len(got.body), err)
 	}
-	if !strings.Contains(w.log.String(), "download broken off") || bytes.Contains(got.body, []byte("refused")) {
+	if !strings.Contains(w.log.String(), "download aborted") || bytes.Contains(got.body, []byte("refused")) {
 		t.Errorf("the log says %q", w.log.String())
 	}
 }
 
-// TestExportMemory: a large export does not fill the memory.
+// TestExportMemory: the memory of an export does not grow with its size.
 func TestExportMemory(t *testing.T) {
 	w := newWorld(t)
 	const pages = 50
@@ -204,7 +204,8 @@ func TestExportMemory(t *testing.T) {
 	}
 }
 
-// TestExportClientGoes: who goes away ends the reading, and is no fault.
+// TestExportClientGoes: a client that goes away ends the reading; it is not an
+// error.
 func TestExportClientGoes(t *testing.T) {
 	w := newWorld(t)
 	w.serveEndless(t, 1<<40, 0)

@@ -13,7 +13,7 @@ import (
 	"github.com/tallygate/tallygate/identity"
 )
 
-// text returns a field that must be a string with something in it.
+// text returns a field that must be a string and not empty.
 func (o object) text(name string) (string, error) {
 	v, given := o[name]
 	if !given {
@@ -21,7 +21,7 @@ func (o object) text(name string) (string, error) {
 	}
 	var s string
 	if v[0] != '"' {
-		return "", invalid("%s must be a string, not %s", name, kind(v))
+		return "", invalid("%s must be a string, not %s", name, jsonType(v))
 	}
 	if err := json.Unmarshal(v, &s); err != nil {
 		return "", err
@@ -33,13 +33,13 @@ func (o object) text(name string) (string, error) {
 }
 
 // wholeNumber returns a field that must be a whole number from 1 to
-// highest, or 0 when it is absent or null.
+// highest, or 0 if it is absent or null.
 func (o object) wholeNumber(name string, highest int) (int, error) {
 	return o.wholeNumberFrom(1, name, 0, highest)
 }
 
 // wholeNumberFrom returns a field that must be a whole number from lowest to
-// highest, or fallback when it is absent or null.
+// highest, or fallback if it is absent or null.
 func (o object) wholeNumberFrom(lowest int, name string, fallback, highest int) (int, error) {
 	v, given := o[name]
 	if !given || string(v) == "null" {
@@ -47,7 +47,7 @@ func (o object) wholeNumberFrom(lowest int, name string, fallback, highest int) 
 	}
 	n, err := strconv.Atoi(string(v)) // a JSON number has no + and no leading 0
 	if err != nil || n < lowest || n > highest || string(v) == "-0" {
-		got := kind(v)
+		got := jsonType(v)
 		if got == "a number" {
 			got = quote(string(v))
 		}
@@ -56,15 +56,15 @@ func (o object) wholeNumberFrom(lowest int, name string, fallback, highest int) 
 	return n, nil
 }
 
-// words returns a field that may be left out, and must be a string of at most
-// longest printable characters and line ends when it is there. It may be empty.
-func (o object) words(name string, longest int) (s string, given bool, err error) {
+// optionalText returns a field that may be left out. It must be a string of at most
+// longest printable characters and line ends, and may be empty.
+func (o object) optionalText(name string, longest int) (s string, given bool, err error) {
 	v, given := o[name]
 	if !given {
 		return "", false, nil
 	}
 	if v[0] != '"' {
-		return "", true, invalid("%s must be a string, not %s", name, kind(v))
+		return "", true, invalid("%s must be a string, not %s", name, jsonType(v))
 	}
 	if err := json.Unmarshal(v, &s); err != nil {
 		return "", true, err
@@ -78,8 +78,8 @@ func (o object) words(name string, longest int) (s string, given bool, err error
 	return s, true, nil
 }
 
-// texts returns a field that may be left out or null, and must be an array of
-// strings when it is there.
+// texts returns a field that may be left out or null, and must otherwise be an
+// array of strings.
 func (o object) texts(name string) (texts []string, given bool, err error) {
 	v, given := o[name]
 	if !given || string(v) == "null" {
@@ -87,7 +87,7 @@ func (o object) texts(name string) (texts []string, given bool, err error) {
 	}
 	var items []json.RawMessage
 	if v[0] != '[' {
-		return nil, true, invalid("%s must be an array of strings, not %s", name, kind(v))
+		return nil, true, invalid("%s must be an array of strings, not %s", name, jsonType(v))
 	}
 	if err := json.Unmarshal(v, &items); err != nil {
 		return nil, true, err
@@ -95,7 +95,7 @@ func (o object) texts(name string) (texts []string, given bool, err error) {
 	texts = make([]string, len(items))
 	for i, item := range items {
 		if item[0] != '"' {
-			return nil, true, invalid("%s must be an array of strings, but number %d in it is %s", name, i+1, kind(item))
+			return nil, true, invalid("%s must be an array of strings, but number %d in it is %s", name, i+1, jsonType(item))
 		}
 		if err := json.Unmarshal(item, &texts[i]); err != nil {
 			return nil, true, err
@@ -104,7 +104,7 @@ func (o object) texts(name string) (texts []string, given bool, err error) {
 	return texts, true, nil
 }
 
-// boolean returns a field that may be left out, which is false.
+// boolean returns a field that is false if it is left out.
 func (o object) boolean(name string) (bool, error) {
 	switch v, given := o[name]; {
 	case !given || string(v) == "false":
@@ -112,12 +112,11 @@ func (o object) boolean(name string) (bool, error) {
 	case string(v) == "true":
 		return true, nil
 	default:
-		return false, invalid("%s must be true or false, not %s", name, kind(v))
+		return false, invalid("%s must be true or false, not %s", name, jsonType(v))
 	}
 }
 
-// email returns a field that must be an email address, in the form that users
-// are stored under.
+// email returns a field that must be an email address, normalized as in the store.
 func (o object) email(name string) (string, error) {
 	sent, err := o.text(name)
 	if err != nil {
@@ -130,8 +129,8 @@ func (o object) email(name string) (string, error) {
 	return email, nil
 }
 
-// id returns a field that must be the ID of something, and missing, which says
-// that there is no such thing. What is no ID at all is the ID of nothing.
+// id returns a field that must be an ID, and the error to return if nothing has
+// that ID. If the field is not an ID at all, it returns that error.
 func (o object) id(name, thing string) (id string, missing *problem, err error) {
 	sent, err := o.text(name)
 	if err != nil {
@@ -145,22 +144,22 @@ func (o object) id(name, thing string) (id string, missing *problem, err error) 
 	return id, missing, nil
 }
 
-// canonicalID returns an ID as the store and the ledger write it, and whether
-// s is one at all.
+// canonicalID returns an ID in the form that the store and the ledger use, and
+// reports whether s is an ID.
 func canonicalID(s string) (string, bool) {
 	id, err := uuid.Parse(s)
 	return id.String(), err == nil && len(s) == len(id.String())
 }
 
-// moment returns a field that may be left out or null, and must be a time in
-// RFC 3339, or a day, whose end is meant, when it is there.
+// moment returns a field that may be left out or null, and must otherwise be a time
+// in RFC 3339, or a day, which stands for its end.
 func (o object) moment(name string) (t time.Time, given bool, err error) {
 	v, given := o[name]
 	if !given || string(v) == "null" {
 		return time.Time{}, given, nil
 	}
 	if v[0] != '"' {
-		return time.Time{}, true, invalid("%s must be a string, not %s", name, kind(v))
+		return time.Time{}, true, invalid("%s must be a string, not %s", name, jsonType(v))
 	}
 	var s string
 	if err := json.Unmarshal(v, &s); err != nil {
@@ -178,7 +177,7 @@ func (o object) moment(name string) (t time.Time, given bool, err error) {
 // limitFields are the names of limits, in the order of limitsOf.
 var limitFields = []string{"calls_per_minute", "burst", "calls_per_day", "records_per_day", "concurrent_calls"}
 
-// maxLimit is the highest limit, which identity bounds, too.
+// maxLimit is the highest limit. Package identity has the same bound.
 const maxLimit = 1_000_000_000
 
 // limitsOf are the fields of limits.
@@ -186,14 +185,14 @@ func limitsOf(l *identity.Limits) []*int64 {
 	return []*int64{&l.CallsPerMinute, &l.Burst, &l.CallsPerDay, &l.RecordsPerDay, &l.ConcurrentCalls}
 }
 
-// limits returns the field limits, which may be left out or null, for none.
+// limits returns the field limits. If it is left out or null, there are none.
 func (o object) limits() (l identity.Limits, given bool, err error) {
 	v, given := o["limits"]
 	if !given || string(v) == "null" {
 		return l, given, nil
 	}
 	if v[0] != '{' {
-		return l, true, invalid("limits must be an object with %s, not %s", list(limitFields), kind(v))
+		return l, true, invalid("limits must be an object with %s, not %s", list(limitFields), jsonType(v))
 	}
 	fields, err := parseObject(v, limitFields)
 	if err != nil {
@@ -212,7 +211,7 @@ func (o object) limits() (l identity.Limits, given bool, err error) {
 	return l, true, nil
 }
 
-// shownLimits are limits in an answer: null where there is none.
+// shownLimits is limits in a reply: null where there is none.
 type shownLimits struct {
 	CallsPerMinute  *int64 `json:"calls_per_minute"`
 	Burst           *int64 `json:"burst"`
@@ -221,6 +220,7 @@ type shownLimits struct {
 	ConcurrentCalls *int64 `json:"concurrent_calls"`
 }
 
+// showLimits returns limits as a reply shows them.
 func showLimits(l identity.Limits) shownLimits {
 	shown := limitsOf(&l)
 	for i := range shown {

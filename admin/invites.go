@@ -18,11 +18,11 @@ const (
 	maxInviteHours     = 720
 )
 
-// invitePage is where the link of an invitation leads. The token is in the
-// link's fragment, which browsers send to no server: it is in nobody's log.
+// invitePage is the path of an invitation's link. The token is in the link's
+// fragment, which browsers do not send, so that it appears in no server's log.
 const invitePage = "/invite#"
 
-// inviteAnswer is an invitation as it may be shown.
+// inviteAnswer is an invitation in a reply, without its token.
 type inviteAnswer struct {
 	ID        string        `json:"invite_id"`
 	Email     string        `json:"email"`
@@ -32,8 +32,8 @@ type inviteAnswer struct {
 	ExpiresAt time.Time     `json:"expires_at"`
 }
 
-// madeInvite is a new invitation. It is the only answer that holds the link.
-type madeInvite struct {
+// newInvite is a new invitation. No other reply has the link.
+type newInvite struct {
 	inviteAnswer
 	URL   string `json:"invite_url"`
 	Token string `json:"token"`
@@ -45,7 +45,7 @@ type inviteItem struct {
 	Expired bool `json:"expired"`
 }
 
-// inviteList is the answer of invites/list.
+// inviteList is the reply of invites/list.
 type inviteList struct {
 	Items []inviteItem `json:"items"`
 }
@@ -59,11 +59,7 @@ func (a *API) invite(ctx context.Context, r request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	role, err := r.body.role()
-	if err != nil {
-		return 0, nil, err
-	}
-	limits, _, err := r.body.limits()
+	role, limits, err := r.body.roleAndLimits()
 	if err != nil {
 		return 0, nil, err
 	}
@@ -83,7 +79,7 @@ func (a *API) invite(ctx context.Context, r request) (int, any, error) {
 		return 0, nil, storeFault(err)
 	}
 	base := cmp.Or(a.baseURL, r.origin)
-	return http.StatusCreated, madeInvite{shownInvite(i), base + invitePage + token, token}, nil
+	return http.StatusCreated, newInvite{shownInvite(i), base + invitePage + token, token}, nil
 }
 
 func (a *API) listInvites(ctx context.Context, _ request) (int, any, error) {
@@ -114,8 +110,8 @@ func (a *API) withdrawInvite(ctx context.Context, r request) (int, any, error) {
 	return http.StatusNoContent, nil, nil
 }
 
-// acceptInvite makes whoever has an invitation's token a user. The costly hash
-// is made only for an invitation that is there.
+// acceptInvite creates a user for an invitation's token. The password, which is
+// expensive to hash, is hashed only if the invitation exists.
 func (a *API) acceptInvite(ctx context.Context, r request) (int, any, error) {
 	token, err := r.body.text("token")
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 
 func number(n int64) *int64 { return &n }
 
-// TestKeyOfAllFields: what create and update take is what list shows, what the
-// store has, and what the gate goes by.
+// TestKeyOfAllFields: the fields set by create and update are those that list
+// shows, that the store has, and that the gate uses.
 func TestKeyOfAllFields(t *testing.T) {
 	w := newWorld(t)
 	tomorrow := time.Now().UTC().AddDate(0, 0, 1)
@@ -78,7 +78,7 @@ func TestKeyOfAllFields(t *testing.T) {
 	}
 }
 
-// TestKeyFieldsRefused holds for create and for update alike.
+// TestKeyFieldsRefused checks invalid fields of create and of update.
 func TestKeyFieldsRefused(t *testing.T) {
 	w := newWorld(t)
 	k := into[createdKey](t, w.as(t, w.ana, "POST", "/api/mcp-keys/create", `{"key_name":"a"}`), 201)
@@ -186,7 +186,7 @@ func TestRotateKey(t *testing.T) {
 		t.Errorf("list is %+v", listed)
 	}
 
-	// An admin rotates anyone's key, whose it stays.
+	// An admin may rotate anyone's key; its owner stays the same.
 	into[rotatedKey](t, w.as(t, w.root, "POST", "/api/mcp-keys/rotate", `{"key_id":"`+again.ID+`","overlap_hours":720}`), 201)
 	if n := len(into[keyList](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items); n != 4 {
 		t.Errorf("ana has %d keys", n)
@@ -206,7 +206,7 @@ func TestRotateKey(t *testing.T) {
 	refused(t, w.as(t, w.ana, "POST", "/api/mcp-keys/rotate", `{"key_id":"`+revoked.ID+`"}`), 409, "key_not_active", "the key is not active")
 }
 
-// TestOthersKeys: what belongs to another is not there.
+// TestOthersKeys: other users' keys do not exist for a user.
 func TestOthersKeys(t *testing.T) {
 	w := newWorld(t)
 	k := into[createdKey](t, w.as(t, w.ben, "POST", "/api/mcp-keys/create", `{"key_name":"ben's"}`), 201)
@@ -249,13 +249,13 @@ func TestCallsThisMonth(t *testing.T) {
 		}
 	}
 
-	// Keys can be managed while the ledger is away.
+	// Keys can be managed while the ledger is unavailable.
 	w.serve(t, w.store, faultyLedger{w.ledger, errClient})
 	got := into[keyList](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items
 	if len(got) != 3 || got[0].CallsThisMonth != nil {
 		t.Errorf("without the ledger the list is %+v", got)
 	}
-	if !strings.Contains(w.log.String(), "calls of keys not counted") {
+	if !strings.Contains(w.log.String(), "could not count the calls of keys") {
 		t.Errorf("the log says %q", w.log.String())
 	}
 }
@@ -273,7 +273,7 @@ func TestLastUse(t *testing.T) {
 	}
 }
 
-// TestKeyPrefix: the operator chooses what keys begin with.
+// TestKeyPrefix: the operator chooses the prefix of keys.
 func TestKeyPrefix(t *testing.T) {
 	w := newWorld(t)
 	format, err := identity.NewKeyFormat("acme_live_")
@@ -313,7 +313,7 @@ func TestCreateOnce(t *testing.T) {
 	if n := len(into[keyList](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items); n != 1 {
 		t.Errorf("ana has %d keys", n)
 	}
-	// Another's is another.
+	// Another user's request is a different one.
 	if other := into[createdKey](t, w.do(t, "POST", path, w.once(t, w.ben, key), body), 201); other.ID == first.ID {
 		t.Error("ben has got ana's key")
 	}
@@ -331,7 +331,7 @@ func TestCreateOnce(t *testing.T) {
 		h[idempotencyHeader] = c.header
 		refused(t, w.do(t, "POST", path, h, body), 400, "invalid_request", c.words)
 	}
-	// What was refused may be sent again, put right.
+	// A rejected request may be corrected and sent again.
 	fresh := uuid.NewString()
 	refused(t, w.do(t, "POST", path, w.once(t, w.ana, fresh), `{"key_name":""}`), 400, "invalid_request", "key_name is empty")
 	into[createdKey](t, w.do(t, "POST", path, w.once(t, w.ana, fresh), body), 201)

@@ -8,10 +8,10 @@ import (
 	"github.com/tallygate/tallygate/identity"
 )
 
-// soon is how long before its expiry a key is said to expire soon.
+// soon is how long before its expiry a key is shown as expiring soon.
 const soon = 14 * 24 * time.Hour
 
-// listedKey is a key as it may be shown.
+// listedKey is a key in a reply, without the key itself.
 type listedKey struct {
 	ID           string          `json:"key_id"`
 	Name         string          `json:"key_name"`
@@ -30,22 +30,22 @@ type listedKey struct {
 	ReplacedBy   *string         `json:"replaced_by"`
 }
 
-// keyItem is a key in a list. The owner is named only where keys of others may
-// be among them.
+// keyItem is a key in a list. The owner is named only in lists that may have other
+// users' keys.
 type keyItem struct {
 	listedKey
-	CallsThisMonth *int64 `json:"calls_this_month"` // null while the ledger cannot tell
+	CallsThisMonth *int64 `json:"calls_this_month"` // null while the ledger is unavailable
 	UserID         string `json:"user_id,omitempty"`
 	UserEmail      string `json:"user_email,omitempty"`
 }
 
-// keyList is the answer of list.
+// keyList is the reply of list.
 type keyList struct {
 	Items []keyItem `json:"items"`
 }
 
 func (a *API) listKeys(ctx context.Context, r request) (int, any, error) {
-	userID, err := a.whose(ctx, r)
+	userID, err := a.requestedUser(ctx, r)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -79,12 +79,12 @@ func (a *API) listKeys(ctx context.Context, r request) (int, any, error) {
 	return http.StatusOK, answer, nil
 }
 
-// countTimeout bounds how long a list waits for the ledger.
+// countTimeout limits how long a list waits for the ledger.
 const countTimeout = 3 * time.Second
 
-// callsThisMonth counts the calls of this UTC month by key, for the keys of a
-// user or, for "", of several. It is nil when the ledger cannot tell: keys can
-// be managed all the same.
+// callsThisMonth returns the number of calls in this UTC month by key. userID is
+// the owner of all keys, or "" if there are several. It returns nil if the ledger
+// is unavailable: keys can be managed without it.
 func (a *API) callsThisMonth(ctx context.Context, userID string, keys []identity.Key) map[string]int64 {
 	ids := make([]string, len(keys))
 	for i, k := range keys {
@@ -95,35 +95,35 @@ func (a *API) callsThisMonth(ctx context.Context, userID string, keys []identity
 	year, month, _ := time.Now().UTC().Date()
 	calls, err := a.ledger.KeyCalls(ctx, userID, ids, time.Date(year, month, 1, 0, 0, 0, 0, time.UTC))
 	if err != nil {
-		a.logger.Warn("calls of keys not counted", "error", err)
+		a.logger.Warn("could not count the calls of keys", "error", err)
 		return nil
 	}
 	return calls
 }
 
-// listed is a key as it may be shown. One that a rotation has replaced needs
-// nobody's attention when it expires.
+// listed returns a key as a reply shows it. A key that has been replaced by a
+// rotation is meant to expire, and not shown as expiring soon.
 func listed(k identity.Key) listedKey {
 	now := time.Now()
 	return listedKey{
 		ID: k.ID, Name: k.Name, Note: k.Note, Prefix: k.Prefix,
 		Status: k.Status(now), ExpiringSoon: k.ExpiresWithin(soon, now) && k.ReplacedBy == "",
-		CreatedAt: k.CreatedAt, ExpiresAt: moment(k.ExpiresAt),
-		RevokedAt: moment(k.RevokedAt), RevokeReason: optional(k.RevokeReason), LastUsedAt: moment(k.LastUsedAt),
-		Scopes: none(k.Scopes), Limits: showLimits(k.Limits),
+		CreatedAt: k.CreatedAt, ExpiresAt: optionalTime(k.ExpiresAt),
+		RevokedAt: optionalTime(k.RevokedAt), RevokeReason: optional(k.RevokeReason), LastUsedAt: optionalTime(k.LastUsedAt),
+		Scopes: notNull(k.Scopes), Limits: showLimits(k.Limits),
 		Replaces: optional(k.Replaces), ReplacedBy: optional(k.ReplacedBy),
 	}
 }
 
-// moment is a time in an answer, null when there is none.
-func moment(t time.Time) *time.Time {
+// optionalTime returns a time in a reply, which is null if it is zero.
+func optionalTime(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
 	return &t
 }
 
-// optional is a string in an answer, null when there is none.
+// optional returns a string in a reply, which is null if it is empty.
 func optional(s string) *string {
 	if s == "" {
 		return nil
@@ -131,8 +131,8 @@ func optional(s string) *string {
 	return &s
 }
 
-// none is a list in an answer: [] in JSON when it is empty, not null.
-func none[T any](list []T) []T {
+// notNull returns a list in a reply. In JSON it is [] if it is empty, not null.
+func notNull[T any](list []T) []T {
 	if list == nil {
 		return []T{}
 	}

@@ -9,16 +9,16 @@ import (
 	"github.com/tallygate/tallygate/identity"
 )
 
-// Bounds of what a key may be, and of its rotation.
+// Bounds of a key's fields and of its rotation.
 const (
-	maxExpiresDays      = 3650 // the longest life of a key that does expire, if given in days
-	maxWords            = 1000 // characters of a note or a reason
+	maxExpiresDays      = 3650 // of expires_days; a key without an expiry lives longer
+	maxTextLength       = 1000 // characters of a note or a reason
 	defaultOverlapHours = 24
 	maxOverlapHours     = 720
 )
 
-// createdKey is a new key. No other answer but that of a rotation holds a key
-// in full.
+// createdKey is a new key. Only this reply and that of a rotation have the key
+// itself.
 type createdKey struct {
 	ID        string      `json:"key_id"`
 	Name      string      `json:"key_name"`
@@ -31,7 +31,7 @@ type createdKey struct {
 	Limits    shownLimits `json:"limits"`
 }
 
-// rotatedKey is the new key of a rotation, and what becomes of the old one.
+// rotatedKey is the new key of a rotation, and the old one with its new expiry.
 type rotatedKey struct {
 	createdKey
 	Old listedKey `json:"old_key"`
@@ -39,12 +39,12 @@ type rotatedKey struct {
 
 func created(k identity.Key, key string) createdKey {
 	return createdKey{
-		k.ID, k.Name, key, k.Prefix, k.CreatedAt, moment(k.ExpiresAt), k.Note, none(k.Scopes), showLimits(k.Limits),
+		k.ID, k.Name, key, k.Prefix, k.CreatedAt, optionalTime(k.ExpiresAt), k.Note, notNull(k.Scopes), showLimits(k.Limits),
 	}
 }
 
 func (a *API) createKey(ctx context.Context, r request) (int, any, error) {
-	once, kept, err := a.onceOnly(ctx, r)
+	once, kept, err := a.idempotency(ctx, r)
 	if kept != nil || err != nil {
 		return http.StatusCreated, kept, err
 	}
@@ -91,7 +91,7 @@ func (a *API) revokeKey(ctx context.Context, r request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	reason, _, err := r.body.words("reason", maxWords)
+	reason, _, err := r.body.optionalText("reason", maxTextLength)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -120,7 +120,8 @@ func (a *API) rotateKey(ctx context.Context, r request) (int, any, error) {
 	return http.StatusCreated, rotatedKey{created(fresh, key), listed(old)}, nil
 }
 
-// owner is whose keys the caller may change: their own, and an admin anyone's.
+// owner returns the user whose keys the caller may change, or "" for an admin, who
+// may change everyone's.
 func (r request) owner() string {
 	if r.caller.Role == identity.Admin {
 		return ""
@@ -128,7 +129,7 @@ func (r request) owner() string {
 	return r.caller.ID
 }
 
-// answerKey is the answer of a change to one key.
+// answerKey returns the reply to a change of one key.
 func answerKey(k identity.Key, err error, missing *problem) (int, any, error) {
 	switch {
 	case errors.Is(err, identity.ErrNotFound):
@@ -141,10 +142,10 @@ func answerKey(k identity.Key, err error, missing *problem) (int, any, error) {
 	return http.StatusOK, listed(k), nil
 }
 
-// keyFields are the fields, beside its name, of a key to be created or changed.
+// keyFields has the names of a key's fields that can be set, except key_name.
 var keyFields = []string{"note", "scopes", "limits", "expires_days", "expires_at"}
 
-// keyChange reads the fields that say what a key is to be.
+// keyChange reads the fields of a key that are given.
 func (o object) keyChange(now time.Time) (c identity.KeyChange, err error) {
 	check := func(name string, c identity.KeyChange) error { return invalidField(name, c.Check(now)) }
 	if _, given := o["key_name"]; given {
@@ -157,7 +158,7 @@ func (o object) keyChange(now time.Time) (c identity.KeyChange, err error) {
 			return c, err
 		}
 	}
-	if note, given, err := o.words("note", maxWords); err != nil {
+	if note, given, err := o.optionalText("note", maxTextLength); err != nil {
 		return c, err
 	} else if given {
 		c.Note = &note
@@ -182,8 +183,8 @@ func (o object) keyChange(now time.Time) (c identity.KeyChange, err error) {
 	return c, err
 }
 
-// expiry reads when a key is to expire: the zero time for never, and nil when
-// that is not said.
+// expiry reads when a key expires: the zero time for never, nil if neither
+// expires_days nor expires_at is given.
 func (o object) expiry(now time.Time) (*time.Time, error) {
 	days, err := o.wholeNumber("expires_days", maxExpiresDays)
 	if err != nil {

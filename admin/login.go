@@ -29,7 +29,7 @@ func (a *API) login(ctx context.Context, r request) (int, any, error) {
 		return 0, nil, unauthorized(loginRejected)
 	}
 	a.throttle.succeeded(r.remoteAddr, email)
-	entry := aboutLogin(identity.LoggedIn, u, email)
+	entry := loginEntry(identity.LoggedIn, u, email)
 	entry.Actor = r.actor(u)
 	if err := a.store.Audit(ctx, entry); err != nil {
 		return 0, nil, storeFault(err)
@@ -37,13 +37,13 @@ func (a *API) login(ctx context.Context, r request) (int, any, error) {
 	return a.token(ctx, u)
 }
 
-// aboutLogin is a row about a try to log into the account with an address,
-// which may be nobody's.
-func aboutLogin(action identity.Action, u identity.User, email string) identity.AuditEntry {
+// loginEntry returns an entry of the audit log about a login with an email address.
+// The user is zero if no account has that address.
+func loginEntry(action identity.Action, u identity.User, email string) identity.AuditEntry {
 	return identity.AuditEntry{Action: action, UserID: u.ID, TargetID: u.ID, Target: email}
 }
 
-// credentials are the fields email and password of a body.
+// credentials returns the fields email and password of a body.
 func (r request) credentials() (email, password string, err error) {
 	if email, err = r.body.email("email"); err != nil {
 		return "", "", err
@@ -60,8 +60,8 @@ func (a *API) token(ctx context.Context, u identity.User) (int, any, error) {
 	return http.StatusOK, loginAnswer{token, "bearer", int(a.tokens.lifetime.Seconds())}, nil
 }
 
-// guardedCheck is userByPassword, unless there were too many failures. A
-// failure is in the audit log.
+// guardedCheck is userByPassword with a limit on failures. A failure is recorded
+// in the audit log.
 func (a *API) guardedCheck(ctx context.Context, r request, email, password string) (u identity.User, known bool, err error) {
 	client := a.throttle.clients.of(clientNetwork(r.remoteAddr))
 	wait, err := client.enter(ctx)
@@ -85,16 +85,16 @@ func (a *API) guardedCheck(ctx context.Context, r request, email, password strin
 	failed = err == nil && !known
 	end(failed)
 	if failed {
-		if err := a.store.Audit(ctx, aboutLogin(identity.LoginFailed, u, email)); err != nil {
+		if err := a.store.Audit(ctx, loginEntry(identity.LoginFailed, u, email)); err != nil {
 			return u, false, storeFault(err)
 		}
 	}
 	return u, known, err
 }
 
-// userByPassword returns the user who has an address and whether a password is
-// theirs and they may log in. It takes the same time whatever the reason is
-// that it is not so.
+// userByPassword returns the user with an email address, and reports whether the
+// password is right and the user may log in. It takes the same time for every
+// reason of a failure, so that the time does not tell which one it was.
 func (a *API) userByPassword(ctx context.Context, email, password string) (u identity.User, known bool, err error) {
 	u, err = a.store.UserByEmail(ctx, email)
 	switch {
@@ -116,7 +116,7 @@ func (a *API) me(_ context.Context, r request) (int, any, error) {
 	return http.StatusOK, session{shownUser(r.caller), r.token.ExpiresAt.UTC()}, nil
 }
 
-// session is the caller, and until when their token works.
+// session is the caller, and when their token expires.
 type session struct {
 	userAnswer
 	TokenExpiresAt time.Time `json:"token_expires_at"`
@@ -133,7 +133,7 @@ func (a *API) endOwnSessions(ctx context.Context, r request) (int, any, error) {
 	return a.endSessions(ctx, r.caller.ID)
 }
 
-// changePassword ends all sessions of the caller, and begins a new one.
+// changePassword ends all sessions of the caller, and starts a new one.
 func (a *API) changePassword(ctx context.Context, r request) (int, any, error) {
 	current, err := r.body.text("current_password")
 	if err != nil {
@@ -164,7 +164,7 @@ func (a *API) changePassword(ctx context.Context, r request) (int, any, error) {
 	return a.token(ctx, u)
 }
 
-// hash hashes a new password, the value of a field.
+// hash hashes a new password. field is its name in the request.
 func (a *API) hash(ctx context.Context, field, password string) (string, error) {
 	hash, err := identity.HashPassword(ctx, password)
 	switch {
@@ -176,7 +176,7 @@ func (a *API) hash(ctx context.Context, field, password string) (string, error) 
 	return hash, nil
 }
 
-// register makes the sender a user, where the operator lets anyone be one.
+// register creates an account for the sender, if the operator allows that.
 func (a *API) register(ctx context.Context, r request) (int, any, error) {
 	if !a.open {
 		return 0, nil, &problem{
@@ -202,8 +202,8 @@ func (a *API) register(ctx context.Context, r request) (int, any, error) {
 	})
 }
 
-// rotateSigningKey makes a new key that tokens are signed with and, with
-// retire, has everyone log in again.
+// rotateSigningKey creates a new key for signing tokens. With retire, the tokens
+// signed by earlier keys become invalid, so that everyone has to log in again.
 func (a *API) rotateSigningKey(ctx context.Context, r request) (int, any, error) {
 	retire, err := r.body.boolean("retire")
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 	"github.com/tallygate/tallygate/identity"
 )
 
-// idempotencyHeader makes a request safe to repeat.
+// idempotencyHeader is the header that makes a request safe to repeat.
 const idempotencyHeader = "Idempotency-Key"
 
-// idempotencyKey returns the header's value, "" when it is not there.
+// idempotencyKey returns the header's value, or "" if it is absent.
 func idempotencyKey(h http.Header) (string, error) {
 	switch sent := h.Values(idempotencyHeader); {
 	case len(sent) > 1:
@@ -25,29 +25,31 @@ func idempotencyKey(h http.Header) (string, error) {
 	}
 }
 
-// onceOnly returns what makes the request safe to repeat, if it says that it
-// is to be, and the answer that it had before, if it had one.
-func (a *API) onceOnly(ctx context.Context, r request) (*identity.Idempotency, any, error) {
+// idempotency returns nil if the request has no Idempotency-Key. Otherwise it
+// returns the means to store the reply, or the reply itself if the same request
+// has been answered before.
+func (a *API) idempotency(ctx context.Context, r request) (*identity.Idempotency, any, error) {
 	if r.once == "" {
 		return nil, nil, nil
 	}
-	said, err := json.Marshal(r.body) // the same in whatever order and spacing it was sent
+	content, err := json.Marshal(r.body) // without the order and the spacing in which it was sent
 	if err != nil {
 		return nil, nil, err
 	}
-	once, err := identity.NewIdempotency(r.caller.ID, r.once, said)
+	once, err := identity.NewIdempotency(r.caller.ID, r.once, content)
 	if err != nil {
 		return nil, nil, invalidField(idempotencyHeader, err)
 	}
-	kept, err := a.kept(ctx, r, once)
+	kept, err := a.storedReply(ctx, r, once)
 	if errors.Is(err, identity.ErrNotFound) {
 		return once, nil, nil
 	}
 	return once, kept, err
 }
 
-// kept returns the answer that a request had before, or ErrNotFound.
-func (a *API) kept(ctx context.Context, r request, once *identity.Idempotency) (any, error) {
+// storedReply returns the reply to an earlier request with the same key, or
+// ErrNotFound.
+func (a *API) storedReply(ctx context.Context, r request, once *identity.Idempotency) (any, error) {
 	receipt, err := a.store.Receipt(ctx, r.caller.ID, once.ID(), time.Now())
 	switch {
 	case errors.Is(err, identity.ErrNotFound):
@@ -65,8 +67,8 @@ func (a *API) kept(ctx context.Context, r request, once *identity.Idempotency) (
 	return json.RawMessage(answer), err
 }
 
-// createKeyOnce creates a key and keeps the answer, unless the same request is
-// being answered already: then the answer is that one's.
+// createKeyOnce creates a key and stores the reply. If the same request is being
+// served at the same time, it returns the reply to that one.
 func (a *API) createKeyOnce(ctx context.Context, r request, once *identity.Idempotency, k identity.Key, answer createdKey) (int, any, error) {
 	encoded, err := json.Marshal(answer)
 	if err != nil {
@@ -75,7 +77,7 @@ func (a *API) createKeyOnce(ctx context.Context, r request, once *identity.Idemp
 	err = a.store.CreateKeyOnce(ctx, k, once.Seal(encoded, k.CreatedAt))
 	switch {
 	case errors.Is(err, identity.ErrReceiptTaken):
-		kept, err := a.kept(ctx, r, once)
+		kept, err := a.storedReply(ctx, r, once)
 		if errors.Is(err, identity.ErrNotFound) {
 			err = storeFault(err)
 		}

@@ -9,21 +9,21 @@ import (
 	"net/http"
 )
 
-// openAPIParts are the OpenAPI document, a file a subject.
+// openAPIParts is the OpenAPI document in parts, one file for each subject.
 //
 //go:embed openapi/*.json
 var openAPIParts embed.FS
 
-// openAPI is the whole document.
+// openAPI is the complete document.
 var openAPI = func() []byte {
 	whole, err := joinOpenAPI(openAPIParts)
 	if err != nil {
-		panic(err) // the files are part of the program, and tested
+		panic(err) // the files are embedded and tested
 	}
 	return whole
 }()
 
-// document answers with the description of this API.
+// document replies with the description of this API.
 func document(context.Context, request) (int, any, error) {
 	return http.StatusOK, json.RawMessage(openAPI), nil
 }
@@ -48,7 +48,7 @@ func joinOpenAPI(parts fs.FS) ([]byte, error) {
 	return json.Marshal(whole)
 }
 
-// join puts what is in an object into another, and into what lies in that.
+// join merges an object into another, recursively.
 func join(into, from map[string]any) {
 	for name, value := range from {
 		inner, isObject := value.(map[string]any)

@@ -81,7 +81,7 @@ func schemaAt(t testing.TB, pointer string) *jsonschema.Schema {
 	return s
 }
 
-// checkDescribed holds one answer against what openapi.json says about it.
+// checkDescribed checks one reply against openapi.json.
 func checkDescribed(t testing.TB, method, path string, got answer) {
 	t.Helper()
 	var pointer string
@@ -99,7 +99,7 @@ func checkDescribed(t testing.TB, method, path string, got answer) {
 		r, known = op.Responses[status]
 		switch {
 		case !known:
-			t.Errorf("%s %s answered %s, which openapi.json does not tell", method, path, status)
+			t.Errorf("%s %s answered %s, which openapi.json does not describe", method, path, status)
 			return
 		case r.Ref != "":
 			pointer = strings.TrimPrefix(r.Ref, "#")
@@ -118,7 +118,7 @@ func checkDescribed(t testing.TB, method, path string, got answer) {
 	}
 	mediaType, _, err := mime.ParseMediaType(got.header.Get("Content-Type"))
 	if _, known := r.Content[mediaType]; !known || err != nil {
-		t.Errorf("%s %s answered %s with the type %q, which openapi.json does not tell", method, path, status, got.header.Get("Content-Type"))
+		t.Errorf("%s %s answered %s with the type %q, which openapi.json does not describe", method, path, status, got.header.Get("Content-Type"))
 		return
 	}
 	values := [][]byte{got.body}
@@ -144,7 +144,7 @@ func checkDescribed(t testing.TB, method, path string, got answer) {
 		return // the schema was for something else, or found it wrong
 	}
 	if !strings.Contains(r.Description, "`"+refusal.Error.Code+"`") {
-		t.Errorf("%s %s: openapi.json does not tell of the code %q in %q", method, path, refusal.Error.Code, r.Description)
+		t.Errorf("%s %s: openapi.json does not mention the code %q in %q", method, path, refusal.Error.Code, r.Description)
 	}
 }
 
@@ -152,8 +152,8 @@ func escape(path string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(path, "~", "~0"), "/", "~1")
 }
 
-// TestDescription holds the routes against openapi.json: what they take, and
-// whether they are public.
+// TestDescription checks the routes against openapi.json: their input, and whether
+// they are public.
 func TestDescription(t *testing.T) {
 	type shape struct {
 		Public, Once bool
@@ -197,8 +197,8 @@ func TestDescription(t *testing.T) {
 	}
 }
 
-// TestEveryFieldIsDescribed: each property has words and a type, each object
-// is closed, each reference leads somewhere.
+// TestEveryFieldIsDescribed: each property has a description and a type, each
+// object is closed, each reference resolves.
 func TestEveryFieldIsDescribed(t *testing.T) {
 	for name, schema := range described().Components.Schemas {
 		schemaAt(t, "/components/schemas/"+name) // compiles it, references included

@@ -27,7 +27,7 @@ func bearer(token string) http.Header {
 	return http.Header{"Authorization": {"Bearer " + token}}
 }
 
-// works tells whether a token lets its user in.
+// works reports whether a token is valid.
 func (w *world) works(t testing.TB, token string) bool {
 	t.Helper()
 	return w.do(t, "GET", "/api/auth/me", bearer(token), "").status == 200
@@ -35,7 +35,7 @@ func (w *world) works(t testing.TB, token string) bool {
 
 func TestInvitation(t *testing.T) {
 	w := newWorld(t)
-	made := into[madeInvite](t, w.as(t, w.root, "POST", "/api/users/invite",
+	made := into[newInvite](t, w.as(t, w.root, "POST", "/api/users/invite",
 		`{"email":" Cleo@Example.com ","role":"admin","limits":{"calls_per_day":5},"expires_hours":1}`), 201)
 	if made.Email != "cleo@example.com" || made.Role != identity.Admin || made.ExpiresAt.Sub(made.CreatedAt) != time.Hour {
 		t.Errorf("the invitation is %+v", made)
@@ -74,10 +74,10 @@ func TestInvitation(t *testing.T) {
 
 func TestInvitationsReplacedAndWithdrawn(t *testing.T) {
 	w := newWorld(t)
-	invite := func() madeInvite {
-		return into[madeInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"cleo@example.com"}`), 201)
+	invite := func() newInvite {
+		return into[newInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"cleo@example.com"}`), 201)
 	}
-	accept := func(i madeInvite) answer {
+	accept := func(i newInvite) answer {
 		return w.do(t, "POST", "/api/auth/accept-invite", nil, `{"token":"`+i.Token+`","password":"`+otherPassword+`"}`)
 	}
 	first, second := invite(), invite()
@@ -90,13 +90,13 @@ func TestInvitationsReplacedAndWithdrawn(t *testing.T) {
 		refused(t, w.as(t, w.root, "POST", "/api/users/invites/withdraw", `{"invite_id":"`+id+`"}`), 404, "not_found", "there is no open invitation")
 	}
 
-	// The user comes to be in another way, before the invitation is accepted.
+	// The user is created in another way before the invitation is accepted.
 	third := invite()
 	w.addUser(t, "cleo@example.com", identity.Member)
 	refused(t, accept(third), 409, "email_taken", "a user with this address exists already")
 	refused(t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"cleo@example.com"}`), 409, "email_taken", "exists already")
 
-	// One that has expired is listed as such, and useless.
+	// An expired invitation is listed as such, and cannot be used.
 	i, token, err := identity.NewInvite("dana@example.com", identity.Member, identity.Limits{}, time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
@@ -107,17 +107,17 @@ func TestInvitationsReplacedAndWithdrawn(t *testing.T) {
 	for i.Open(time.Now()) {
 		time.Sleep(time.Millisecond)
 	}
-	refused(t, accept(madeInvite{Token: token}), 404, "not_found", "expired")
+	refused(t, accept(newInvite{Token: token}), 404, "not_found", "expired")
 	if listed := into[inviteList](t, w.as(t, w.root, "GET", "/api/users/invites/list", ""), 200).Items; !listed[0].Expired {
 		t.Errorf("the list is %+v", listed)
 	}
 }
 
-// TestBaseURL: behind a proxy, links are what the operator says.
+// TestBaseURL: behind a proxy, links use the operator's base URL.
 func TestBaseURL(t *testing.T) {
 	w := newWorld(t)
 	w.serveAs(t, Config{Store: w.store, Ledger: w.ledger, Secret: secret, BaseURL: "https://keys.example.com/"})
-	got := into[madeInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"cleo@example.com"}`), 201)
+	got := into[newInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"cleo@example.com"}`), 201)
 	if got.URL != "https://keys.example.com/invite#"+got.Token {
 		t.Errorf("the link is %q", got.URL)
 	}
@@ -232,7 +232,7 @@ func TestUsersRefused(t *testing.T) {
 			refused(t, w.as(t, w.root, "POST", "/api/users/"+path, `{"user_id":"`+id+`"`+fields+`}`), 404, "not_found", `there is no user with the user_id`)
 		}
 	}
-	// What is for admins is for nobody else, and tells them nothing.
+	// Other users may not use the admins' routes, and learn nothing from them.
 	for _, rt := range w.api.endpoints() {
 		if rt.access == forAdmins {
 			refused(t, w.as(t, w.ana, rt.method, rt.path, `{"user_id":"`+w.ben.ID+`"}`), 403, "forbidden", "only an admin")
@@ -280,8 +280,8 @@ func TestPasswordChange(t *testing.T) {
 	w.login(t, w.ana.Email, otherPassword)
 }
 
-// TestPasswordGuessesCount: whoever has got hold of a token cannot try out
-// passwords with it faster than by logging in.
+// TestPasswordGuessesCount: a stolen token does not allow guessing the password
+// faster than by logging in.
 func TestPasswordGuessesCount(t *testing.T) {
 	w := newWorld(t)
 	token := w.login(t, w.ana.Email, password)
@@ -299,7 +299,7 @@ func TestPasswordGuessesCount(t *testing.T) {
 	}
 }
 
-// TestInvitationsAtOnce: of many who accept one invitation, one is served.
+// TestInvitationsAtOnce: if several accept one invitation in parallel, one succeeds.
 func TestInvitationsAtOnce(t *testing.T) {
 	w := newWorld(t)
 	acceptAtOnce(t, w, 6)
@@ -307,7 +307,7 @@ func TestInvitationsAtOnce(t *testing.T) {
 
 func acceptAtOnce(t *testing.T, w *world, n int) {
 	t.Helper()
-	made := into[madeInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"cleo@example.com"}`), 201)
+	made := into[newInvite](t, w.as(t, w.root, "POST", "/api/users/invite", `{"email":"cleo@example.com"}`), 201)
 	served := make(chan int, n)
 	var g errgroup.Group
 	for range n {
@@ -327,7 +327,7 @@ func acceptAtOnce(t *testing.T, w *world, n int) {
 	}
 }
 
-// TestOddAddress: a user is found by their address, whatever it has in it.
+// TestOddAddress: a user is found by an address with unusual characters.
 func TestOddAddress(t *testing.T) {
 	w := newWorld(t)
 	u := into[userAnswer](t, w.as(t, w.root, "POST", "/api/users/create", `{"email":"a+b%'&c@example.com","password":"`+otherPassword+`"}`), 201)

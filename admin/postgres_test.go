@@ -47,7 +47,7 @@ func replicas(t *testing.T, n int) []*world {
 	return all
 }
 
-// TestReplicas: what one replica of the API does, the others know.
+// TestReplicas: changes made through one replica take effect on the others.
 func TestReplicas(t *testing.T) {
 	all := replicas(t, 3)
 	one, other := all[0], all[1]
@@ -62,7 +62,7 @@ func TestReplicas(t *testing.T) {
 		}
 	})
 
-	// Of many who send the same, all get the same key, and there is one.
+	// The same request sent in parallel makes one key, which all replies have.
 	t.Run("CreateOnce", func(t *testing.T) {
 		for range 5 {
 			before := len(into[keyList](t, one.as(t, one.ana, "GET", "/api/mcp-keys/list", ""), 200).Items)

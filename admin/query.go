@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// query is a request's query parameters by name. None is empty.
+// query has a request's query parameters by name. No value is empty.
 type query map[string]string
 
 // readQuery reads query parameters that are among names, each at most once.
@@ -40,7 +40,7 @@ func readQuery(raw string, names []string) (query, error) {
 }
 
 // wholeNumber returns a parameter that must be a whole number from 1 to
-// highest, or fallback when it is absent.
+// highest, or fallback if it is absent.
 func (q query) wholeNumber(name string, fallback, highest int) (int, error) {
 	v, given := q[name]
 	if !given {
@@ -54,7 +54,7 @@ func (q query) wholeNumber(name string, fallback, highest int) (int, error) {
 }
 
 // moment returns a parameter that must be a time in RFC 3339, or the zero time
-// when it is absent. The years are those that every ledger can hold.
+// if it is absent.
 func (q query) moment(name string) (time.Time, error) {
 	v, given := q[name]
 	if !given {
@@ -67,8 +67,8 @@ func (q query) moment(name string) (time.Time, error) {
 	return t, nil
 }
 
-// id returns a parameter that must be an ID, or "" when it is absent. what says
-// the ID of what.
+// id returns a parameter that must be an ID, or "" if it is absent. what describes
+// the ID in the error's message.
 func (q query) id(name, what string) (string, error) {
 	sent, given := q[name]
 	if !given {
@@ -81,7 +81,7 @@ func (q query) id(name, what string) (string, error) {
 	return id, nil
 }
 
-// span returns the parameters from and to.
+// span returns the parameters from and to, which are zero if they are absent.
 func (q query) span() (from, to time.Time, err error) {
 	if from, err = q.moment("from"); err != nil {
 		return from, to, err

@@ -1,6 +1,6 @@
 package admin
 
-// endpoints are all that the API does.
+// endpoints returns all routes of the API.
 func (a *API) endpoints() []route {
 	return []route{
 		{method: "POST", path: "/api/auth/login", access: forAnyone, body: []string{"email", "password"}, do: a.login},

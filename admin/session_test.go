@@ -46,7 +46,7 @@ func TestMe(t *testing.T) {
 	}
 }
 
-// kidOf is the signing key that a token names.
+// kidOf returns the ID of the signing key that a token names.
 func kidOf(t testing.TB, token string) string {
 	t.Helper()
 	parsed, _, err := jwt.NewParser().ParseUnverified(token, &claims{})
@@ -58,7 +58,7 @@ func kidOf(t testing.TB, token string) string {
 }
 
 // TestSigningKeyRotation: two replicas over one store sign with the same key,
-// which an admin replaces.
+// which an admin can replace.
 func TestSigningKeyRotation(t *testing.T) {
 	w := newWorld(t)
 	rotating := Config{Store: w.store, Ledger: w.ledger}
@@ -88,7 +88,7 @@ func TestSigningKeyRotation(t *testing.T) {
 	if !w.works(t, old) || !w.works(t, fresh) {
 		t.Errorf("works: the old token %t, the new one %t", w.works(t, old), w.works(t, fresh))
 	}
-	// The other replica hears of a key that it does not know within a second.
+	// The other replica learns of the new key within a second.
 	w.server = second
 	for deadline := time.Now().Add(30 * time.Second); !w.works(t, fresh); {
 		if time.Now().After(deadline) {
@@ -112,8 +112,8 @@ func TestSigningKeyRotation(t *testing.T) {
 	refused(t, w.as(t, w.root, "POST", "/api/auth/signing-key/rotate", `{"retire":"yes"}`), 400, "invalid_request", "retire must be true or false, not a string")
 }
 
-// TestFixedSigningKey: the operator's secret signs, here and at the next start,
-// and is not replaced.
+// TestFixedSigningKey: the operator's secret signs tokens, also after a restart,
+// and cannot be rotated.
 func TestFixedSigningKey(t *testing.T) {
 	w := newWorld(t)
 	token := w.login(t, w.ana.Email, password)
@@ -126,8 +126,8 @@ func TestFixedSigningKey(t *testing.T) {
 	refused(t, w.do(t, "GET", "/api/auth/me", bearer(token), ""), 401, "unauthorized", "the token is not valid")
 }
 
-// TestForgedKid: a token that names a signing key which is not there asks the
-// store now and then, and gets in nowhere.
+// TestForgedKid: a token that names an unknown signing key is never valid, and
+// causes few queries of the store.
 func TestForgedKid(t *testing.T) {
 	w := newWorld(t)
 	w.serveAs(t, Config{Store: w.store, Ledger: w.ledger})
@@ -175,8 +175,7 @@ func TestForgedKid(t *testing.T) {
 	}
 }
 
-// TestSigningKeysAway: while the store cannot be read, nobody is told that
-// their token is bad.
+// TestSigningKeysAway: while the store cannot be read, no token is called invalid.
 func TestSigningKeysAway(t *testing.T) {
 	w := newWorld(t)
 	w.serveAs(t, Config{Store: w.store, Ledger: w.ledger})
@@ -186,8 +185,8 @@ func TestSigningKeysAway(t *testing.T) {
 	refused(t, w.do(t, "POST", "/api/auth/login", nil, `{"email":"ana@example.com","password":"`+password+`"}`), 503, "store_unavailable", "store unavailable")
 }
 
-// noKeys is a store whose signing keys cannot be read, nor rows be added to its
-// audit log.
+// noKeys is a store whose signing keys cannot be read, and whose audit log cannot
+// be written.
 type noKeys struct{ identity.Store }
 
 var errAway = errors.New("dial tcp 10.1.2.3:5432: connection refused")
@@ -195,7 +194,7 @@ var errAway = errors.New("dial tcp 10.1.2.3:5432: connection refused")
 func (noKeys) SigningKeys(context.Context) ([]identity.SigningKey, error) { return nil, errAway }
 func (noKeys) Audit(context.Context, identity.AuditEntry) error           { return errAway }
 
-// TestUnauditedLogin: a login that leaves no row is none.
+// TestUnauditedLogin: a login that cannot be recorded in the audit log fails.
 func TestUnauditedLogin(t *testing.T) {
 	w := newWorld(t)
 	w.serve(t, noKeys{w.store}, w.ledger)
@@ -204,8 +203,8 @@ func TestUnauditedLogin(t *testing.T) {
 	}
 }
 
-// TestMonthlySigningKey: a key signs for a month, and is good for its tokens
-// after that.
+// TestMonthlySigningKey: a key signs for a month, and its tokens stay valid after
+// that.
 func TestMonthlySigningKey(t *testing.T) {
 	memory := signingStore{keys: map[string]identity.SigningKey{}}
 	synctest.Test(t, func(t *testing.T) {
@@ -255,7 +254,7 @@ func (s signingStore) AddSigningKey(_ context.Context, k identity.SigningKey, ne
 	return true, nil
 }
 
-// TestThrottleOfClients: one client may not go through a list of addresses.
+// TestThrottleOfClients: one client may not try a list of addresses.
 func TestThrottleOfClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		throttle, err := newThrottle()
@@ -283,8 +282,8 @@ func TestThrottleOfClients(t *testing.T) {
 	})
 }
 
-// TestThrottleOfAccounts: many clients may not go through a list of passwords,
-// and do not keep out who has logged in before.
+// TestThrottleOfAccounts: many clients may not try a list of passwords, and do not
+// lock out a client that has logged in before.
 func TestThrottleOfAccounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		throttle, err := newThrottle()
@@ -324,7 +323,7 @@ func TestThrottleOfAccounts(t *testing.T) {
 	})
 }
 
-// TestClientThrottleOfLogins goes through addresses by way of the API.
+// TestClientThrottleOfLogins tries a list of addresses through the API.
 func TestClientThrottleOfLogins(t *testing.T) {
 	w := newWorld(t)
 	client := w.api.throttle.clients.of("127.0.0.1")
@@ -344,8 +343,7 @@ func TestClientThrottleOfLogins(t *testing.T) {
 	}
 }
 
-// TestNoHashIsShown: nothing that the API says of users has their password's
-// hash in it.
+// TestNoHashIsShown: no reply about users has the hash of their password.
 func TestNoHashIsShown(t *testing.T) {
 	w := newWorld(t)
 	for _, path := range []string{"/api/users/list", "/api/auth/me", "/api/audit"} {

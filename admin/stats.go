@@ -20,7 +20,7 @@ const (
 // statsQuery names the query parameters of stats.
 var statsQuery = []string{"days", "by", "limit", "tool", "table", "key_id", "outcome", "user"}
 
-// statsAnswer is usage summed up and, where it was asked for, broken down.
+// statsAnswer is the totals of usage and, if asked for, a breakdown.
 type statsAnswer struct {
 	usage.Stats
 	By     usage.Dimension `json:"by,omitempty"`
@@ -82,7 +82,7 @@ func (a *API) readStats(ctx context.Context, r request) (q usage.BreakdownQuery,
 		return q, err
 	}
 	if q.By == usage.ByDay {
-		q.Limit = max(q.Limit, q.Days) // they are as many as were asked for
+		q.Limit = max(q.Limit, q.Days) // there is one group for each day
 	}
 	q.Filter, err = a.readFilter(ctx, r)
 	return q, err

@@ -12,7 +12,7 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// TestStatsBy breaks a day's calls down by everything there is.
+// TestStatsBy breaks a day's calls down by every dimension.
 func TestStatsBy(t *testing.T) {
 	w := newWorld(t)
 	now := time.Now()
@@ -71,7 +71,7 @@ func TestStatsBy(t *testing.T) {
 	if got := into[statsAnswer](t, w.as(t, w.root, "GET", "/api/mcp-usage/stats?by=tool&user=all", ""), 200); len(*got.Groups) != 3 {
 		t.Errorf("of everyone there are %d tools", len(*got.Groups))
 	}
-	// Every day that was asked for has its place, whatever the limit.
+	// Every day that was asked for is there, whatever the limit.
 	if got := into[statsAnswer](t, w.as(t, w.ana, "GET", "/api/mcp-usage/stats?by=day&days=60&limit=1", ""), 200); len(*got.Groups) != 2 {
 		t.Errorf("there are %d days", len(*got.Groups))
 	}
@@ -83,7 +83,7 @@ func TestStatsBy(t *testing.T) {
 	refused(t, w.as(t, w.ana, "GET", "/api/mcp-usage/stats?by=tool", ""), 503, "ledger_unavailable", "ledger unavailable")
 }
 
-// noBreakdown is a ledger that only sums up.
+// noBreakdown is a ledger whose Breakdown fails.
 type noBreakdown struct{ usage.Ledger }
 
 func (noBreakdown) Breakdown(context.Context, usage.BreakdownQuery) ([]usage.Group, error) {

@@ -11,25 +11,25 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Failed logins that one client may make into one account: a burst, and one
-// more for each interval that passes.
+// One client may fail to log into one account this often: a burst, and once more
+// per interval.
 const (
 	failureBurst    = 10
 	failureInterval = 6 * time.Second
 )
 
-// allowance is how often something may be tried: a burst, and once more for
-// each interval that passes, so many of them at a time.
+// allowance limits attempts: a burst, one more per interval, and how many may be
+// in progress at the same time.
 type allowance struct {
 	burst    int
 	interval time.Duration
-	atOnce   int
+	parallel int
 }
 
-// Of pairs of a client and an account, one try is counted before the next is
-// let in. One client may fail in more accounts, but not in so many that it
-// could go through a list of them. So may many clients in one account; whoever
-// has logged into it before is not kept out by these.
+// Attempts of one client on one account run one after the other, so that each is
+// counted before the next begins. One client may fail on several accounts, but not
+// on enough of them to try a list. Several clients may fail on one account; a
+// client that has logged into it before is not locked out by the others.
 var (
 	pairAllowance     = allowance{failureBurst, failureInterval, 1}
 	clientAllowance   = allowance{50, 2 * time.Second, 8}
@@ -37,41 +37,40 @@ var (
 	registerAllowance = allowance{10, time.Minute, 1}
 )
 
-// throttled is how many of each are remembered. To push a pair out of memory
-// takes as many password checks, in whose time its failures would long be
+// maxRemembered is how many pairs, accounts and clients are remembered. Evicting a
+// pair takes that many password checks, by which time its failures would have been
 // forgiven.
-const throttled = 10_000
+const maxRemembered = 10_000
 
-// throttle slows down the guessing of passwords. A login that succeeds costs
-// nothing.
+// throttle slows down guessing of passwords. Successful logins are not counted.
 type throttle struct {
-	pairs     *attempted // by client and account
-	accounts  *attempted
-	clients   *attempted
-	registers *attempted // by client
+	pairs     *attemptCache // by client and account
+	accounts  *attemptCache
+	clients   *attemptCache
+	registers *attemptCache // by client
 }
 
 func newThrottle() (*throttle, error) {
 	t := new(throttle)
 	for _, kind := range []struct {
-		of    **attempted
+		of    **attemptCache
 		bound allowance
 	}{
 		{&t.pairs, pairAllowance}, {&t.accounts, accountAllowance},
 		{&t.clients, clientAllowance}, {&t.registers, registerAllowance},
 	} {
-		remembered, err := lru.New[string, *attempts](throttled)
+		remembered, err := lru.New[string, *attempts](maxRemembered)
 		if err != nil {
 			return nil, err
 		}
-		*kind.of = &attempted{kind.bound, remembered}
+		*kind.of = &attemptCache{kind.bound, remembered}
 	}
 	return t, nil
 }
 
-// begin waits for the turn of a login into the account with an address. It
-// returns the attempt's end, which must be called, or the time to wait when
-// there were too many failures, or the context's error.
+// begin starts a login into the account with an email address, when earlier ones
+// have ended. It returns a function that ends the attempt and must be called, or
+// the time to wait if there were too many failures, or the context's error.
 func (t *throttle) begin(ctx context.Context, remoteAddr, email string) (end func(failed bool), wait time.Duration, err error) {
 	pair := t.pairs.of(clientNetwork(remoteAddr) + " " + email)
 	if wait, err := pair.enter(ctx); wait > 0 || err != nil {
@@ -92,24 +91,24 @@ func (t *throttle) begin(ctx context.Context, remoteAddr, email string) (end fun
 	}, 0, nil
 }
 
-// succeeded notes that a client logged into an account.
+// succeeded records that a client logged into an account.
 func (t *throttle) succeeded(remoteAddr, email string) {
 	t.pairs.of(clientNetwork(remoteAddr) + " " + email).succeeded.Store(true)
 }
 
-// attempted is what was tried lately, by who tried it or what for.
-type attempted struct {
+// attemptCache has the recent attempts by client, by account, or by both.
+type attemptCache struct {
 	allowance
 	remembered *lru.Cache[string, *attempts]
 }
 
-func (t *attempted) of(name string) *attempts {
+func (t *attemptCache) of(name string) *attempts {
 	if a, known := t.remembered.Get(name); known {
 		return a
 	}
 	fresh := &attempts{
 		allowance: t.allowance,
-		turns:     make(chan struct{}, t.atOnce), failures: rate.NewLimiter(rate.Every(t.interval), t.burst),
+		inFlight:  make(chan struct{}, t.parallel), failures: rate.NewLimiter(rate.Every(t.interval), t.burst),
 	}
 	if a, known, _ := t.remembered.PeekOrAdd(name, fresh); known {
 		return a
@@ -117,26 +116,25 @@ func (t *attempted) of(name string) *attempts {
 	return fresh
 }
 
-// attempts are those of one client, into one account, or both.
+// attempts are those of one client, on one account, or both.
 type attempts struct {
 	allowance
-	// turns has an entry during an attempt, so that those that are not counted
-	// yet are few.
-	turns     chan struct{}
+	// inFlight is a semaphore: it limits the attempts that are not counted yet.
+	inFlight  chan struct{}
 	failures  *rate.Limiter
-	succeeded atomic.Bool // once
+	succeeded atomic.Bool // at least once
 }
 
-// enter waits for a turn, or returns the time to wait when there were too many
-// failures, or the context's error.
+// enter begins an attempt when one may begin. It returns the time to wait if there
+// were too many failures, or the context's error.
 func (a *attempts) enter(ctx context.Context) (wait time.Duration, err error) {
 	select {
-	case a.turns <- struct{}{}:
+	case a.inFlight <- struct{}{}:
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
 	if missing := 1 - a.failures.Tokens(); missing > 0 {
-		<-a.turns
+		<-a.inFlight
 		return time.Duration(math.Ceil(missing * float64(a.interval))), nil
 	}
 	return 0, nil
@@ -147,11 +145,11 @@ func (a *attempts) leave(failed bool) {
 	if failed {
 		a.failures.Allow()
 	}
-	<-a.turns
+	<-a.inFlight
 }
 
-// clientNetwork is the part of a client's address that it cannot change at
-// will: the whole of IPv4, the first 64 bits of IPv6 (RFC 6177).
+// clientNetwork returns the part of a client's address that it cannot choose: all
+// of an IPv4 address, the first 64 bits of an IPv6 address (RFC 6177).
 func clientNetwork(remoteAddr string) string {
 	ap, err := netip.ParseAddrPort(remoteAddr)
 	if err != nil {
@@ -165,7 +163,7 @@ func clientNetwork(remoteAddr string) string {
 	return network.String()
 }
 
-// clientIP is a client's address as it is written down.
+// clientIP returns a client's address without the port.
 func clientIP(remoteAddr string) string {
 	ap, err := netip.ParseAddrPort(remoteAddr)
 	if err != nil {

@@ -18,13 +18,13 @@ const (
 	maxPage         = math.MaxInt32 // so that no offset overflows
 )
 
-// filterQuery names the query parameters that choose calls.
+// filterQuery names the query parameters that select calls.
 var filterQuery = []string{"tool", "table", "key_id", "outcome", "from", "to", "user"}
 
 // historyAnswer is one page of events, newest first.
 type historyAnswer struct {
 	Items      []usage.Event `json:"items"`
-	Page       int           `json:"page"` // 1 when asked for by cursor
+	Page       int           `json:"page"` // 1 if a cursor was given
 	PageSize   int           `json:"page_size"`
 	Total      int64         `json:"total"`       // events on all pages
 	NextCursor *string       `json:"next_cursor"` // null on the last page
@@ -39,7 +39,7 @@ func (a *API) history(ctx context.Context, r request) (int, any, error) {
 	if err != nil {
 		return 0, nil, ledgerFault(err)
 	}
-	answer := historyAnswer{none(page.Events), q.Page, q.PageSize, page.Total, nil}
+	answer := historyAnswer{notNull(page.Events), q.Page, q.PageSize, page.Total, nil}
 	if page.Next != "" {
 		answer.NextCursor = &page.Next
 	}
@@ -72,7 +72,7 @@ func (a *API) readHistory(ctx context.Context, r request) (q usage.HistoryQuery,
 	return q, err
 }
 
-// readFilter reads which calls a request asks for.
+// readFilter reads the parameters that select calls.
 func (a *API) readFilter(ctx context.Context, r request) (f usage.Filter, err error) {
 	if f.From, f.To, err = r.query.span(); err != nil {
 		return f, err
@@ -84,17 +84,18 @@ func (a *API) readFilter(ctx context.Context, r request) (f usage.Filter, err er
 	if f.KeyID, err = r.query.id("key_id", "the key_id of a key, as list shows it"); err != nil {
 		return f, err
 	}
-	f.UserID, err = a.whose(ctx, r)
+	f.UserID, err = a.requestedUser(ctx, r)
 	return f, err
 }
 
-// everyone, as the parameter user, asks for everyone's keys or usage.
+// everyone is the value of the parameter user that asks for everyone's keys or
+// usage.
 const everyone = "all"
 
-// whose tells whose keys or usage a request asks for: a user's ID, or "" for
-// everyone's. Without the parameter user that is the caller; only an admin may
-// ask for anybody else.
-func (a *API) whose(ctx context.Context, r request) (userID string, err error) {
+// requestedUser returns the ID of the user whose keys or usage a request asks for,
+// or "" for everyone's. Without the parameter user that is the caller; only an
+// admin may ask for another user's.
+func (a *API) requestedUser(ctx context.Context, r request) (userID string, err error) {
 	user, given := r.query["user"]
 	if !given {
 		return r.caller.ID, nil
@@ -108,8 +109,8 @@ func (a *API) whose(ctx context.Context, r request) (userID string, err error) {
 	return a.userIDByEmail(ctx, user, "user must be "+everyone+" or a user's email address")
 }
 
-// userIDByEmail returns the ID of the user who has an address. must says what
-// the parameter is, for when it is no address.
+// userIDByEmail returns the ID of the user with an email address. must is the
+// beginning of the error's message if it is not an address.
 func (a *API) userIDByEmail(ctx context.Context, sent, must string) (string, error) {
 	email, err := identity.NormalizeEmail(sent)
 	if err != nil {

@@ -54,8 +54,8 @@ func TestHistoryFilters(t *testing.T) {
 	}
 }
 
-// TestHistoryByCursor goes through all pages, while a call comes in: it meets
-// the calls that were there, each once, and by page one of them twice.
+// TestHistoryByCursor reads all pages while a call is added: by cursor each call
+// that existed at the start appears once; by page number one appears twice.
 func TestHistoryByCursor(t *testing.T) {
 	w := newWorld(t)
 	key := listedKey{ID: uuid.NewString()}

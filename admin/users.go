@@ -9,7 +9,7 @@ import (
 	"github.com/tallygate/tallygate/identity"
 )
 
-// userAnswer is a user as they may be shown.
+// userAnswer is a user in a reply, without the password's hash.
 type userAnswer struct {
 	ID        string        `json:"user_id"`
 	Email     string        `json:"email"`
@@ -19,7 +19,7 @@ type userAnswer struct {
 	CreatedAt time.Time     `json:"created_at"`
 }
 
-// userList is the answer of list.
+// userList is the reply of list.
 type userList struct {
 	Items []userAnswer `json:"items"`
 }
@@ -45,11 +45,7 @@ func (a *API) createUser(ctx context.Context, r request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	role, err := r.body.role()
-	if err != nil {
-		return 0, nil, err
-	}
-	limits, _, err := r.body.limits()
+	role, limits, err := r.body.roleAndLimits()
 	if err != nil {
 		return 0, nil, err
 	}
@@ -59,15 +55,15 @@ func (a *API) createUser(ctx context.Context, r request) (int, any, error) {
 	})
 }
 
-// newUser makes a user. complete has the last word on them, and says in whose
-// name they are made.
+// newUser creates a user. complete may change the user before, and returns the
+// context that names the author of the change.
 func (a *API) newUser(ctx context.Context, email, password string, role identity.Role, complete func(*identity.User) context.Context) (int, any, error) {
 	u, err := identity.NewUser(ctx, email, password, role)
 	switch {
 	case isContextError(err):
 		return 0, nil, busy(err)
 	case err != nil:
-		return 0, nil, invalidField("password", err) // the rest has been found good
+		return 0, nil, invalidField("password", err) // the other fields have been checked
 	}
 	err = a.store.CreateUser(complete(&u), u)
 	switch {
@@ -79,7 +75,17 @@ func (a *API) newUser(ctx context.Context, email, password string, role identity
 	return http.StatusCreated, shownUser(u), nil
 }
 
-// role returns the field role, which is a user's when it is left out.
+// roleAndLimits returns the fields of a new user or an invitation that have
+// defaults: role and limits.
+func (o object) roleAndLimits() (role identity.Role, limits identity.Limits, err error) {
+	if role, err = o.role(); err != nil {
+		return "", limits, err
+	}
+	limits, _, err = o.limits()
+	return role, limits, err
+}
+
+// role returns the field role. If it is left out, that is Member.
 func (o object) role() (identity.Role, error) {
 	if _, given := o["role"]; !given {
 		return identity.Member, nil
@@ -122,8 +128,8 @@ func (a *API) setUserLimits(ctx context.Context, r request) (int, any, error) {
 	return a.changeUser(ctx, r, func(id string) error { return a.store.SetUserLimits(ctx, id, limits) })
 }
 
-// changeUser makes a change to the user that a body names, and answers what
-// they are then.
+// changeUser changes the user that a body names, and replies with the user as
+// changed.
 func (a *API) changeUser(ctx context.Context, r request, change func(id string) error) (int, any, error) {
 	id, missing, err := r.body.id("user_id", "user")
 	if err != nil {
@@ -156,7 +162,7 @@ func (a *API) endUserSessions(ctx context.Context, r request) (int, any, error) 
 	return status, body, err
 }
 
-// endSessions has all tokens of a user refused, or returns ErrNotFound.
+// endSessions invalidates all tokens of a user, or returns ErrNotFound.
 func (a *API) endSessions(ctx context.Context, userID string) (int, any, error) {
 	err := a.store.EndSessions(ctx, userID)
 	if err != nil && !errors.Is(err, identity.ErrNotFound) {

@@ -16,7 +16,7 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// event is a call of a user with a key, as the gate would record it.
+// event returns a user's call as the gate would record it.
 func event(u identity.User, k listedKey, tool string, at time.Time, records usage.NullInt64, tables ...string) usage.Event {
 	return usage.Event{
 		ID: uuid.Must(uuid.NewV7()), Time: at.UTC().Truncate(time.Microsecond),
@@ -26,7 +26,7 @@ func event(u identity.User, k listedKey, tool string, at time.Time, records usag
 	}
 }
 
-// record puts events into the ledger.
+// record writes events to the ledger.
 func (w *world) record(t testing.TB, events ...usage.Event) {
 	t.Helper()
 	if err := w.ledger.Write(t.Context(), usage.Batch{Token: uuid.NewString(), Events: events}); err != nil {
@@ -34,8 +34,8 @@ func (w *world) record(t testing.TB, events ...usage.Event) {
 	}
 }
 
-// TestWorkflow walks the whole way of a user: log in, create a key, see it
-// used, revoke it.
+// TestWorkflow does what a user does: log in, create a key, see its usage, revoke
+// it.
 func TestWorkflow(t *testing.T) {
 	w := newWorld(t)
 
@@ -119,7 +119,7 @@ func TestWorkflow(t *testing.T) {
 	}
 }
 
-// TestNewcomer: someone without keys and calls gets lists, not nulls.
+// TestNewcomer: a user without keys and calls gets empty lists, not nulls.
 func TestNewcomer(t *testing.T) {
 	w := newWorld(t)
 	if got := string(w.as(t, w.ana, "GET", "/api/mcp-keys/list", "").body); got != `{"items":[]}`+"\n" {
@@ -137,7 +137,7 @@ func TestNewcomer(t *testing.T) {
 	}
 }
 
-// TestSeparation: nobody sees or revokes what is another's, but an admin does.
+// TestSeparation: only an admin sees and revokes other users' keys.
 func TestSeparation(t *testing.T) {
 	w := newWorld(t)
 	keys := map[string]createdKey{}
@@ -191,7 +191,7 @@ func TestSeparation(t *testing.T) {
 		refused(t, w.as(t, w.root, "GET", path+"?user=nobody@example.com", ""), 404, "not_found", `no user with the address "nobody@example.com"`)
 		refused(t, w.as(t, w.root, "GET", path+"?user=ALL", ""), 400, "invalid_request", "user must be all or")
 	}
-	// Another's key as a filter finds nothing.
+	// Filtering by another user's key finds nothing.
 	if h := into[historyAnswer](t, w.as(t, w.ana, "GET", "/api/mcp-usage/history?key_id="+keys[w.ben.Email].ID, ""), 200); h.Total != 0 {
 		t.Errorf("ana sees %d calls of ben's key", h.Total)
 	}

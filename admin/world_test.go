@@ -29,12 +29,12 @@ import (
 
 const password = "correct horse battery staple"
 
-// clientAddr is where calls come from.
+// clientAddr is the address of the client in tests.
 var clientAddr = netip.MustParseAddr("192.0.2.7")
 
 var secret = []byte("0123456789abcdef0123456789abcdef")
 
-// passwordHash is the hash of password, made once: it takes its time.
+// passwordHash is the hash of password, computed once because it is slow.
 var passwordHash = sync.OnceValues(func() (string, error) {
 	return identity.HashPassword(context.Background(), password)
 })
@@ -50,7 +50,7 @@ type world struct {
 	ana, ben, root identity.User // two users and an admin
 }
 
-// syncBuffer is a log that the server writes and a test reads.
+// syncBuffer is a log that the server writes while a test reads it.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -95,7 +95,7 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-// populate makes the people.
+// populate creates the users.
 func (w *world) populate(t testing.TB) {
 	t.Helper()
 	w.ana = w.addUser(t, "ana@example.com", identity.Member)
@@ -103,14 +103,13 @@ func (w *world) populate(t testing.TB) {
 	w.root = w.addUser(t, "root@example.com", identity.Admin)
 }
 
-// serve starts an API over a store and a ledger, which may stand before those
-// of the world.
+// serve starts an API over a store and a ledger, which may wrap those of the world.
 func (w *world) serve(t testing.TB, store identity.Store, ledger usage.Ledger) {
 	t.Helper()
 	w.serveAs(t, Config{Store: store, Ledger: ledger, Secret: secret})
 }
 
-// serveAs starts an API of a config.
+// serveAs starts an API with a config.
 func (w *world) serveAs(t testing.TB, c Config) {
 	t.Helper()
 	c.Logger = slog.New(slog.NewTextHandler(w.log, nil))
@@ -138,7 +137,7 @@ func (w *world) addUser(t testing.TB, email string, role identity.Role) identity
 	return u
 }
 
-// token is what a login as u answers now.
+// token returns a new token for u.
 func (w *world) token(t testing.TB, u identity.User) string {
 	t.Helper()
 	u, err := w.store.User(t.Context(), u.ID)
@@ -152,7 +151,7 @@ func (w *world) token(t testing.TB, u identity.User) string {
 	return token
 }
 
-// answer is what the server answered.
+// answer is a reply of the server.
 type answer struct {
 	status int
 	header http.Header
@@ -165,9 +164,9 @@ func (w *world) as(t testing.TB, u identity.User, method, target, body string) a
 	return w.do(t, method, target, http.Header{"Authorization": {"Bearer " + w.token(t, u)}}, body)
 }
 
-// do sends a request and holds the answer against what is promised of all:
-// it is as openapi.json describes it, it has the security headers, and when it
-// refuses, nothing was written.
+// do sends a request and checks what every reply must satisfy: it is as
+// openapi.json describes, it has the security headers, and if it is an error,
+// nothing was written.
 func (w *world) do(t testing.TB, method, target string, header http.Header, body string) answer {
 	t.Helper()
 	before := w.rows(t)
@@ -180,7 +179,7 @@ func (w *world) do(t testing.TB, method, target string, header http.Header, body
 	return got
 }
 
-// send is do, but that others may write at the same time.
+// send is like do, but others may write at the same time.
 func (w *world) send(t testing.TB, method, target string, header http.Header, body string) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, w.server.URL+target, strings.NewReader(body))
@@ -223,7 +222,7 @@ func (w *world) send(t testing.TB, method, target string, header http.Header, bo
 	return got
 }
 
-// rows is all that the store and the ledger hold.
+// rows returns everything in the store and the ledger.
 type rows struct {
 	Users   []identity.User
 	Keys    []identity.Key
@@ -268,8 +267,8 @@ func into[T any](t testing.TB, a answer, status int) (v T) {
 	return v
 }
 
-// refused checks that an answer is an error with a status and a code whose
-// message has some words in it.
+// refused checks that a reply is an error with a status, a code and a message that
+// contains some words.
 func refused(t testing.TB, a answer, status int, code, words string) {
 	t.Helper()
 	var got struct {

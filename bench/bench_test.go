@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestMain is also the upstream that the benchmark starts.
+// TestMain also runs the upstream that the benchmark starts.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
 		if err := serve(os.Args[1:]); err != nil {
@@ -23,55 +23,52 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestCompare measures a little of what the benchmark does: all answers come
-// and are right, through Caddy, the gate and what Debian has.
+// TestCompare runs a little of the benchmark: all answers come and are correct,
+// through bare Caddy, Tallygate and nginx. What is measured is not judged.
 func TestCompare(t *testing.T) {
-	e, err := newEnvironment()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.close)
-	gateways := []gateway{bareCaddy, gate(gateName, "", sqliteLedger), nginx(), haproxy()}
-	for _, g := range gateways {
-		if err := g.prepare(e.cache); err != nil {
-			t.Fatal(err)
-		}
-	}
+	e, gateways := prepared(t, bareCaddy, tallygate(gateName, "", sqliteLedger), nginx())
 	for _, s := range []scenario{
-		{newResult(2<<10, 0, false), "fixed", 16}, {newResult(1<<20, 1, false), "fixed", 4}, {newResult(64<<10, 1000, false), "fixed", 2},
-		{newResult(64<<10, 0, true), "mcp-go", 2},
+		{newResult(2<<10, 0, false), 16}, {newResult(1<<20, 1, false), 4}, {newResult(64<<10, 1000, false), 2}, {newResult(64<<10, 0, true), 2},
 	} {
 		samples, err := compare(s, gateways, plan{cycles: 2, window: 50 * time.Millisecond, peers: 1, processes: 2}, e)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, m := range measurements(s, samples) {
-			if m.Error != "" || m.Calls == 0 || m.Failed > 0 || m.P50 < m.FirstP50 || m.FirstP50 <= 0 || m.CPU <= 0 || m.Peak < 1 {
+			if m.err != nil || m.calls == 0 || m.failed > 0 || m.p50 < m.firstP50 || m.firstP50 <= 0 || m.cpu <= 0 || m.peak < 1 {
 				t.Errorf("%s: %+v", s, m)
 			}
 		}
 	}
 }
 
-// TestKeyChecked: those that say they check keys do.
-func TestKeyChecked(t *testing.T) {
+// prepared returns an environment in which gateways can be started.
+func prepared(t *testing.T, gateways ...gateway) (*environment, []gateway) {
+	t.Helper()
 	e, err := newEnvironment()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.close)
-	s := scenario{newResult(2<<10, 0, false), "fixed", 1}
-	upstream, address, err := e.startUpstream(s.upstream)
+	for _, g := range gateways {
+		if err := g.prepare(e.cache); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return e, gateways
+}
+
+// TestKeyChecked checks that the gateways that are said to check keys do.
+func TestKeyChecked(t *testing.T) {
+	e, gateways := prepared(t, tallygate(gateName, "", sqliteLedger), nginx())
+	upstream, address, err := e.startUpstream()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(upstream.end)
-	for _, g := range []gateway{gate(gateName, "", sqliteLedger), nginx(), haproxy()} {
-		if err := g.prepare(e.cache); err != nil {
-			t.Fatal(err)
-		}
+	for _, g := range gateways {
 		c := &contender{sample: &sample{gateway: g}}
-		if err := e.start(c, address, s); err != nil {
+		if err := e.start(c, address, scenario{newResult(2<<10, 0, false), 1}); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(c.service.end)
@@ -97,15 +94,15 @@ func TestKeyChecked(t *testing.T) {
 	}
 }
 
-// TestWrongAnswers: an answer counts only when it is the result, whole.
+// TestWrongAnswers checks that only the whole result counts as an answer.
 func TestWrongAnswers(t *testing.T) {
 	r := newResult(2<<10, 0, false)
 	right := append([]byte(`{"jsonrpc":"2.0","id":7`), r.tail...)
-	if err := r.check(right, "fixed"); err != nil {
+	if err := r.check(right); err != nil {
 		t.Fatal(err)
 	}
 	event := append([]byte("event: message\ndata: "), append(bytes.Clone(right), "\n\n"...)...)
-	if err := r.check(event, "fixed"); err != nil {
+	if err := r.check(event); err != nil {
 		t.Fatal(err)
 	}
 	for name, wrong := range map[string][]byte{
@@ -116,14 +113,15 @@ func TestWrongAnswers(t *testing.T) {
 		"a row less": bytes.Replace(right, []byte(`"rows":[{`), []byte(`"rows":[],"more":[{`), 1),
 		"nothing":    nil,
 	} {
-		if r.check(wrong, "fixed") == nil {
+		if r.check(wrong) == nil {
 			t.Errorf("%s counts as an answer", name)
 		}
 	}
 }
 
-// TestEstimate: the interval holds the median, and narrows with more values.
-func TestEstimate(t *testing.T) {
+// TestBootstrap checks that the interval holds the median, and narrows with more
+// values.
+func TestBootstrap(t *testing.T) {
 	var few, many []float64
 	for i := range 400 {
 		v := 1 + float64(i*7919%100)/1000
@@ -131,16 +129,22 @@ func TestEstimate(t *testing.T) {
 			few = append(few, v)
 		}
 	}
-	a, b := estimateOf(few), estimateOf(many)
+	a, b := bootstrap(few, median), bootstrap(many, median)
 	for _, e := range []estimate{a, b} {
-		if e.Low > e.Value || e.Value > e.High {
+		if e.low > e.value || e.value > e.high {
 			t.Errorf("%+v", e)
 		}
 	}
-	if b.High-b.Low >= a.High-a.Low || b.Value < 1.04 || b.Value > 1.06 {
+	if b.high-b.low >= a.high-a.low || b.value < 1.04 || b.value > 1.06 {
 		t.Errorf("few %+v, many %+v", a, b)
 	}
-	// What comes in few windows counts by what it costs.
+	if got := bootstrap(nil, median); got != (estimate{}) {
+		t.Errorf("no values: %+v", got)
+	}
+}
+
+// TestRatio checks that what happens in few windows counts by what it costs.
+func TestRatio(t *testing.T) {
 	bare := &sample{windows: make([]window, 10)}
 	gate := &sample{windows: make([]window, 10)}
 	for i := range bare.windows {
@@ -148,40 +152,29 @@ func TestEstimate(t *testing.T) {
 		gate.windows[i] = bare.windows[i]
 	}
 	gate.windows[3].took = 6 * time.Second
-	if got := gate.ratio(bare).Value; math.Abs(got-10.0/15) > 1e-9 {
-		t.Errorf("a window that took six times as long among ten: ratio %v, want %v", got, 10.0/15)
-	}
-	if got := estimateOf(nil); got != (estimate{}) {
-		t.Errorf("of nothing: %+v", got)
+	if got := gate.ratio(bare).value; math.Abs(got-10.0/15) > 1e-9 {
+		t.Errorf("one of ten windows took six times as long: ratio %v, want %v", got, 10.0/15)
 	}
 }
 
-// TestReport: what is written is read again, and the pictures are there.
-func TestReport(t *testing.T) {
-	r := &report{Machine: "m", When: "today"}
-	for i, name := range []string{bareCaddy.name, gateName, "other"} {
-		r.Measurements = append(r.Measurements, measurement{
-			Result: "2KB", Upstream: "fixed", Callers: 16, Gateway: name, MCP: i == 2, Calls: 10, P99: 1 + float64(i)/4, FirstP50: 1, Peak: 10,
-			Rate: spread{100 / float64(i+1), 90, 110}, Ratio: estimate{1 / float64(i+1), 0.1, 1.1},
-		})
-	}
-	dir := t.TempDir()
-	if err := r.write(dir); err != nil {
-		t.Fatal(err)
-	}
-	again, err := readReport(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := again.markdown()
-	for _, want := range []string{"**0.50**–0.50, want ≥ 0.95", "1.25–**1.25**", "Tallygate over other | **1.50**", "| other | 33.3 (90.0–110.0) | 0.333 (0.100–1.100) |"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %q in\n%s", want, text)
+// TestGoals checks that a goal is missed by its own figure only, and by calls
+// that failed.
+func TestGoals(t *testing.T) {
+	s := scenario{newResult(1<<20, 0, false), 16}
+	bare := measurement{scenario: s, gateway: bareCaddy.name, calls: 10, ratio: estimate{1, 1, 1}, firstP50: 100}
+	gate := measurement{scenario: s, gateway: awayName, calls: 10, ratio: estimate{0.75, 0.7, 0.8}, firstP50: 110}
+	slow, late, failed := gate, gate, gate
+	slow.ratio.value, late.firstP50, failed.failed = 0.74, 111, 1
+	for name, c := range map[string]struct {
+		m       measurement
+		reached bool
+	}{"reached": {gate, true}, "too few calls": {slow, false}, "a late first byte": {late, false}, "a failed call": {failed, false}} {
+		text, reached := check([]measurement{bare, c.m})
+		if reached != c.reached || strings.Contains(text, "FAIL") == c.reached {
+			t.Errorf("%s: reached %v\n%s", name, reached, text)
 		}
 	}
-	for _, name := range []string{"caddy.svg", "gateways.svg", "p99.svg"} {
-		if svg, err := os.ReadFile(dir + "/" + name); err != nil || !bytes.Contains(svg, []byte("</svg>")) {
-			t.Errorf("%s: %v", name, err)
-		}
+	if text, reached := check(nil); !reached || strings.Contains(text, "pass") {
+		t.Errorf("nothing was measured: %v\n%s", reached, text)
 	}
 }

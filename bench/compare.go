@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -15,14 +13,7 @@ import (
 	"github.com/tallygate/tallygate/internal/freeport"
 )
 
-// scenario is one kind of load on all gateways.
-type scenario struct {
-	result   *result
-	upstream string // fixed or mcp-go
-	callers  int
-}
-
-// String names a result as the tables do.
+// String returns the result's name, such as "64KB SSE".
 func (r *result) String() string {
 	name := sizeName(r.size)
 	switch {
@@ -36,48 +27,40 @@ func (r *result) String() string {
 	return name
 }
 
-// sample is how one gateway did in a scenario.
+// sample is what was measured of one gateway in a scenario.
 type sample struct {
 	gateway gateway
-	windows []window // by cycle; nil calls where it was not measured in one
+	windows []window // by cycle; the zero window where it was not measured
 	idle    int64    // memory in bytes before the first window
-	peak    int64    // the most in any
+	peak    int64    // the most in any window
 	err     error    // why it was not measured, or what went wrong in a window
 }
 
-// contender is a process of a gateway's that is up, with its callers.
+// contender is a gateway's process that is up, with its callers.
 type contender struct {
 	*sample
 	service *service
-	url     string
 	pids    []int
+	url     string
 	callers *callers
 }
 
-// plan is how long a comparison takes.
-type plan struct {
-	cycles    int           // in each of which Caddy and the gate are measured once
-	window    time.Duration // of load on one gateway
-	peers     int           // the others are measured in one cycle out of so many
-	processes int           // of Caddy's and the gate's, which take turns; of the others there is one
-}
-
-// mostOfPeers bounds in bytes the answers to all callers where MCP gateways of
-// others are measured: beyond, one window takes some of them minutes.
-const mostOfPeers = 16 << 20
+// maxPeerAnswers is a limit in bytes for the answers to all callers. Beyond it,
+// peers that read MCP are not measured: one window takes some of them minutes.
+const maxPeerAnswers = 16 << 20
 
 // compare measures the gateways in front of one upstream. They are all up, and
-// it goes round them in short windows, so that what the machine does meanwhile
-// meets all alike. But for the one under load all stand still (SIGSTOP): what a
-// gateway leaves for later, it does in windows of its own.
+// short windows of load go from one to the next, so that whatever else the
+// machine does affects all alike. All but the one under load are stopped
+// (SIGSTOP): what a gateway leaves for later it does in its own windows.
 func compare(s scenario, gateways []gateway, p plan, e *environment) ([]*sample, error) {
-	upstream, address, err := e.startUpstream(s.upstream)
+	upstream, address, err := e.startUpstream()
 	if err != nil {
 		return nil, err
 	}
 	defer upstream.end()
 	var samples []*sample
-	var up [][]*contender // of one sample each
+	var up [][]*contender // one slice for each sample
 	defer func() {
 		for _, c := range slices.Concat(up...) {
 			c.callers.close()
@@ -85,14 +68,14 @@ func compare(s scenario, gateways []gateway, p plan, e *environment) ([]*sample,
 		}
 	}()
 	for _, g := range gateways {
-		if g.stdio && s.upstream != "fixed" || g.mcp && s.result.size*s.callers > mostOfPeers {
+		if g.mcp && s.result.size*s.callers > maxPeerAnswers {
 			continue
 		}
 		sample := &sample{gateway: g, windows: make([]window, p.cycles)}
 		samples = append(samples, sample)
-		n := 1
-		if slices.Contains(always, g.name) {
-			n = max(1, p.processes)
+		n := max(1, p.processes)
+		if g.peer {
+			n = 1
 		}
 		var processes []*contender
 		for range n {
@@ -106,15 +89,15 @@ func compare(s scenario, gateways []gateway, p plan, e *environment) ([]*sample,
 			up = append(up, processes)
 		}
 	}
-	goRound(up, p)
+	measureAll(up, p)
 	return samples, nil
 }
 
-// goRound measures contenders that are up and stand still, in all cycles: of
-// those of one sample, one at random.
-func goRound(up [][]*contender, p plan) {
-	// While others started and warmed up, a gateway may have let its connections
-	// go: Caddy does after five minutes.
+// measureAll measures contenders that are up and stopped, in all cycles: in
+// each cycle one process of each sample, chosen at random.
+func measureAll(up [][]*contender, p plan) {
+	// While others started and warmed up, a gateway may have closed its idle
+	// connections: Caddy does after five minutes.
 	for _, c := range slices.Concat(up...) {
 		c.service.resume()
 		c.callers.close()
@@ -124,34 +107,29 @@ func goRound(up [][]*contender, p plan) {
 	for cycle := range p.cycles {
 		for _, i := range rand.Perm(len(up)) {
 			c := up[i][rand.IntN(len(up[i]))]
-			if slices.Contains(always, c.gateway.name) || cycle%p.peers == 0 {
+			if !c.gateway.peer || cycle%p.peers == 0 {
 				c.measure(cycle, p.window)
 			}
 		}
 	}
 }
 
-// always are the gateways that are measured in every cycle.
-var always = []string{bareCaddy.name, gateName, awayName}
-
-const gateName = "Tallygate"
-
 // measure loads a gateway for a window.
-func (c *contender) measure(cycle int, most time.Duration) {
+func (c *contender) measure(cycle int, duration time.Duration) {
 	c.service.resume()
 	before := cpu(c.pids)
 	stop := c.watchMemory()
-	w := c.callers.load(most)
+	w := c.callers.load(duration)
 	stop()
 	w.cpu = cpu(c.pids) - before
 	c.service.pause()
 	c.windows[cycle] = w
 	if w.err != nil {
-		c.err = fmt.Errorf("%d calls failed in a window: %w", w.errors, w.err)
+		c.err = w.err
 	}
 }
 
-// watchMemory takes the peak until stop is called.
+// watchMemory samples the memory until stop is called, and keeps the peak.
 func (c *contender) watchMemory() (stop func()) {
 	done, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -170,30 +148,17 @@ func (c *contender) watchMemory() (stop func()) {
 	return func() { close(done); <-stopped }
 }
 
-// environment is where the benchmark runs.
-type environment struct {
-	dir   string // of its own, removed at the end
-	cache string // kept
-	key   string
-	self  string // this program
-	runs  int    // gateways that were started
-}
-
-// start starts a gateway and connects its callers; then it stands still.
+// start starts a gateway and connects its callers. Afterwards it is stopped.
 func (e *environment) start(c *contender, upstream string, s scenario) (err error) {
 	port, err := freeport.Next()
 	if err != nil {
 		return err
 	}
-	e.runs++
-	d := deployment{
-		dir: filepath.Join(e.dir, fmt.Sprint(e.runs, "-", c.gateway.nameless())), port: port,
-		upstream: upstream, key: e.key, cache: e.cache, self: e.self,
-	}
-	if err := os.Mkdir(d.dir, 0o700); err != nil {
+	dir, err := e.newDir(c.gateway.fileName())
+	if err != nil {
 		return err
 	}
-	if c.service, err = c.gateway.start(d); err != nil {
+	if c.service, err = c.gateway.start(deployment{dir: dir, port: port, upstream: upstream, key: e.key, cache: e.cache, self: e.self}); err != nil {
 		return err
 	}
 	defer func() {
@@ -205,24 +170,20 @@ func (e *environment) start(c *contender, upstream string, s scenario) (err erro
 		return err
 	}
 	c.url = fmt.Sprint("http://127.0.0.1:", port, c.gateway.path)
-	check := func(answer []byte) error { return s.result.check(answer, s.upstream) }
 	if err := eventually(func() (err error) {
-		c.callers, err = connect(c.gateway, c.url, e.key, s.result.tool, s.callers, check)
+		c.callers, err = connect(c.gateway, c.url, e.key, s)
 		return err
 	}); err != nil {
 		return err
 	}
 	c.callers.load(200 * time.Millisecond) // connections are made, pools filled
-	if c.gateway.warm != nil {
-		c.gateway.warm(c.callers)
-	}
 	c.pids = c.service.pids()
 	c.idle = max(c.idle, memory(c.pids))
 	c.service.pause()
 	return nil
 }
 
-// eventually tries for a while.
+// eventually calls try until it succeeds, for ten seconds at most.
 func eventually(try func() error) error {
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		if err := try(); err == nil || time.Now().After(end) {
@@ -231,8 +192,9 @@ func eventually(try func() error) error {
 	}
 }
 
-// check tells whether an answer has the result, however a gateway wrote it.
-func (r *result) check(answer []byte, upstream string) error {
+// check returns an error unless an answer has the result, however the gateway
+// encoded it.
+func (r *result) check(answer []byte) error {
 	if r.events > 0 || bytes.HasPrefix(answer, []byte("event:")) || bytes.HasPrefix(answer, []byte("data:")) || bytes.HasPrefix(answer, []byte("id:")) {
 		var last []byte
 		for line := range bytes.Lines(answer) {
@@ -250,11 +212,11 @@ func (r *result) check(answer []byte, upstream string) error {
 		}
 	}
 	if err := json.Unmarshal(answer, &got); err != nil {
-		return fmt.Errorf("the answer is no JSON: %w: %.100q", err, answer)
+		return fmt.Errorf("the answer is not JSON: %w: %.100q", err, answer)
 	}
 	text, structured := r.content()
 	same := len(got.Result.Content) == 1 && got.Result.Content[0].Text == text
-	if structured != "" && upstream == "fixed" {
+	if structured != "" {
 		same = same && sameJSON(got.Result.StructuredContent, []byte(structured))
 	}
 	if !same {
@@ -266,8 +228,7 @@ func (r *result) check(answer []byte, upstream string) error {
 	return nil
 }
 
-// sameJSON tells whether two texts have the same values, however they are
-// written.
+// sameJSON reports whether two texts have the same JSON value.
 func sameJSON(a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true
@@ -276,18 +237,17 @@ func sameJSON(a, b []byte) bool {
 	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }
 
-// startUpstream starts an upstream on the load's cores and returns its address.
-func (e *environment) startUpstream(kind string) (*service, string, error) {
+// startUpstream starts the upstream on the load's cores and returns its address.
+func (e *environment) startUpstream() (*service, string, error) {
 	port, err := freeport.Next()
 	if err != nil {
 		return nil, "", err
 	}
-	e.runs++
-	dir := filepath.Join(e.dir, fmt.Sprint(e.runs, "-upstream"))
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	dir, err := e.newDir("upstream")
+	if err != nil {
 		return nil, "", err
 	}
-	s, err := startOn(loadCores, dir, nil, e.self, kind, strconv.Itoa(port))
+	s, err := startOn(loadCores, dir, nil, e.self, "http", strconv.Itoa(port))
 	if err != nil {
 		return nil, "", err
 	}

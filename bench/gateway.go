@@ -14,76 +14,86 @@ type deployment struct {
 	dir      string // an empty folder of its own
 	port     int    // to listen on, on 127.0.0.1
 	upstream string // HOST:PORT of the MCP server, which answers at /mcp
-	key      string // the API key that callers show as "Authorization: Bearer KEY"
+	key      string // the API key that callers send as "Authorization: Bearer KEY"
 	cache    string // a folder for what is built or installed once, kept between runs
-	self     string // this program, which a gateway with stdio runs as its upstream, with the argument stdio
+	self     string // this program, which a gateway for stdio servers runs with the argument stdio
 }
 
 // gateway is one that is measured.
 type gateway struct {
 	name    string                   // as the tables show it, with its version where it is not ours
-	mcp     bool                     // it is an MCP gateway: it knows what it passes
-	path    string                   // where it answers
-	session bool                     // it wants an initialize first, and its Mcp-Session-Id on each call
-	stdio   bool                     // it runs the upstream itself, as a program that speaks MCP over stdio
-	prepare func(cache string) error // builds or installs it; nil: nothing to do
+	peer    bool                     // it is neither bare Caddy nor Tallygate
+	mcp     bool                     // it is a peer that reads MCP
+	path    string                   // of its endpoint
+	session bool                     // it requires an initialize, and its Mcp-Session-Id on each call
+	prepare func(cache string) error // builds or installs it
 	start   func(d deployment) (*service, error)
-	bearer  func(caller int) (next func() []byte) // the Authorization header of a caller's next call; nil: that of the deployment's key
-	warm    func(*callers)                        // brings it to where it is measured; nil: calls for a while
-	note    string                                // what a reader must know of the comparison
+	note    string // what a reader must know of the comparison
 }
 
-// bareCaddy is what the gate is measured against: Caddy's own binary with a
-// reverse proxy that is set up as the gate's is.
-var bareCaddy = gateway{
-	name:    "bare Caddy",
-	path:    "/mcp",
-	prepare: func(cache string) error { return build(cache, "caddy", "github.com/caddyserver/caddy/v2/cmd/caddy") },
-	start: func(d deployment) (*service, error) {
-		return startCaddy(d, "caddy", bareConfig(d))
-	},
-}
+const (
+	gateName     = "Tallygate"
+	awayName     = "Tallygate, ledger away"
+	portableName = "Tallygate, portable"
+)
 
-// roomyCaddy is bare Caddy with a heap about as large as the gate gives itself.
-var roomyCaddy = gateway{
-	name: "bare Caddy, GOGC=400",
-	path: "/mcp",
-	start: func(d deployment) (*service, error) {
-		return startCaddy(d, "caddy", bareConfig(d), "GOGC=400")
-	},
-	note: "the gate lets its heap grow further before it is collected; this is what that brings Caddy",
-}
-
-// The ledgers that gates ship to. A ledger that is away leaves events in the
-// journal: what then is missing is what shipping costs.
+// The ledgers that Tallygate ships to. With a ledger that is away, events stay
+// in the journal, so that the difference is what shipping costs.
 const (
 	sqliteLedger = "sqlite:data/usage.db"
 	awayLedger   = "clickhouse://127.0.0.1:1/default"
 )
 
-// gate is Tallygate with everything on, built with a tag unless it is empty.
-func gate(name, tag, ledger string) gateway {
-	binary := "tallygate"
-	if tag != "" {
-		binary += "-" + tag
-	}
+// bareCaddy is what Tallygate is compared with: Caddy's own binary, with its
+// reverse proxy configured as in the repository's Caddyfile.
+var bareCaddy = gateway{
+	name: "bare Caddy",
+	path: "/mcp",
+	prepare: func(cache string) error {
+		return runIn(root, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(cache, "caddy"), "github.com/caddyserver/caddy/v2/cmd/caddy")
+	},
+	start: func(d deployment) (*service, error) {
+		return startCaddy(d, "caddy", "{\n\tadmin off\n}\n"+site(d, ""))
+	},
+}
+
+// tallygate is Tallygate with everything on, built with a tag unless it is "".
+func tallygate(name, tag, ledger string) gateway {
+	binary := strings.TrimSuffix("tallygate-"+tag, "-")
 	return gateway{
-		name:    name,
-		path:    "/mcp",
-		prepare: func(cache string) error { return build(cache, binary, "github.com/tallygate/tallygate", "-tags="+tag) },
+		name: name,
+		path: "/mcp",
+		prepare: func(cache string) error {
+			args := []string{"--silent", "build", "BINARY=" + filepath.Join(cache, binary)}
+			if tag != "" {
+				args = append(args, "TAGS="+tag)
+			}
+			return runIn(root, "make", args...)
+		},
 		start: func(d deployment) (*service, error) {
-			return startCaddy(d, binary, gateConfig(d, ledger, ""))
+			if err := addKey(filepath.Join(d.dir, "data"), d.key); err != nil {
+				return nil, err
+			}
+			return startCaddy(d, binary, "{\n\tadmin off\n\ttallygate {\n\t\tstore sqlite:data/tallygate.db\n\t\tledger "+ledger+
+				"\n\t\tjournal data/journal\n\t}\n}\n"+site(d, "\ttallygate\n"))
 		},
 	}
 }
 
-// bareConfig is the Caddyfile of bare Caddy.
-func bareConfig(d deployment) string { return "{\n\tadmin off\n}\n" + site(d, "") }
-
-// gateConfig is the Caddyfile of a gate with more lines inside its directive.
-func gateConfig(d deployment, ledger, rules string) string {
-	return "{\n\tadmin off\n\ttallygate {\n\t\tstore sqlite:data/tallygate.db\n\t\tledger " + ledger + "\n\t\tjournal data/journal\n\t}\n}\n" +
-		site(d, "\ttallygate {\n"+rules+"\t}\n")
+// gatewaysOf returns what is measured beside bare Caddy. Bare Caddy measured a
+// second time shows how exact the ratios of the others are.
+func gatewaysOf(quick bool) []gateway {
+	all := []gateway{
+		tallygate(gateName, "", sqliteLedger),
+		tallygate(awayName, "", awayLedger),
+		tallygate(portableName, "purego", awayLedger),
+	}
+	if quick {
+		return all
+	}
+	again := bareCaddy
+	again.name = "bare Caddy again"
+	return append(all, again, nginx(), rustProxy, nodeProxy)
 }
 
 // site is the site of the repository's Caddyfile, with a directive in front of
@@ -102,30 +112,34 @@ func site(d deployment, directive string) string {
 }
 
 // startCaddy starts a Caddy with a Caddyfile.
-func startCaddy(d deployment, binary, config string, env ...string) (*service, error) {
-	if err := os.WriteFile(filepath.Join(d.dir, "Caddyfile"), []byte(config), 0o600); err != nil {
+func startCaddy(d deployment, binary, config string) (*service, error) {
+	if _, err := configure(d, "Caddyfile", "%s", config); err != nil {
 		return nil, err
 	}
-	if strings.Contains(config, "\ttallygate") && d.key != "" {
-		if err := addKey(filepath.Join(d.dir, "data"), d.key); err != nil {
-			return nil, err
-		}
-	}
-	return startService(d.dir, append(env, "HOME="+d.dir), filepath.Join(d.cache, binary), "run")
+	return startService(d.dir, []string{"HOME=" + d.dir}, filepath.Join(d.cache, binary), "run")
 }
 
-// build builds a package of this module or of one that it is made of.
-func build(cache, binary, pkg string, flags ...string) error {
-	args := append(append([]string{"build", "-trimpath", "-o", filepath.Join(cache, binary)}, flags...), pkg)
-	cmd := exec.Command("go", args...)
+// root is the repository's folder: this program runs in bench/.
+const root = ".."
+
+// runIn runs a command in a folder. Its output is part of the error.
+func runIn(dir, command string, args ...string) error {
+	cmd := exec.Command(command, args...)
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+		return fmt.Errorf("%s: %w\n%s", cmd, err, out)
 	}
 	return nil
 }
 
-// nameless is a gateway's name as part of a file's.
-func (g gateway) nameless() string {
+// configure writes a file that a gateway is started with.
+func configure(d deployment, name, format string, args ...any) (path string, err error) {
+	path = filepath.Join(d.dir, name)
+	return path, os.WriteFile(path, fmt.Appendf(nil, format, args...), 0o600)
+}
+
+// fileName returns the gateway's name as part of a file's name.
+func (g gateway) fileName() string {
 	return strings.Trim(regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(g.name), "-"), "-")
 }

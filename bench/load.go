@@ -12,29 +12,28 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// caller is one connection that calls a tool again and again, each call when
-// the one before has been answered. fasthttp is the client because the load's
-// own cost must stay small beside the gateway's.
+// caller is one connection that calls a tool in a loop, each call when the one
+// before has been answered. fasthttp is the client because the load's own cost
+// must stay small beside the gateway's.
 type caller struct {
 	client *fasthttp.HostClient
 	req    *fasthttp.Request
 	res    *fasthttp.Response
 	head   []byte // of the request's body, up to its id
-	tail   []byte // behind it
+	tail   []byte // after it
 	id     int
-	bearer func() []byte // the Authorization header of the next call; nil: always the same
 	chunk  []byte
 }
 
-// callIDs is where each caller's ids begin; they are all of one length, so
-// that answers are.
+// callIDs is where the callers' ids begin. They all have the same length, so that
+// all answers have.
 const callIDs = 1_000_000_000
 
-// call is how one call went.
-type call struct{ first, last time.Duration } // until the first byte of the answer's body came, and the last
+// call is how long one call took until the first and the last byte of the
+// answer's body.
+type call struct{ first, last time.Duration }
 
-// newCaller connects to a gateway that answers at url, on behalf of one of a
-// number of callers.
+// newCaller connects to a gateway at url. number tells callers apart.
 func newCaller(g gateway, url, key, tool string, number int) (*caller, error) {
 	c := &caller{
 		req: fasthttp.AcquireRequest(), res: fasthttp.AcquireResponse(),
@@ -57,15 +56,12 @@ func newCaller(g gateway, url, key, tool string, number int) (*caller, error) {
 		}
 	}
 	c.req.Header.Set("Mcp-Protocol-Version", "2025-06-18")
-	if g.bearer != nil {
-		c.bearer = g.bearer(number)
-	}
 	c.head = []byte(`{"jsonrpc":"2.0","id":`)
 	c.tail = []byte(`,"method":"tools/call","params":{"name":"` + tool + `","arguments":{"table":"stock_daily","columns":["ts_code","trade_date","open","close"],"filters":[{"column":"trade_date","op":"ge","value":"2026-01-01"}],"limit":500}}}`)
 	return c, nil
 }
 
-// open opens a session.
+// open begins an MCP session.
 func (c *caller) open() error {
 	c.req.SetBodyString(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}`)
 	if _, err := c.do(nil); err != nil {
@@ -77,16 +73,14 @@ func (c *caller) open() error {
 	return err
 }
 
-// call calls once; each piece of the answer's body is handed to take.
+// call calls once; each chunk of the answer's body is handed to take.
 func (c *caller) call(take func([]byte)) (call, error) {
 	c.id++
-	if c.bearer != nil {
-		c.req.Header.SetBytesV("Authorization", c.bearer())
-	}
 	c.req.SetBodyRaw(append(strconv.AppendInt(append(c.req.Body()[:0], c.head...), int64(c.id), 10), c.tail...))
 	return c.do(take)
 }
 
+// do sends the request and reads the answer to its end.
 func (c *caller) do(take func([]byte)) (t call, err error) {
 	begun := time.Now()
 	if err := c.client.Do(c.req, c.res); err != nil {
@@ -121,19 +115,19 @@ func (c *caller) close() { c.client.CloseIdleConnections() }
 // endLength is how much of an answer's end is looked at, in bytes.
 const endLength = 32
 
-// callers load one gateway.
+// callers put load on one gateway.
 type callers struct {
 	all  []*caller
 	want int    // length of an answer
-	end  []byte // how an answer ends, without digits: some gateways put its id there
+	end  []byte // how an answer ends, without digits: some gateways put the id there
 }
 
-// connect makes as many callers as there are to be, and learns from their first
-// answers what an answer is: check tells whether it is right.
-func connect(g gateway, url, key, tool string, count int, check func(answer []byte) error) (*callers, error) {
+// connect makes the callers of a scenario. The first answer is compared with the
+// result value by value; later ones must have its length and its end.
+func connect(g gateway, url, key string, s scenario) (*callers, error) {
 	cs := &callers{}
-	for n := range count {
-		c, err := newCaller(g, url, key, tool, n)
+	for n := range s.callers {
+		c, err := newCaller(g, url, key, s.result.tool, n)
 		if err != nil {
 			return nil, err
 		}
@@ -145,7 +139,7 @@ func connect(g gateway, url, key, tool string, count int, check func(answer []by
 		if _, err := c.call(func(p []byte) { answer = append(answer, p...) }); err != nil {
 			return nil, err
 		}
-		if err := check(answer); err != nil {
+		if err := s.result.check(answer); err != nil {
 			return nil, err
 		}
 		cs.want, cs.end = len(answer), withoutDigits(answer[max(0, len(answer)-endLength):])
@@ -153,6 +147,7 @@ func connect(g gateway, url, key, tool string, count int, check func(answer []by
 	return cs, nil
 }
 
+// withoutDigits returns a copy of text without its digits.
 func withoutDigits(text []byte) []byte {
 	return bytes.Map(func(r rune) rune {
 		if '0' <= r && r <= '9' {
@@ -168,7 +163,7 @@ func (cs *callers) close() {
 	}
 }
 
-// window is what a stretch of load brought.
+// window is the outcome of putting load on a gateway for a while.
 type window struct {
 	calls  []call
 	errors int
@@ -177,12 +172,11 @@ type window struct {
 	cpu    time.Duration // of the gateway
 }
 
-// rate is calls a second.
+// rate returns calls a second.
 func (w window) rate() float64 { return float64(len(w.calls)) / w.took.Seconds() }
 
-// load has all callers call for so long. An answer counts when it is whole:
-// its length and its end are those of the first, which was looked at closely.
-func (cs *callers) load(most time.Duration) window {
+// load has all callers call until the duration is over.
+func (cs *callers) load(duration time.Duration) window {
 	windows := make([]window, len(cs.all))
 	var wg sync.WaitGroup
 	begun := time.Now()
@@ -202,7 +196,7 @@ func (cs *callers) load(most time.Duration) window {
 					end = append(end[:keep], p...)
 				}
 			}
-			for time.Since(begun) < most {
+			for time.Since(begun) < duration {
 				n, end = 0, end[:0]
 				t, err := c.call(take)
 				if err == nil && (n != cs.want || !bytes.Equal(withoutDigits(end), cs.end)) {

@@ -1,9 +1,8 @@
-// Command bench measures what the gate costs beside Caddy's bare reverse proxy
-// and beside other gateways, and how that grows. docs/performance.md tells the
-// method.
+// Command bench measures what Tallygate costs beside Caddy's bare reverse proxy
+// and beside other gateways, and prints a table for each scenario.
+// docs/performance.md describes the method. It is run from this folder:
 //
-//	bench [-quick] [-out FOLDER] [-scenario REGEXP] [-gateway REGEXP] [-growth NAMES]
-//	bench -render FOLDER
+//	go run . [-quick] [-scenario REGEXP] [-gateway REGEXP] [-cycles N]
 package main
 
 import (
@@ -32,21 +31,11 @@ func run() error {
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
 		return serve(os.Args[1:])
 	}
-	quick := flag.Bool("quick", false, "measure a part of it, in about three minutes")
-	out := flag.String("out", "", "leave results.json, results.md and pictures in this `folder`, too")
-	render := flag.String("render", "", "measure nothing: write results.md and the pictures of a `folder` anew")
-	only := flag.String("scenario", "", "only those whose names, as in \"64KB SSE, 16 callers, from fixed\", a `regexp` matches")
-	which := flag.String("gateway", "", "beside bare Caddy, only gateways whose names a `regexp` matches")
-	cycles := flag.Int("cycles", 0, "of windows, at most (default: enough for an interval of about 2 %)")
-	growth := flag.String("growth", "", "measure, too, how cost grows with these: keys,rules,streams,startup,rows")
+	quick := flag.Bool("quick", false, "measure only what has a goal, in about three minutes")
+	only := flag.String("scenario", "", "only scenarios whose names, such as \"64KB SSE, 16 callers\", match this `regexp`")
+	which := flag.String("gateway", "", "beside bare Caddy, only gateways whose names match this `regexp`")
+	cycles := flag.Int("cycles", 0, "at most this many cycles of windows (default: enough for an interval of about 2 %)")
 	flag.Parse()
-	if *render != "" {
-		r, err := readReport(*render)
-		if err != nil {
-			return err
-		}
-		return r.write(*render)
-	}
 	scenarios, err := matching(scenariosOf(*quick), *only, scenario.String)
 	if err != nil {
 		return err
@@ -60,37 +49,16 @@ func run() error {
 		return err
 	}
 	defer e.close()
-	r := &report{
-		Machine: machine(), When: time.Now().UTC().Format(time.DateOnly),
-		Plan: fmt.Sprintf("Measured by `bench %s`. MCP gateways of others are measured where the answers to all callers are %d MiB at most.",
-			strings.Join(os.Args[1:], " "), mostOfPeers>>20),
-	}
-	gateways = append([]gateway{bareCaddy}, gateways...)
-	gateways = slices.DeleteFunc(gateways, func(g gateway) bool {
-		fmt.Fprintln(os.Stderr, "prepare", g.name)
-		if g.prepare != nil {
-			if err := g.prepare(e.cache); err != nil {
-				r.Missing = append(r.Missing, fmt.Sprintf("%s: %v", g.name, err))
-				return true
-			}
-		}
-		r.Versions = append(r.Versions, g.name)
-		if g.note != "" {
-			r.Notes = append(r.Notes, g.name+": "+g.note)
-		}
-		return false
-	})
-	for _, g := range notMeasured {
-		r.Missing = append(r.Missing, g.name+": "+g.why)
-	}
-	if len(gateways) == 0 || gateways[0].name != bareCaddy.name {
-		return fmt.Errorf("bare Caddy cannot be built: %s", strings.Join(r.Missing, "; "))
+	fmt.Printf("%s, %s\n", machine(), time.Now().UTC().Format(time.DateOnly))
+	if gateways, err = prepare(append([]gateway{bareCaddy}, gateways...), e.cache); err != nil {
+		return err
 	}
 	if err := pinSelf(); err != nil {
 		return err
 	}
+	var all []measurement
 	for i, s := range scenarios {
-		p := s.plan(*quick)
+		p := planOf(s, *quick)
 		if *cycles > 0 {
 			p.cycles = min(p.cycles, *cycles)
 		}
@@ -100,47 +68,65 @@ func run() error {
 			return fmt.Errorf("%s: %w", s, err)
 		}
 		ms := measurements(s, samples)
-		r.Measurements = append(r.Measurements, ms...)
-		var b strings.Builder
-		fmt.Fprintf(&b, "\n%s\n\n", s)
-		table(&b, ms)
-		fmt.Println(b.String())
-		if err := r.write(*out); err != nil { // as far as it is: a run takes long
-			return err
-		}
+		all = append(all, ms...)
+		fmt.Printf("\n%s\n\n%s", s, table(ms))
 	}
-	fmt.Println(r.goals())
-	if *growth != "" {
-		if r.Curves, err = grow(e, strings.Split(*growth, ","), *quick); err != nil {
-			return err
-		}
-		fmt.Println(r.growth())
+	text, reached := check(all)
+	fmt.Printf("\n%s", text)
+	if !reached {
+		return fmt.Errorf("a goal was not reached")
 	}
-	return r.write(*out)
+	return nil
+}
+
+// prepare builds or installs the gateways, and returns those for which that
+// succeeded. It prints what a reader must know of each.
+func prepare(gateways []gateway, cache string) ([]gateway, error) {
+	var ready []gateway
+	for _, g := range gateways {
+		fmt.Fprintln(os.Stderr, "prepare", g.name)
+		if err := g.prepare(cache); err != nil {
+			if !g.peer {
+				return nil, err
+			}
+			fmt.Printf("- %s is not measured: %v\n", g.name, err)
+			continue
+		}
+		if g.note != "" {
+			fmt.Printf("- %s %s\n", g.name, g.note)
+		}
+		ready = append(ready, g)
+	}
+	return ready, nil
 }
 
 // serve is what this program does as the upstream of a run.
 func serve(args []string) error {
 	switch {
-	case args[0] == "fixed" && len(args) == 2:
-		return serveFixed(args[1], results())
-	case args[0] == "streams" && len(args) == 2:
-		return serveStreaming(args[1], results())
-	case args[0] == "mcp-go" && len(args) == 2:
-		return serveMCPGo(args[1], results())
+	case args[0] == "http" && len(args) == 2:
+		return serveHTTP(args[1], results())
 	case args[0] == "stdio":
 		return serveStdio(results())
 	}
-	return fmt.Errorf("%q is not fixed PORT, streams PORT, mcp-go PORT or stdio", strings.Join(args, " "))
+	return fmt.Errorf("%q is neither \"http PORT\" nor \"stdio\"", strings.Join(args, " "))
 }
 
-// matching are those whose names a regular expression matches.
+// matching returns those whose names match a regular expression.
 func matching[T any](all []T, expression string, name func(T) string) ([]T, error) {
 	re, err := regexp.Compile(expression)
 	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(all, func(t T) bool { return !re.MatchString(name(t)) }), nil
+}
+
+// environment is where the benchmark runs.
+type environment struct {
+	dir   string // its own, removed at the end
+	cache string // kept
+	key   string // the API key of all callers
+	self  string // this program
+	runs  int    // processes that were started
 }
 
 // newEnvironment makes the folders that a run needs.
@@ -163,7 +149,14 @@ func newEnvironment() (*environment, error) {
 
 func (e *environment) close() { _ = os.RemoveAll(e.dir) }
 
-// machine says what the benchmark ran on.
+// newDir makes a folder for a process.
+func (e *environment) newDir(name string) (string, error) {
+	e.runs++
+	dir := filepath.Join(e.dir, fmt.Sprint(e.runs, "-", name))
+	return dir, os.Mkdir(dir, 0o700)
+}
+
+// machine describes what the benchmark runs on.
 func machine() string {
 	model := "an unknown processor"
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
@@ -172,10 +165,10 @@ func machine() string {
 		}
 	}
 	text := fmt.Sprintf("%s, %d cores, %s/%s, %s", model, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
-	// What is a virtual machine's own doing. With guest_halt_poll_ns 0, whatever
-	// waits for the other core is mostly waiting for the hypervisor to wake it;
-	// where free memory is reported, the hypervisor takes it, and a page that is
-	// used again costs some 20 µs.
+	// Two settings of virtual machines change the figures. With guest_halt_poll_ns
+	// 0, waiting for the other core mostly means waiting for the hypervisor to wake
+	// it. Where free memory is reported, the hypervisor takes it away, and a page
+	// that is used again costs about 20 µs.
 	for _, parameter := range []string{"haltpoll/parameters/guest_halt_poll_ns", "page_reporting/parameters/page_reporting_order"} {
 		if value, err := os.ReadFile("/sys/module/" + parameter); err == nil {
 			text += ", " + path.Base(parameter) + " " + strings.TrimSpace(string(value))

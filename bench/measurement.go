@@ -1,76 +1,80 @@
 package main
 
 import (
-	"cmp"
+	"fmt"
+	"strings"
 	"time"
 )
 
-// measurement is what is told of one gateway in one scenario.
+// measurement is what was found of one gateway in one scenario.
 type measurement struct {
-	Result   string `json:"result"`
-	Upstream string `json:"upstream"`
-	Callers  int    `json:"callers"`
-	Gateway  string `json:"gateway"`
-	MCP      bool   `json:"mcp,omitempty"` // an MCP gateway of others
+	scenario scenario
+	gateway  string
 
-	Rate  spread   `json:"rate"`  // calls a second
-	Ratio estimate `json:"ratio"` // of the rate to bare Caddy's
+	rate  float64  // calls a second, the median of the windows
+	ratio estimate // of calls a second to bare Caddy's
 
-	P50, P99, P999     float64 // until the answer's last byte, in milliseconds
-	FirstP50, FirstP99 float64 // until its first
-	CPU                float64 // of the gateway, in microseconds a call
-	Idle, Peak         float64 // MiB of memory
-
-	Calls  int    `json:"calls"`
-	Failed int    `json:"failed,omitempty"`
-	Error  string `json:"error,omitempty"`
+	p50, p99   time.Duration // until the answer's last byte
+	firstP50   time.Duration // until its first
+	cpu        float64       // of the gateway, in microseconds a call
+	idle, peak float64       // memory in MiB
+	calls      int
+	failed     int
+	err        error // why it was not measured, or one of the calls that failed
 }
 
-// spread is a median with its quartiles.
-type spread struct{ Median, Low, High float64 }
-
-// measurements tells of the samples of a scenario, of which the first is bare
+// measurements evaluates the samples of a scenario, the first of which is bare
 // Caddy's.
 func measurements(s scenario, samples []*sample) (all []measurement) {
 	for _, sample := range samples {
 		m := measurement{
-			Result: s.result.String(), Upstream: s.upstream, Callers: s.callers,
-			Gateway: sample.gateway.name, MCP: sample.gateway.mcp,
-			Rate: spreadOf(sample.rates()), Ratio: sample.ratio(samples[0]),
-			Idle: mib(sample.idle), Peak: mib(sample.peak),
+			scenario: s, gateway: sample.gateway.name, err: sample.err,
+			rate: median(sample.rates()), ratio: sample.ratio(samples[0]),
+			idle: mib(sample.idle), peak: mib(sample.peak),
 		}
 		var cpu time.Duration
-		m.Calls, m.Failed, cpu = sample.calls()
-		m.CPU = perCall(cpu, m.Calls)
-		whole, begun := sample.latencies(last), sample.latencies(first)
-		m.P50, m.P99, m.P999 = ms(quantile(whole, .5)), ms(quantile(whole, .99)), ms(quantile(whole, .999))
-		m.FirstP50, m.FirstP99 = ms(quantile(begun, .5)), ms(quantile(begun, .99))
-		if sample.err != nil {
-			m.Error = sample.err.Error()
-		}
+		m.calls, m.failed, cpu = sample.calls()
+		m.cpu = float64(cpu.Nanoseconds()) / 1e3 / float64(max(m.calls, 1))
+		whole := sample.latencies(func(c call) time.Duration { return c.last })
+		first := sample.latencies(func(c call) time.Duration { return c.first })
+		m.p50, m.p99, m.firstP50 = quantile(whole, .5), quantile(whole, .99), quantile(first, .5)
 		all = append(all, m)
 	}
 	return all
 }
 
-// kind is that of the results in a scenario.
-type kind struct{ result, upstream string }
+func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
-// String names it; the plain upstream goes without saying.
-func (k kind) String() string {
-	if k.upstream == "fixed" {
-		return k.result
+// table returns the measurements of one scenario as a Markdown table.
+func table(ms []measurement) string {
+	var b strings.Builder
+	b.WriteString("| | calls/s | ratio | p50 ms | p99 ms | first byte ms | CPU µs/call | memory MiB |\n|---|---|---|---|---|---|---|---|\n")
+	for _, m := range ms {
+		if m.calls == 0 {
+			fmt.Fprintf(&b, "| %s | not measured: %v |\n", m.gateway, m.err)
+			continue
+		}
+		failed := ""
+		if m.failed > 0 {
+			failed = fmt.Sprintf(", %d calls failed: %v", m.failed, m.err)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %.0f | %.0f (idle %.0f)%s |\n", m.gateway,
+			short(m.rate), m.ratio, ms3(m.p50), ms3(m.p99), ms3(m.firstP50), m.cpu, m.peak, m.idle, failed)
 	}
-	return k.result + ", from " + k.upstream
+	return b.String()
 }
 
-// perCall is the processor time of a call, in µs.
-func perCall(cpu time.Duration, calls int) float64 {
-	return float64(cpu.Nanoseconds()) / 1e3 / float64(max(calls, 1))
-}
+// ms3 returns a duration in milliseconds with three significant digits.
+func ms3(d time.Duration) string { return short(float64(d.Nanoseconds()) / 1e6) }
 
-func mib(bytes int64) float64     { return float64(bytes) / (1 << 20) }
-func ms(d time.Duration) float64  { return float64(d.Nanoseconds()) / 1e6 }
-func over(a, b float64) float64   { return a / cmp.Or(b, 1) }
-func (m measurement) kind() kind  { return kind{m.Result, m.Upstream} }
-func (m measurement) known() bool { return m.Calls > 0 }
+// short returns a number with three significant digits, or all before the point.
+func short(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	default:
+		return fmt.Sprintf("%.2f", v)
+	}
+}

@@ -24,13 +24,14 @@ type service struct {
 	exited chan struct{}
 }
 
-// The gateways run on the first core. What loads them and what stands behind
-// them run on the others, where there are others.
-var allCores, gatewayCores, loadCores = cores()
+// The gateways run on the first core; the load and the upstream run on the
+// others, where there are others.
+var gatewayCores, loadCores = cores()
 
-func cores() (all, gateway, load unix.CPUSet) {
+func cores() (gateway, load unix.CPUSet) {
+	var all unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &all); err != nil || all.Count() < 2 {
-		return all, all, all
+		return all, all
 	}
 	for i := 0; i < len(all)*64; i++ {
 		switch {
@@ -41,11 +42,11 @@ func cores() (all, gateway, load unix.CPUSet) {
 			load.Set(i)
 		}
 	}
-	return all, gateway, load
+	return gateway, load
 }
 
-// startService starts a command on the gateways' core, in dir. What it says
-// goes to dir/log.
+// startService starts a command on the gateways' core, in dir. Its output goes
+// to dir/log.
 func startService(dir string, env []string, command string, args ...string) (*service, error) {
 	return startOn(gatewayCores, dir, env, command, args...)
 }
@@ -77,7 +78,7 @@ func startOn(set unix.CPUSet, dir string, env []string, command string, args ...
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			_ = cmd.Wait() // how it ended, its log tells
+			_ = cmd.Wait() // its log says how it ended
 			close(s.exited)
 		}
 	}()
@@ -92,14 +93,14 @@ func (s *service) await(port int) error {
 		}
 		select {
 		case <-s.exited:
-			return fmt.Errorf("%s ended, its log says:\n%s", filepath.Base(s.cmd.Path), s.tail())
+			return fmt.Errorf("%s ended, its log ends with:\n%s", filepath.Base(s.cmd.Path), s.tail())
 		default:
 		}
 	}
-	return fmt.Errorf("%s does not listen on port %d, its log says:\n%s", filepath.Base(s.cmd.Path), port, s.tail())
+	return fmt.Errorf("%s does not listen on port %d, its log ends with:\n%s", filepath.Base(s.cmd.Path), port, s.tail())
 }
 
-// tail is the end of the log.
+// tail returns the end of the log.
 func (s *service) tail() string {
 	text, _ := os.ReadFile(s.log)
 	return string(text[max(0, len(text)-2000):])
@@ -108,11 +109,11 @@ func (s *service) tail() string {
 // signal sends a signal to the process and its children.
 func (s *service) signal(sig syscall.Signal) { _ = syscall.Kill(-s.cmd.Process.Pid, sig) }
 
-// pause has the service stand still until resume.
+// pause stops the service until resume.
 func (s *service) pause()  { s.signal(syscall.SIGSTOP) }
 func (s *service) resume() { s.signal(syscall.SIGCONT) }
 
-// end asks the service to stop, and makes it after a while.
+// end asks the service to end, and kills it if it does not within five seconds.
 func (s *service) end() {
 	s.resume()
 	s.signal(syscall.SIGTERM)
@@ -124,7 +125,7 @@ func (s *service) end() {
 	<-s.exited
 }
 
-// pids are the processes of the service: its process group.
+// pids returns the processes of the service: its process group.
 func (s *service) pids() []int {
 	group := s.cmd.Process.Pid
 	dirs, _ := filepath.Glob("/proc/[0-9]*/stat")
@@ -144,7 +145,7 @@ func (s *service) pids() []int {
 	return pids
 }
 
-// cpu is the processor time of the processes' threads so far.
+// cpu returns the processor time that the processes' threads have used.
 func cpu(pids []int) (sum time.Duration) {
 	for _, pid := range pids {
 		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
@@ -158,9 +159,8 @@ func cpu(pids []int) (sum time.Duration) {
 	return sum
 }
 
-// memory is what the processes hold in bytes for themselves. Pages of their
-// programs' files are not counted: the kernel shares them and drops them when
-// it likes.
+// memory returns the anonymous memory of the processes in bytes. Pages of their
+// programs' files are not counted: the kernel shares and drops them at will.
 func memory(pids []int) (sum int64) {
 	for _, pid := range pids {
 		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

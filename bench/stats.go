@@ -1,47 +1,39 @@
 package main
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
 )
 
-// estimate is a figure with the interval that holds it with 95 % confidence.
-type estimate struct{ Value, Low, High float64 }
+// estimate is a figure with its 95 % confidence interval.
+type estimate struct{ value, low, high float64 }
 
-// estimateOf is the median of values.
-func estimateOf(values []float64) estimate { return bootstrap(values, median) }
+// String returns the figure and its interval.
+func (e estimate) String() string { return fmt.Sprintf("%.2f (%.2f–%.2f)", e.value, e.low, e.high) }
 
-// bootstrap estimates a figure of values. It takes the interval from those of
-// 2,000 resamples (the percentile bootstrap): it asks nothing of how the values
-// are spread.
+// bootstrap estimates a figure of values. The interval is taken from 2,000
+// resamples (the percentile bootstrap), which assumes nothing about how the
+// values are distributed.
 func bootstrap[T any](values []T, figure func([]T) float64) estimate {
 	if len(values) == 0 {
 		return estimate{}
 	}
 	random := rand.New(rand.NewPCG(1, 2)) // the same values give the same interval
 	figures := make([]float64, 2000)
-	again := make([]T, len(values))
+	resample := make([]T, len(values))
 	for i := range figures {
-		for j := range again {
-			again[j] = values[random.IntN(len(values))]
+		for j := range resample {
+			resample[j] = values[random.IntN(len(values))]
 		}
-		figures[i] = figure(again)
+		figures[i] = figure(resample)
 	}
 	slices.Sort(figures)
 	return estimate{figure(values), figures[len(figures)/40], figures[len(figures)-1-len(figures)/40]}
 }
 
-// spreadOf is the median of values with their quartiles.
-func spreadOf(values []float64) spread {
-	if len(values) == 0 {
-		return spread{}
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	return spread{median(sorted), sorted[len(sorted)/4], sorted[len(sorted)*3/4]}
-}
-
-// median sorts a copy.
+// median returns the median, without changing the order of values.
 func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	n := len(sorted)
@@ -51,13 +43,19 @@ func median(values []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// rates are a sample's calls a second, by window; those of a gateway that
-// answered nothing in a window are 0.
-func (s *sample) rates() []float64 { return s.each(window.rate) }
+// rates returns a sample's calls a second in each window that was measured.
+func (s *sample) rates() (all []float64) {
+	for _, w := range s.windows {
+		if w.took > 0 {
+			all = append(all, w.rate())
+		}
+	}
+	return all
+}
 
-// ratio compares a sample's calls a second to those of bare Caddy's, over all
-// cycles in which both were measured: a median would leave out what comes in few
-// windows, such as a batch for the ledger.
+// ratio compares a sample's calls a second with bare Caddy's, over all cycles
+// in which both were measured. A median of the windows would leave out what
+// happens in few of them, such as a batch for the ledger.
 func (s *sample) ratio(bare *sample) estimate {
 	var both [][2]window
 	for i, w := range s.windows {
@@ -73,34 +71,15 @@ func (s *sample) ratio(bare *sample) estimate {
 				seconds[i] += w.took.Seconds()
 			}
 		}
-		return over(calls[0]/seconds[0], calls[1]/seconds[1])
+		if calls[1] == 0 {
+			return 0
+		}
+		return calls[0] / seconds[0] * seconds[1] / calls[1]
 	})
 }
 
-// compared is the ratio of a figure of windows to that of another sample, cycle
-// by cycle.
-func (s *sample) compared(to *sample, figure func(window) float64) estimate {
-	var ratios []float64
-	for i, w := range s.windows {
-		if b := to.windows[i]; w.took > 0 && b.took > 0 && figure(b) > 0 {
-			ratios = append(ratios, figure(w)/figure(b))
-		}
-	}
-	return estimateOf(ratios)
-}
-
-// each is a figure of all windows that were measured.
-func (s *sample) each(figure func(window) float64) (values []float64) {
-	for _, w := range s.windows {
-		if w.took > 0 {
-			values = append(values, figure(w))
-		}
-	}
-	return values
-}
-
-// calls is how many calls were answered rightly, how many were not, and the
-// gateway's processor time meanwhile.
+// calls returns how many calls were answered correctly, how many were not, and
+// the gateway's processor time meanwhile.
 func (s *sample) calls() (answered, failed int, cpu time.Duration) {
 	for _, w := range s.windows {
 		answered += len(w.calls)
@@ -110,7 +89,7 @@ func (s *sample) calls() (answered, failed int, cpu time.Duration) {
 	return answered, failed, cpu
 }
 
-// latencies are those of all calls, sorted, to the first byte or to the last.
+// latencies returns those of all calls, sorted.
 func (s *sample) latencies(of func(call) time.Duration) []time.Duration {
 	var all []time.Duration
 	for _, w := range s.windows {
@@ -122,10 +101,7 @@ func (s *sample) latencies(of func(call) time.Duration) []time.Duration {
 	return all
 }
 
-func first(c call) time.Duration { return c.first }
-func last(c call) time.Duration  { return c.last }
-
-// quantile of sorted latencies.
+// quantile returns a quantile of sorted latencies.
 func quantile(sorted []time.Duration, q float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0

@@ -10,7 +10,7 @@ import (
 	"github.com/tallygate/tallygate/identity/sqlite"
 )
 
-// addKey makes a store in a folder, with a user who has the key.
+// addKey makes a store in a folder, with a user who owns the key.
 func addKey(folder, key string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err

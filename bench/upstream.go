@@ -3,26 +3,22 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strconv"
 	"strings"
-
-	"github.com/mark3labs/mcp-go/mcp"
-	"github.com/mark3labs/mcp-go/server"
 )
 
-// result is what a call of one of the upstream's tools brings.
+// result is the answer of one of the upstream's tools.
 type result struct {
 	tool   string // query_2kb, query_2kb_sse, query_64kb_sse1000, text_2kb …
-	size   int    // in bytes, about
-	events int    // of an event stream; 0: JSON
-	text   bool   // rows only as JSON in a text, as servers have them that send no structured content
+	size   int    // in bytes, approximately
+	events int    // in an event stream; 0: the answer is JSON
+	text   bool   // the rows are only in a text, as JSON: from servers without structured content
 
-	tail []byte // the answer behind its id
+	tail []byte // the answer after its id
 }
 
 const eventStart = "event: message\ndata: "
@@ -56,9 +52,9 @@ func sizeName(size int) string {
 	return strconv.Itoa(size>>10) + "KB"
 }
 
-// content is what a result is about: half of its rows as structured content and,
-// as the specification wants for older clients, the same as JSON in a text; or
-// all of them in the text.
+// content returns the rows of a result: as structured content and, as the
+// specification asks for older clients, the same as JSON in a text; or in the text
+// alone.
 func (r *result) content() (text, structured string) {
 	const frame = 100
 	if r.text {
@@ -68,7 +64,7 @@ func (r *result) content() (text, structured string) {
 	return rows, rows
 }
 
-// rowsJSON are rows as a database server sends them, of about size bytes.
+// rowsJSON returns rows as a database server sends them, of about size bytes.
 func rowsJSON(size int) string {
 	var b strings.Builder
 	b.WriteString(`{"table":"stock_daily","rows":[`)
@@ -105,21 +101,20 @@ func (r *result) write(w http.ResponseWriter, id []byte) {
 	_, _ = io.WriteString(w, "\n\n")
 }
 
-// fixed is the plainest MCP server there can be: it answers each call with a
-// result that is ready, and speaks just enough more for gateways that want a
-// session.
-type fixed struct{ results map[string]*result }
+// upstream is a minimal MCP server: it answers each call with a result that is
+// ready in memory, and knows just enough more for gateways that need a session.
+type upstream struct{ results map[string]*result }
 
-func newFixed(results []*result) fixed {
-	f := fixed{map[string]*result{}}
+func newUpstream(results []*result) upstream {
+	u := upstream{map[string]*result{}}
 	for _, r := range results {
-		f.results[r.tool] = r
+		u.results[r.tool] = r
 	}
-	return f
+	return u
 }
 
 // ServeHTTP answers one message.
-func (f fixed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (u upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
@@ -128,7 +123,7 @@ func (f fixed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	id, known, answer := f.answer(body)
+	id, known, answer := u.answer(body)
 	switch {
 	case known != nil:
 		known.write(w, id)
@@ -140,40 +135,22 @@ func (f fixed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// streaming is the fixed server with event streams that GET opens: each has one
-// event, and then stays open.
-type streaming struct{ fixed }
-
-const streamEvent = eventStart + `{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"the stream is open"}}` + "\n\n"
-
-func (s streaming) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet {
-		s.fixed.ServeHTTP(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-cache")
-	_, _ = io.WriteString(w, streamEvent)
-	w.(http.Flusher).Flush()
-	<-r.Context().Done()
-}
-
-// answer finds the answer to a message: of a call its result, of another
-// request the JSON, of a notification nothing. Its messages are the load's own
-// and those of gateways, so that a look for their members is enough.
-func (f fixed) answer(message []byte) (id []byte, known *result, answer string) {
+// answer returns what a message is answered with: a call with its result, another
+// request with JSON, a notification with nothing. Only the load and the gateways
+// send messages, so that searching for members by name is enough.
+func (u upstream) answer(message []byte) (id []byte, known *result, answer string) {
 	id = member(message, `"id":`)
 	switch name := string(bytes.Trim(member(message, `"method":`), `"`)); name {
 	case "tools/call":
-		if known = f.results[string(bytes.Trim(member(message, `"name":`), `"`))]; known == nil {
+		if known = u.results[string(bytes.Trim(member(message, `"name":`), `"`))]; known == nil {
 			return id, nil, `{"isError":true,"content":[{"type":"text","text":"no such tool"}]}`
 		}
 		return id, known, ""
 	case "initialize":
-		return id, nil, `{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"fixed","version":"1"}}`
+		return id, nil, `{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"bench","version":"1"}}`
 	case "tools/list":
 		var tools []string
-		for name := range f.results {
+		for name := range u.results {
 			tools = append(tools, `{"name":"`+name+`","inputSchema":{"type":"object"}}`)
 		}
 		return id, nil, `{"tools":[` + strings.Join(tools, ",") + `]}`
@@ -185,7 +162,7 @@ func (f fixed) answer(message []byte) (id []byte, known *result, answer string) 
 	}
 }
 
-// member is the number or the string without escapes behind a name.
+// member returns the number, or the string without escapes, after a name.
 func member(message []byte, name string) []byte {
 	_, rest, ok := bytes.Cut(message, []byte(name))
 	if !ok {
@@ -196,26 +173,21 @@ func member(message []byte, name string) []byte {
 	return bytes.TrimRight(rest[:max(end, 0)], " ")
 }
 
-// serveFixed answers on a port until it is ended.
-func serveFixed(port string, results []*result) error {
-	return http.ListenAndServe("127.0.0.1:"+port, newFixed(results))
+// serveHTTP serves on a port of 127.0.0.1 until the process is ended.
+func serveHTTP(port string, results []*result) error {
+	return http.ListenAndServe("127.0.0.1:"+port, newUpstream(results))
 }
 
-// serveStreaming is likewise, with streams.
-func serveStreaming(port string, results []*result) error {
-	return http.ListenAndServe("127.0.0.1:"+port, streaming{newFixed(results)})
-}
-
-// serveStdio is the fixed server over standard input and output.
+// serveStdio serves over standard input and output.
 func serveStdio(results []*result) error {
-	f := newFixed(results)
+	u := newUpstream(results)
 	in := bufio.NewReaderSize(os.Stdin, 1<<20)
 	for {
 		line, err := in.ReadBytes('\n')
 		if err != nil {
 			return nil // the gateway is done
 		}
-		id, known, answer := f.answer(line)
+		id, known, answer := u.answer(line)
 		if known != nil {
 			answer = string(known.tail[len(`,"result":`) : len(known.tail)-1])
 		}
@@ -223,16 +195,4 @@ func serveStdio(results []*result) error {
 			fmt.Printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":%s}\n", id, answer)
 		}
 	}
-}
-
-// serveMCPGo is a server of mcp-go's with the same results.
-func serveMCPGo(port string, results []*result) error {
-	s := server.NewMCPServer("mcp-go", "1")
-	for _, r := range results {
-		text, _ := r.content()
-		s.AddTool(mcp.NewTool(r.tool), func(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-			return mcp.NewToolResultText(text), nil
-		})
-	}
-	return server.NewStreamableHTTPServer(s, server.WithStateLess(true)).Start("127.0.0.1:" + port)
 }

@@ -415,7 +415,7 @@ func (w *benchWorld) gate(b testing.TB) *Gate {
 }
 
 // drain empties the journal.
-func (w *benchWorld) drain(b *testing.B) {
+func (w *benchWorld) drain(b testing.TB) {
 	shipper := w.backend.pipeline.shipper
 	shipper.Use(swallowing{})
 	if err := shipper.Flush(b.Context()); err != nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/tallygate/tallygate/usage/clickhouse/clickhousetest"
 )
 
-// TestClickHouse holds that TALLYGATE_LEDGER is all it takes to have the usage
-// in ClickHouse, over both of its protocols, and that an hour, or here a
-// moment, without it delays no call and loses none.
+// TestClickHouse checks that TALLYGATE_LEDGER is all that is needed to record usage
+// in ClickHouse, over both of its protocols, and that while ClickHouse is
+// unavailable no call is delayed or lost.
 func TestClickHouse(t *testing.T) {
 	server := clickhousetest.Start(t)
 	native, _ := server.NewDatabase(t)
@@ -59,8 +59,8 @@ func TestClickHouse(t *testing.T) {
 	}
 }
 
-// wantHistory reads the whole history, by page and by cursor: both show so many
-// calls, the same ones.
+// wantHistory reads the whole history by page and by cursor, and checks that both
+// have the same calls and their number.
 func wantHistory(t *testing.T, s *site, jwt string, calls int) {
 	t.Helper()
 	ids := func(items any) (ids []any) {
@@ -88,5 +88,5 @@ func wantHistory(t *testing.T, s *site, jwt string, calls int) {
 	}
 }
 
-// database is the database that a DSN names.
+// database returns the name of the database in a DSN.
 func database(dsn string) string { return dsn[strings.LastIndexByte(dsn, '/')+1:] }

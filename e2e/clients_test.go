@@ -13,11 +13,11 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// mcpClient is what the clients of different makers do alike.
+// mcpClient is a client built on one of the SDKs.
 type mcpClient struct {
 	name string // what the client calls itself
-	// connect opens a session and returns how to list tools, how to call one
-	// (with progress, if wanted), and how to end it.
+	// connect opens a session and returns functions that list the tools, call one
+	// (with progress if wanted), and end the session.
 	connect func(ctx context.Context, url, key string) (*mcpSession, error)
 }
 
@@ -89,7 +89,7 @@ func connectMCPGo(ctx context.Context, url, key string) (*mcpSession, error) {
 	}, nil
 }
 
-// withKey puts the key into every request, as a client's configured header.
+// withKey sends the key with every request, as a client's configured header.
 type withKey struct{ key string }
 
 func (t withKey) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -143,9 +143,9 @@ func connectGoSDK(ctx context.Context, url, key string) (*mcpSession, error) {
 
 var backtestArgs = map[string]any{"ts_code": "600001.NX", "steps": 5, "step_ms": 20}
 
-// TestClients holds that clients of both makers list and call through the
-// gate, with progress on an event stream, and that each call is one row that
-// names its client, its table and its records.
+// TestClients checks that clients built on both Go SDKs list and call tools through
+// the gate, with progress on an event stream, and that each call has one row that
+// names its client, its table and its number of records.
 func TestClients(t *testing.T) {
 	s := startSite(t)
 	jwt := s.login(t)
@@ -204,14 +204,14 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// TestClientsWithoutLiveKey holds that every client tells its user what is
-// wrong, in the seed's words or as an HTTP 401, and that nothing is called.
+// TestClientsWithoutLiveKey checks that every client tells its user what is wrong,
+// by the gate's message or as an HTTP 401, and that nothing is called.
 func TestClientsWithoutLiveKey(t *testing.T) {
 	s := startSite(t)
 	jwt := s.login(t)
 	revoked := s.revokedKey(t, jwt)
 	for _, c := range mcpClients {
-		// mcp-go says "authorization required" of every 401.
+		// mcp-go's error for every 401 is "authorization required".
 		for name, key := range map[string]string{"no key": "", "a revoked key": revoked, "an expired key": s.expiredKey(t, jwt), "a made-up key": "sk-your-api-key-here"} {
 			t.Run(c.name+" with "+name, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

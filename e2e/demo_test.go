@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// demo is a running `tallygate demo`, on the ports that are its own.
+// demo is a running `tallygate demo`, on its fixed ports.
 type demo struct {
 	*process
 	data, email, password, key string
@@ -29,7 +29,8 @@ var (
 	passwordPattern = regexp.MustCompile(`Password +(\S+) +\(shown once\)`)
 )
 
-// startDemo starts the demo on a folder and waits until it has told everything.
+// startDemo starts the demo with a data folder and waits until it has printed
+// everything.
 func startDemo(tb testing.TB, data string, env ...string) *demo {
 	tb.Helper()
 	d := &demo{process: start(tb, tb.TempDir(), env, "demo", "--data", data), data: data}
@@ -47,7 +48,7 @@ func submatch(re *regexp.Regexp, s string) string {
 	return ""
 }
 
-// sh runs a command line as a person would, and returns what it prints.
+// sh runs a command line as a person would, and returns its output.
 func sh(tb testing.TB, line string, env ...string) string {
 	tb.Helper()
 	cmd := exec.Command("bash", "-eu", "-o", "pipefail", "-c", line)
@@ -59,8 +60,8 @@ func sh(tb testing.TB, line string, env ...string) string {
 	return string(out)
 }
 
-// TestDemo walks what the demo prints and the seed's workflow, command for
-// command, and then its checklist line by line.
+// TestDemo runs what the demo prints and the seed's workflow, command by command,
+// and then checks the seed's checklist line by line.
 func TestDemo(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "demo")
 	d := startDemo(t, data)
@@ -190,7 +191,7 @@ func TestDemo(t *testing.T) {
 	})
 }
 
-// searchFolder fails the test where a file holds one of the secrets.
+// searchFolder fails the test if a file contains one of the secrets.
 func searchFolder(t *testing.T, dir string, secrets ...string) {
 	t.Helper()
 	files := 0

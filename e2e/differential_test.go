@@ -16,10 +16,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tallygate/tallygate/e2e/corpus"
+	"github.com/tallygate/tallygate/mcp/mcptest"
 )
 
-// The ways in which each attack goes to each upstream.
+// The ways in which each attack is sent to each upstream.
 const (
 	straight = "straight" // past the gate
 	keyless  = "keyless"  // through the gate, in a session that was opened without a key
@@ -28,12 +28,12 @@ const (
 )
 
 // TestNothingSlipsThrough sends every attack of the corpus to every real
-// upstream, past the gate and through it. What an upstream runs past the gate
-// shows that an attack bites. Through the gate it runs nothing but public
-// methods without a live key; and with one, every tool that runs leaves a row
-// that names it, and every body arrives as it was sent.
+// upstream, directly and through the gate. What an upstream runs directly shows that
+// an attack is effective. Through the gate it runs only public methods without a
+// live key. With a live key, every tool that runs leaves a row that names it, and
+// every body arrives as it was sent.
 func TestNothingSlipsThrough(t *testing.T) {
-	c := corpus.New()
+	c := mcptest.NewCorpus()
 	upstreams := startRealUpstreams(t)
 	rec := startRecorder(t)
 	addresses := []string{rec.Listener.Addr().String()}
@@ -76,7 +76,7 @@ func TestNothingSlipsThrough(t *testing.T) {
 			switch {
 			case err != nil:
 				if !r.public() {
-					t.Errorf("%s: %s ran for a request labelled %q", u.name, r.What, r.Label)
+					t.Errorf("%s: %s ran for a request labeled %q", u.name, r.What, r.Label)
 				}
 			case way == straight && r.tool() != "":
 				bites[i], bitesHere[i] = true, true
@@ -114,7 +114,7 @@ func TestNothingSlipsThrough(t *testing.T) {
 }
 
 // attack sends the attacks in every way.
-func (u realUpstream) attack(attacks []corpus.Attack, gate, key, revokedKey string) error {
+func (u realUpstream) attack(attacks []mcptest.Attack, gate, key, revokedKey string) error {
 	past := &caller{address: u.address}
 	through := func(key string) *caller { return &caller{address: gate, key: key, hasHTTP2: true} }
 	for _, way := range []struct {
@@ -133,9 +133,9 @@ func (u realUpstream) attack(attacks []corpus.Attack, gate, key, revokedKey stri
 		if err := way.sender.sendAll(attacks, way.name); err != nil {
 			return fmt.Errorf("%s: %w", way.name, err)
 		}
-		// What was refused was not refused for a session that had ended.
+		// A rejected request was not rejected because its session had ended.
 		last := &caller{address: u.address, session: way.sender.session}
-		r, err := last.do(&corpus.Attack{Verb: "POST", Target: "/messages", Headers: corpus.WantsJSON, Body: []byte(corpus.Ping)}, way.name+"/last")
+		r, err := last.do(&mcptest.Attack{Verb: "POST", Target: "/messages", Headers: mcptest.WantsJSON, Body: []byte(mcptest.Ping)}, way.name+"/last")
 		if err != nil {
 			return fmt.Errorf("%s: a ping after all attacks: %w", way.name, err)
 		}
@@ -146,12 +146,12 @@ func (u realUpstream) attack(attacks []corpus.Attack, gate, key, revokedKey stri
 	return nil
 }
 
-// sendAll sends every attack: one after the other, and those that break HTTP at
-// the same time, since many of them wait for an answer that never comes. It
-// opens a new session where an attack may have ended the last one. Where there
-// are no sessions, a live key's attacks carry their label as one: the upstream
-// ignores it, and the gate keeps it in the row.
-func (c *caller) sendAll(attacks []corpus.Attack, way string) error {
+// sendAll sends all attacks, one after the other. Those that violate HTTP are sent
+// in parallel, since many of them wait for an answer that never comes. It opens a
+// new session if an attack may have ended the last one. If there are no sessions,
+// attacks with a live key send their label as session ID: the upstream ignores it,
+// and the gate records it in the row.
+func (c *caller) sendAll(attacks []mcptest.Attack, way string) error {
 	stateful, ends := c.session != "", way == straight || way == live
 	send := func(c caller, i int) (reply, error) {
 		label := fmt.Sprintf("%s/%d", way, i)
@@ -197,8 +197,8 @@ func (c *caller) sendAll(attacks []corpus.Attack, way string) error {
 	return g.Wait()
 }
 
-// metering is what a row and a run have in common. An upstream with sessions
-// has its own in the rows, and so no label.
+// metering is what a row and a run have in common. Rows of upstreams with sessions
+// have the session ID instead of a label.
 type metering struct{ upstream, tool, label string }
 
 func newMetering(upstream, tool, label string) metering {
@@ -208,9 +208,9 @@ func newMetering(upstream, tool, label string) metering {
 	return metering{upstream, tool, label}
 }
 
-// checkMetered holds that the tools that ran with a live key, and no others,
-// are the calls of the history that went well.
-func (s *site) checkMetered(tb testing.TB, metered map[string][]run, attacks []corpus.Attack) {
+// checkMetered checks that the successful calls in the history are exactly the tools
+// that ran with a live key.
+func (s *site) checkMetered(tb testing.TB, metered map[string][]run, attacks []mcptest.Attack) {
 	tb.Helper()
 	ran, well, aborted := map[metering]int{}, map[metering]int{}, map[metering]int{}
 	for name, runs := range metered {
@@ -235,14 +235,14 @@ func (s *site) checkMetered(tb testing.TB, metered map[string][]run, attacks []c
 	for m, n := range ran {
 		what := "some attack"
 		least := n
-		if _, i, labelled := strings.Cut(m.label, "/"); labelled {
+		if _, i, labeled := strings.Cut(m.label, "/"); labeled {
 			at, err := strconv.Atoi(i)
 			if err != nil {
 				tb.Fatal(err)
 			}
 			what = attacks[at].String()
 		}
-		// Whoever breaks HTTP may be gone before the answer is there.
+		// A client that violates HTTP may be gone before the answer comes.
 		if m.label == "" || strings.HasPrefix(what, "framing: ") {
 			least -= aborted[m]
 		}
@@ -257,13 +257,13 @@ func (s *site) checkMetered(tb testing.TB, metered map[string][]run, attacks []c
 	}
 }
 
-// historyToHere is all rows of calls until now. The journal keeps their order:
-// with the row of one more call, all others are there.
+// historyToHere returns the rows of all calls until now. The journal keeps their
+// order: once the row of one more call exists, all others do.
 func (s *site) historyToHere(tb testing.TB) (rows []map[string]any) {
 	tb.Helper()
 	jwt := s.login(tb)
 	key, _ := s.key(tb, jwt, `{"key_name":"one more"}`)
-	do(tb, "POST", s.gate, corpus.Call, "Authorization: Bearer "+key)
+	do(tb, "POST", s.gate, mcptest.Call, "Authorization: Bearer "+key)
 	page := func(n int) (items []any, more bool) {
 		v := do(tb, "GET", fmt.Sprintf("%s/api/mcp-usage/history?page=%d&page_size=200", s.admin, n), "", jwt).json(tb)
 		return v["items"].([]any), v["total"].(float64) > float64(n*200)
@@ -282,7 +282,7 @@ func (s *site) historyToHere(tb testing.TB) (rows []map[string]any) {
 	return rows
 }
 
-// recorder is an upstream that keeps the bodies that it gets.
+// recorder is an upstream that records the bodies it receives.
 type recorder struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -313,8 +313,9 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":{}}`)
 }
 
-// check holds that what passed the gate is byte by byte what was sent, once.
-func (r *recorder) check(tb testing.TB, attacks []corpus.Attack) {
+// check checks that each body that passed the gate arrived once, byte by byte as it
+// was sent.
+func (r *recorder) check(tb testing.TB, attacks []mcptest.Attack) {
 	tb.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -344,8 +345,8 @@ func (r *recorder) check(tb testing.TB, attacks []corpus.Attack) {
 	tb.Logf("of %d attacks %d pass without a key, being public, and %d with one, each as it was sent", len(attacks), passed[keyless], passed[live])
 }
 
-// startGates starts a site with a gate of its own in front of each upstream,
-// every one of them as the repo's Caddyfile has it.
+// startGates starts a site with one gate for each upstream, configured as in the
+// repository's Caddyfile.
 func startGates(tb testing.TB, upstreams []string) (s *site, gates []string) {
 	tb.Helper()
 	text := readFile(tb, filepath.Join(root, "Caddyfile"))
@@ -358,7 +359,7 @@ func startGates(tb testing.TB, upstreams []string) (s *site, gates []string) {
 	admin := freePort(tb)
 	for old, changed := range map[string]string{
 		"\n:8000 {": fmt.Sprintf("\n:%d {", admin),
-		// HTTP/2 without TLS, as behind a load balancer that speaks it.
+		// HTTP/2 without TLS, as behind a load balancer.
 		"\tgrace_period 10s\n": "\tgrace_period 10s\n\tadmin off\n\tservers {\n\t\tprotocols h1 h2c\n\t}\n",
 	} {
 		if strings.Count(text, old) != 1 {

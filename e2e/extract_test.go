@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestExtractCommand runs the built binary on a recorded call, with the repo's
+// TestExtractCommand runs the binary on a recorded call, with the repository's
 // Caddyfile and without a config.
 func TestExtractCommand(t *testing.T) {
 	const exchange = `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"backtest","arguments":{"ts_code":"x"}}}

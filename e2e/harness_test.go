@@ -1,5 +1,5 @@
-// Package e2e tests the whole: the built binary, real clients, the seed's own
-// commands. Nothing here runs in process.
+// Package e2e tests the whole product: the built binary, with real clients and the
+// commands of README. Nothing here runs in process.
 package e2e
 
 import (
@@ -26,10 +26,10 @@ import (
 	"github.com/tallygate/tallygate/internal/freeport"
 )
 
-// binary is the built tallygate.
+// binary is the path of the built tallygate.
 var binary string
 
-// root is the repository.
+// root is the path of the repository.
 var root = func() string {
 	wd, err := os.Getwd()
 	if err != nil {
@@ -46,10 +46,10 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		binary = filepath.Join(dir, "tallygate")
-		build := exec.Command("go", "build", "-o", binary, ".")
+		build := exec.Command("make", "--silent", "build", "BINARY="+binary) // with the flags of what is shipped
 		build.Dir = root
 		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+			fmt.Fprintf(os.Stderr, "make build: %v\n%s", err, out)
 			return 1
 		}
 		return m.Run()
@@ -65,7 +65,7 @@ type process struct {
 	out bytes.Buffer // standard output and standard error
 }
 
-// start runs the binary in dir; the test ends it.
+// start runs the binary in dir. It is killed when the test ends.
 func start(tb testing.TB, dir string, env []string, args ...string) *process {
 	tb.Helper()
 	p := &process{cmd: exec.Command(binary, args...), exited: make(chan struct{})}
@@ -86,7 +86,7 @@ func start(tb testing.TB, dir string, env []string, args ...string) *process {
 	return p
 }
 
-// cleanEnv is the environment without what would configure a tallygate.
+// cleanEnv returns the environment without variables that configure a tallygate.
 func cleanEnv() []string {
 	var env []string
 	for _, e := range os.Environ() {
@@ -97,7 +97,7 @@ func cleanEnv() []string {
 	return env
 }
 
-// Write takes what the process prints.
+// Write records the output of the process.
 func (p *process) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -116,7 +116,7 @@ func (p *process) kill() {
 	<-p.exited
 }
 
-// stop asks the process to end, and waits until it has.
+// stop sends SIGTERM, and waits until the process has ended.
 func (p *process) stop(tb testing.TB) {
 	tb.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -129,8 +129,8 @@ func (p *process) stop(tb testing.TB) {
 	}
 }
 
-// await polls until cond holds; it fails the test when the process ends first
-// or after a generous while.
+// await polls until cond is true. It fails the test if the process ends first, or
+// after 30 s.
 func (p *process) await(tb testing.TB, what string, cond func() bool) {
 	tb.Helper()
 	eventually(tb, what, func() bool {
@@ -143,7 +143,7 @@ func (p *process) await(tb testing.TB, what string, cond func() bool) {
 	})
 }
 
-// eventually polls until cond holds, for 30 s at most.
+// eventually polls until cond is true. It fails the test after 30 s.
 func eventually(tb testing.TB, what string, cond func() bool) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -154,12 +154,12 @@ func eventually(tb testing.TB, what string, cond func() bool) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			tb.Fatalf("waited 30 s in vain for %s", what)
+			tb.Fatalf("waited 30 s for: %s", what)
 		}
 	}
 }
 
-// listening tells whether something accepts connections at an address.
+// listening reports whether something accepts connections at an address.
 func listening(address string) bool {
 	c, err := net.Dial("tcp", address)
 	if err != nil {
@@ -169,7 +169,7 @@ func listening(address string) bool {
 	return true
 }
 
-// freePort is a port that nothing listens on and no other test is given.
+// freePort returns a port that nothing listens on and no other test gets.
 func freePort(tb testing.TB) int {
 	tb.Helper()
 	port, err := freeport.Next()
@@ -179,14 +179,15 @@ func freePort(tb testing.TB) int {
 	return port
 }
 
-// Login of the sites that the tests start.
+// The first user of the sites that the tests start.
 const (
 	adminEmail    = "ops@example.com"
 	adminPassword = "correct horse battery staple"
 )
 
-// site is a gate with its admin API in front of a stock server, each a process
-// of its own, on free ports, run from a copy of the repo's Caddyfile.
+// site is a gate with its admin API in front of a stock server. Both are processes
+// of their own on free ports; the gate's config is a copy of the repository's
+// Caddyfile.
 type site struct {
 	dir   string
 	env   []string
@@ -195,7 +196,7 @@ type site struct {
 	*process
 }
 
-// startSite starts a site; env adds to its environment.
+// startSite starts a site. env is added to its environment.
 func startSite(tb testing.TB, env ...string) *site {
 	tb.Helper()
 	return startSiteAt(tb, startStock(tb), env...)
@@ -210,7 +211,7 @@ func startStock(tb testing.TB) string {
 	return address
 }
 
-// startSiteAt starts a site in front of an upstream that runs already.
+// startSiteAt starts a site in front of a running upstream.
 func startSiteAt(tb testing.TB, upstream string, env ...string) *site {
 	tb.Helper()
 	gate, admin := freePort(tb), freePort(tb)
@@ -229,8 +230,8 @@ func startSiteAt(tb testing.TB, upstream string, env ...string) *site {
 	return s
 }
 
-// writeCaddyfile copies the repo's Caddyfile to the site's folder with its
-// ports changed and Caddy's control port off.
+// writeCaddyfile copies the repository's Caddyfile to the site's folder, with other
+// ports and without Caddy's admin endpoint.
 func (s *site) writeCaddyfile(tb testing.TB, gate, admin int) {
 	tb.Helper()
 	text := readFile(tb, filepath.Join(root, "Caddyfile"))
@@ -249,7 +250,7 @@ func (s *site) writeCaddyfile(tb testing.TB, gate, admin int) {
 	}
 }
 
-// run starts the site's process, again after it has ended.
+// run starts the site's process. It may be called again after that has ended.
 func (s *site) run(tb testing.TB) {
 	tb.Helper()
 	s.process = start(tb, s.dir, s.env, "run")
@@ -268,7 +269,7 @@ func (s *site) run(tb testing.TB) {
 	})
 }
 
-// answer is an HTTP answer, read to its end.
+// answer is an HTTP response, read to its end.
 type answer struct {
 	status int
 	header http.Header
@@ -315,19 +316,19 @@ func do(tb testing.TB, method, url, body string, headers ...string) answer {
 	return answer{res.StatusCode, res.Header, string(b)}
 }
 
-// keyedPost is a POST of a message to the gate under a key, for a test that
-// reads the answer itself.
+// keyedPost returns a POST of a message to the gate with a key, for a test that
+// reads the response itself.
 func (s *site) keyedPost(ctx context.Context, key, body string) *http.Request {
 	req, err := http.NewRequestWithContext(ctx, "POST", s.gate, strings.NewReader(body))
 	if err != nil {
-		panic(err) // the gate's URL is one
+		panic(err) // the gate's URL is valid
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+key)
 	return req
 }
 
-// login is the header of a fresh token.
+// login returns the header with a new token.
 func (s *site) login(tb testing.TB) string {
 	tb.Helper()
 	a := do(tb, "POST", s.admin+"/api/auth/login", fmt.Sprintf(`{"email":%q,"password":%q}`, adminEmail, adminPassword))
@@ -337,7 +338,7 @@ func (s *site) login(tb testing.TB) string {
 	return "Authorization: Bearer " + a.json(tb)["access_token"].(string)
 }
 
-// key makes an API key and returns it and its id.
+// key creates an API key and returns it and its id.
 func (s *site) key(tb testing.TB, jwt, body string) (key, id string) {
 	tb.Helper()
 	a := do(tb, "POST", s.admin+"/api/mcp-keys/create", body, jwt)
@@ -370,7 +371,7 @@ func (s *site) awaitCalls(tb testing.TB, jwt string, n int) []map[string]any {
 	return items
 }
 
-// keyPattern is what a whole key looks like.
+// keyPattern matches a complete key.
 var keyPattern = regexp.MustCompile(`sk-[0-9A-Za-z]{49}`)
 
 func readFile(tb testing.TB, path string) string {
@@ -382,8 +383,8 @@ func readFile(tb testing.TB, path string) string {
 	return string(b)
 }
 
-// keyOfAnotherUser makes a user beside the administrator, and a key of theirs,
-// straight in the site's store.
+// keyOfAnotherUser creates another user and a key of theirs, directly in the site's
+// store.
 func (s *site) keyOfAnotherUser(tb testing.TB) string {
 	tb.Helper()
 	ctx := tb.Context()
@@ -410,7 +411,7 @@ func (s *site) keyOfAnotherUser(tb testing.TB) string {
 	return key
 }
 
-// awaitTotal waits until stats count least calls, and fails when they count
+// awaitTotal waits until stats count at least least calls, and fails if they count
 // more than most.
 func (s *site) awaitTotal(tb testing.TB, jwt string, least, most int64) {
 	tb.Helper()

@@ -16,7 +16,7 @@ import (
 	"github.com/tallygate/tallygate/gate/gatetest"
 )
 
-// metric reads one of the site's metrics off a site that serves them.
+// metric reads one of the site's metrics.
 func metric(tb testing.TB, url, name string) int {
 	tb.Helper()
 	found := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindStringSubmatch(do(tb, "GET", url, "").body)
@@ -30,8 +30,8 @@ func metric(tb testing.TB, url, name string) int {
 	return int(n)
 }
 
-// fullSite is a site whose ledger is away and whose journal is small, and the
-// URL of its metrics.
+// fullSite starts a site whose ledger is unavailable and whose journal is small. It
+// returns the site and the URL of its metrics.
 func fullSite(t *testing.T, upstream, onFull string) (s *site, metrics string) {
 	t.Helper()
 	s = startSiteAt(t, upstream, fmt.Sprintf("TALLYGATE_LEDGER=http://127.0.0.1:%d/usage", freePort(t)))
@@ -41,8 +41,8 @@ func fullSite(t *testing.T, upstream, onFull string) (s *site, metrics string) {
 	return s, fmt.Sprintf("http://127.0.0.1:%d/metrics", port)
 }
 
-// TestFullJournalRefuses holds that `on_full refuse` answers calls with 503
-// once the journal is full, before they reach the upstream, and nothing else;
+// TestFullJournalRefuses checks that with `on_full refuse` a full journal makes the
+// gate reply to calls, and to nothing else, with 503 before they reach the upstream,
 // and that every call that was answered has its row in the end.
 func TestFullJournalRefuses(t *testing.T) {
 	u := gatetest.StartUpstream(t)
@@ -103,8 +103,8 @@ func TestFullJournalRefuses(t *testing.T) {
 	}
 }
 
-// TestFullJournalDrops holds that by default calls go on, and that the metrics
-// and the log tell exactly what is lost.
+// TestFullJournalDrops checks that by default calls go on, and that the metrics and
+// the log say exactly what is lost.
 func TestFullJournalDrops(t *testing.T) {
 	u := gatetest.StartUpstream(t)
 	s, metrics := fullSite(t, u.Address(), "on_full drop")
@@ -131,8 +131,8 @@ func TestFullJournalDrops(t *testing.T) {
 	s.awaitTotal(t, s.login(t), int64(calls-lost), int64(calls-lost))
 }
 
-// TestReloadJournal holds that a reload changes what a full journal costs, and
-// how large it may be, of a journal that stays open.
+// TestReloadJournal checks that a reload changes on_full and max_size of a journal
+// that stays open.
 func TestReloadJournal(t *testing.T) {
 	u := gatetest.StartUpstream(t)
 	s, _ := fullSite(t, u.Address(), "on_full drop")
@@ -172,8 +172,8 @@ func TestReloadJournal(t *testing.T) {
 	}
 }
 
-// TestDiskFullUnderTheGate holds that calls go on when the journal's disk is
-// full, and that each of them is a row or counted as lost.
+// TestDiskFullUnderTheGate checks that calls go on when the journal's disk is full,
+// and that each of them has a row or is counted as lost.
 func TestDiskFullUnderTheGate(t *testing.T) {
 	disk := t.TempDir()
 	err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=128k")

@@ -14,9 +14,8 @@ import (
 	"github.com/tallygate/tallygate/usage/clickhouse/clickhousetest"
 )
 
-// TestKilledGate holds that a gate that is killed with -9 again and again under
-// load of real calls leaves one row for each call that was answered, on either
-// ledger.
+// TestKilledGate checks that a gate that is killed with -9 repeatedly under load
+// leaves exactly one row for each call that was answered, in either ledger.
 func TestKilledGate(t *testing.T) {
 	server := clickhousetest.Start(t)
 	native, _ := server.NewDatabase(t)
@@ -48,7 +47,7 @@ func TestKilledGate(t *testing.T) {
 			if len(events) != len(exported) || len(rows) != len(exported) {
 				t.Errorf("%d rows of %d events of %d calls", len(exported), len(events), len(rows))
 			}
-			// A kill may meet a call between its event and its answer.
+			// A kill may happen between a call's event and its answer.
 			if more := len(rows) - len(answered); more > kills*callers {
 				t.Errorf("%d rows of calls that were not answered", more)
 			}
@@ -57,8 +56,8 @@ func TestKilledGate(t *testing.T) {
 	}
 }
 
-// killUnderLoad has callers call until the site's process is killed, and
-// returns the ids, as JSON, of the calls whose whole result came.
+// killUnderLoad puts load on the site until its process is killed, and returns the
+// ids, as JSON, of the calls whose whole result has come.
 func killUnderLoad(t *testing.T, s *site, key string, life, callers int) (answered []string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -98,7 +97,7 @@ func killUnderLoad(t *testing.T, s *site, key string, life, callers int) (answer
 	case <-time.After(time.Minute):
 		t.Error("no calls are answered")
 	}
-	// Somewhere in the shipper's rhythm of a second.
+	// At a random moment of the shipper's interval of a second.
 	time.Sleep(rand.N(1500 * time.Millisecond))
 	s.kill()
 	cancel()

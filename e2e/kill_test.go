@@ -17,8 +17,7 @@ import (
 )
 
 // TestKillLosesNothing kills the gate at random moments under load, KILLS times,
-// and holds that each call whose client has the whole result has its row, and
-// that none has two.
+// and checks that each call whose client has the whole result has exactly one row.
 func TestKillLosesNothing(t *testing.T) {
 	kills := envInt(t, "KILLS", 8)
 	u := gatetest.StartFlowUpstream(t)
@@ -132,8 +131,8 @@ func envInt(tb testing.TB, name string, fallback int) int {
 	return n
 }
 
-// ledgerRows counts the rows of each tool in the file of a site that does not
-// run.
+// ledgerRows counts the rows of each tool in the ledger's file of a site that is
+// not running.
 func (s *site) ledgerRows(t *testing.T) map[string]int {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, "data", "usage.db")+"?mode=ro")

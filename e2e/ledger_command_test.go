@@ -28,7 +28,7 @@ func (s *site) ledger(tb testing.TB, args ...string) (stdout, stderr string, cod
 	return s.command(tb, "", append([]string{"ledger"}, args...)...)
 }
 
-// status is what `ledger status --json` prints.
+// status is the output of `ledger status --json`.
 func (s *site) status(tb testing.TB) map[string]any {
 	tb.Helper()
 	stdout, stderr, code := s.ledger(tb, "status", "--json")
@@ -38,7 +38,7 @@ func (s *site) status(tb testing.TB) map[string]any {
 	return answer{body: stdout}.json(tb)
 }
 
-// exported is what `ledger export` writes as NDJSON.
+// exported is a line of `ledger export` as NDJSON.
 func (s *site) exported(tb testing.TB, flags ...string) (events []usage.Event) {
 	tb.Helper()
 	stdout, stderr, code := s.ledger(tb, append([]string{"export", "--format", "ndjson"}, flags...)...)
@@ -55,7 +55,7 @@ func (s *site) exported(tb testing.TB, flags ...string) (events []usage.Event) {
 	return events
 }
 
-// stockCall is a call of the stock server.
+// stockCall returns a call of the stock server.
 func stockCall(id, table string, limit int) string {
 	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%q,"method":"tools/call","params":{"name":"query_table","arguments":{"table":%q,"limit":%d}}}`, id, table, limit)
 }
@@ -75,13 +75,13 @@ func (s *site) rewrite(tb testing.TB, old, changed string) {
 	s.run(tb)
 }
 
-// useLedger sets where the site's next run has its ledger.
+// useLedger sets the ledger of the site's next run.
 func (s *site) useLedger(dsn string) {
 	s.env = append(s.env, "TALLYGATE_LEDGER="+dsn) // the last one holds
 }
 
-// TestLedgerStatus holds that the status of a journal can be read while its
-// gate runs, when it was killed, and where it never was.
+// TestLedgerStatus checks that the status of a journal can be read while its gate
+// runs, after it was killed, and if there never was one.
 func TestLedgerStatus(t *testing.T) {
 	nowhere := fmt.Sprintf("http://127.0.0.1:%d/usage", freePort(t))
 	s := startSite(t, "TALLYGATE_LEDGER="+nowhere)
@@ -142,14 +142,13 @@ func TestLedgerStatus(t *testing.T) {
 	}
 }
 
-// rejecting is a ledger that takes nothing, for ever.
+// rejecting is a ledger that rejects every event.
 type rejecting struct{ usage.Ledger }
 
 func (rejecting) Write(context.Context, usage.Batch) error { return usage.ErrRejected }
 
-// TestLedgerReplay holds that events that were set aside reach the ledger by
-// `ledger replay`, beside a gate that runs, and once; and that what the ledger
-// rejects again stays.
+// TestLedgerReplay checks that `ledger replay` ships rejected events exactly once,
+// beside a running gate, and that events rejected again stay in the journal.
 func TestLedgerReplay(t *testing.T) {
 	server := clickhousetest.Start(t)
 	native, _ := server.NewDatabase(t)
@@ -159,8 +158,8 @@ func TestLedgerReplay(t *testing.T) {
 	t.Run("ClickHouse over HTTP", func(t *testing.T) { testLedgerReplay(t, overHTTP, 1) })
 }
 
-// testLedgerReplay runs it on a ledger that rejects, for good, the event of a
-// far year or does not.
+// testLedgerReplay runs it on a ledger that permanently rejects an event of a far
+// year, or on one that does not.
 func testLedgerReplay(t *testing.T, dsn string, rejected int) {
 	s := startSite(t, "TALLYGATE_LEDGER="+dsn)
 	jwt := s.login(t)
@@ -242,8 +241,8 @@ func testLedgerReplay(t *testing.T, dsn string, rejected int) {
 	}
 }
 
-// TestLedgerExport holds that each format has the same events, that each flag
-// narrows them down, and that what cannot be exported is said.
+// TestLedgerExport checks that each format has the same events, that each flag
+// filters them, and that errors are reported.
 func TestLedgerExport(t *testing.T) {
 	s := startSite(t)
 	jwt := s.login(t)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// listener accepts connections, counts them and says nothing.
+// listener accepts and counts connections, and sends nothing.
 type listener struct {
 	address     string
 	connections atomic.Int64

@@ -10,8 +10,8 @@ import (
 	"github.com/tallygate/tallygate/gate/gatetest"
 )
 
-// TestPeopleOptions holds that the options on people and keys reach the admin
-// API, and that nobody can make themselves a user without them.
+// TestPeopleOptions checks that the options about users and keys reach the admin
+// API, and that registration is closed without them.
 func TestPeopleOptions(t *testing.T) {
 	u := gatetest.StartUpstream(t)
 	s := startSiteAt(t, u.Address())

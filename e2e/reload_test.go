@@ -15,9 +15,9 @@ import (
 	"github.com/tallygate/tallygate/gate/gatetest"
 )
 
-// TestReload changes the config of a running gate: no call fails for it, a
-// stream that began before goes on after, and each call is one row, in the
-// ledger that was the configured one when its event was shipped.
+// TestReload changes the config of a running gate: no call fails because of it, a
+// stream that began before continues, and each call has one row, in the ledger that
+// was configured when its event was shipped.
 func TestReload(t *testing.T) {
 	u := gatetest.StartUpstream(t)
 	s := startSiteAt(t, u.Address())
@@ -68,7 +68,7 @@ func TestReload(t *testing.T) {
 			req := s.keyedPost(t.Context(), key, gatetest.CallBody("rows"))
 			res, err := http.DefaultClient.Do(req)
 			if err != nil {
-				// Caddy cuts some connections off at a reload, with a gate or without.
+				// Caddy closes some connections at a reload, with or without a gate.
 				cut.Add(1)
 				continue
 			}
@@ -84,7 +84,7 @@ func TestReload(t *testing.T) {
 	for range 3 {
 		reload(true)
 	}
-	// A config that cannot start leaves the one before in force.
+	// If a config cannot start, the previous one stays in effect.
 	write(strings.Replace(config, "journal \"{$TALLYGATE_JOURNAL:data/journal}\"", "journal /proc/nowhere", 1))
 	reload(false)
 	write(config)
@@ -94,7 +94,7 @@ func TestReload(t *testing.T) {
 	t.Logf("%d calls answered, %d cut off", answered.Load(), cut.Load())
 	s.awaitTotal(t, jwt, answered.Load(), answered.Load()+cut.Load())
 
-	// Another ledger: what comes from now on, the stream's end included, is there.
+	// Another ledger gets all events from now on, that of the stream included.
 	write(strings.Replace(config, "sqlite:data/usage.db", "sqlite:data/second.db", 1))
 	reload(true)
 	close(u.Release)

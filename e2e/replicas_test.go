@@ -11,11 +11,11 @@ import (
 	"github.com/tallygate/tallygate/identity/postgres/postgrestest"
 )
 
-// soon is how long a change may take to reach the other gates. It is said to be
-// a second; the rest is for a machine that is busy.
+// soon is how long a change may take to reach the other gates. The documented time
+// is one second; the rest allows for a busy machine.
 const soon = 5 * time.Second
 
-// replicas are three gates over one PostgreSQL.
+// replicas is three gates over one PostgreSQL.
 type replicas struct {
 	server *postgrestest.Server
 	sites  [3]*site
@@ -31,13 +31,13 @@ func startReplicas(t *testing.T) *replicas {
 	return r
 }
 
-// status is what a gate answers a key.
+// status returns the status of a gate's reply to a key.
 func (r *replicas) status(t *testing.T, gate int, key string) int {
 	t.Helper()
 	return do(t, "POST", r.sites[gate].gate, `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, "Authorization: Bearer "+key).status
 }
 
-// want holds that every gate answers so, at once.
+// want checks the status of every gate's reply now.
 func (r *replicas) want(t *testing.T, what, key string, status int) {
 	t.Helper()
 	for gate := range r.sites {
@@ -47,7 +47,7 @@ func (r *replicas) want(t *testing.T, what, key string, status int) {
 	}
 }
 
-// wantSoon holds that every gate answers so before long.
+// wantSoon checks that every gate replies with the status before long.
 func (r *replicas) wantSoon(t *testing.T, what, key string, status int) {
 	t.Helper()
 	began := time.Now()
@@ -61,8 +61,8 @@ func (r *replicas) wantSoon(t *testing.T, what, key string, status int) {
 	t.Logf("%s: %v", what, time.Since(began))
 }
 
-// TestReplicas holds that three gates over one PostgreSQL are one gate: for
-// keys, for users, for limits, for the admin API and for the commands.
+// TestReplicas checks that three gates over one PostgreSQL act as one: for keys,
+// users, limits, the admin API and the commands.
 func TestReplicas(t *testing.T) {
 	r := startReplicas(t)
 	s := r.sites
@@ -117,15 +117,15 @@ func TestReplicas(t *testing.T) {
 			t.Fatalf("of a limit of %d calls a day, the three let in more", most)
 		}
 	}
-	// Each gate may have one in hand that the others lack.
+	// Each gate may hold a lease that the others lack.
 	if let < most-len(s) {
 		t.Errorf("of a limit of %d calls a day, the three let in %d", most, let)
 	}
 }
 
-// TestReplicasWithoutStore holds that, when PostgreSQL is stopped, keys that are
-// known go on working and those that are not are answered with 503, and that
-// all is well when it is started again.
+// TestReplicasWithoutStore checks that while PostgreSQL is stopped known keys work
+// and unknown ones are answered with 503, and that everything recovers when it is
+// started again.
 func TestReplicasWithoutStore(t *testing.T) {
 	r := startReplicas(t)
 	s := r.sites
@@ -142,7 +142,7 @@ func TestReplicasWithoutStore(t *testing.T) {
 	fresh := s[0].commandJSON(t, "", "keys", "create", "--name", "not used yet")["api_key"].(string)
 
 	r.server.Stop(t)
-	// For longer than what was read is trusted while the store is there.
+	// Longer than a cached key is trusted while the store is available.
 	for began := time.Now(); time.Since(began) < 3*identity.MaxAge; {
 		r.want(t, "without the store, a known key", key, http.StatusOK)
 	}

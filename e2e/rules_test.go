@@ -7,9 +7,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestStockRules holds that the rules of the repo's Caddyfile, and the default
-// where none is for a tool, find the tables and the record counts of each of the stock server's tools, and leave null
-// what the tool does not tell.
+// TestStockRules checks that the rules of the repository's Caddyfile, and the
+// default rule for the other tools, find the tables and the record counts of each
+// of the stock server's tools, and leave null what cannot be known.
 func TestStockRules(t *testing.T) {
 	s := startSite(t)
 	jwt := s.login(t)

@@ -19,8 +19,8 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// sdkUpstream is a server on the official Go SDK, whose tools do what a server
-// can do beside answering.
+// sdkUpstream is a server on the official Go SDK. Its tools use everything that a
+// server can do besides answering.
 type sdkUpstream struct {
 	*sdk.Server
 	address  string
@@ -62,7 +62,7 @@ func startSDKUpstream(tb testing.TB, o sdk.StreamableHTTPOptions) *sdkUpstream {
 	return u
 }
 
-// saw tells whether a request came whose line a test accepts.
+// saw reports whether a request has come whose line the test accepts.
 func (u *sdkUpstream) saw(accept func(line string) bool) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -86,7 +86,7 @@ func queryTable(_ context.Context, _ *sdk.CallToolRequest, args queryArgs) (*sdk
 	return nil, queryResult{make([]int, args.Limit)}, nil
 }
 
-// backtest tells its progress five times, and logs as often.
+// backtest sends five progress notifications and five log messages.
 func backtest(ctx context.Context, r *sdk.CallToolRequest, _ map[string]any) (*sdk.CallToolResult, any, error) {
 	for step := 1.0; step <= 5; step++ {
 		progress := &sdk.ProgressNotificationParams{ProgressToken: r.Params.GetProgressToken(), Progress: step, Total: 5}
@@ -100,8 +100,8 @@ func backtest(ctx context.Context, r *sdk.CallToolRequest, _ map[string]any) (*s
 	return said("done"), nil, nil
 }
 
-// hurry asks the client's user, takes the question back at once, and answers
-// when it is told that this has arrived: with the answer the stream would end.
+// hurry asks the client's user, cancels the question at once, and answers after it
+// has learned that the cancellation has arrived, since the answer ends the stream.
 func (u *sdkUpstream) hurry(ctx context.Context, r *sdk.CallToolRequest, _ map[string]any) (*sdk.CallToolResult, any, error) {
 	soon, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer cancel()
@@ -144,8 +144,8 @@ func ask(ctx context.Context, r *sdk.CallToolRequest, _ map[string]any) (*sdk.Ca
 	return said(model.Content[0].(*sdk.TextContent).Text + " " + user.Content["name"].(string)), nil, nil
 }
 
-// pause ends the stream of its call, so that the client has to come back for
-// the result.
+// pause closes the stream of its call, so that the client has to resume it for the
+// result.
 func pause(_ context.Context, r *sdk.CallToolRequest, _ map[string]any) (*sdk.CallToolResult, any, error) {
 	r.Extra.CloseSSEStream(sdk.CloseSSEStreamArgs{RetryAfter: 10 * time.Millisecond})
 	return said("after the pause"), nil, nil
@@ -163,8 +163,8 @@ func said(text string) *sdk.CallToolResult {
 	return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: text}}}
 }
 
-// keyedWire is a client's way to the gate. It puts the key of the moment into every
-// request, and keeps what it was answered.
+// keyedWire is a client's transport to the gate. It sends the current key with
+// every request, and records the replies.
 type keyedWire struct {
 	key atomic.Value // string
 
@@ -188,15 +188,15 @@ func (w *keyedWire) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// got tells whether a request of a method was answered with a status.
+// got reports whether a request of a method was answered with a status.
 func (w *keyedWire) got(answer string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Contains(w.answers, answer)
 }
 
-// TestSessionSurvives401 holds that a client whose key fails for a while, here
-// for one call each, is told so and goes on in its session.
+// TestSessionSurvives401 checks that a client whose key fails for a while, here for
+// one call each, sees the error and can continue its session.
 func TestSessionSurvives401(t *testing.T) {
 	u := startSDKUpstream(t, sdk.StreamableHTTPOptions{})
 	s := startSiteAt(t, u.address)

@@ -20,8 +20,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// command runs a command of the binary beside the site, with its config and
-// environment, to its end.
+// command runs a command of the binary beside the site, with the site's config and
+// environment, until it ends.
 func (s *site) command(tb testing.TB, stdin string, args ...string) (stdout, stderr string, code int) {
 	tb.Helper()
 	cmd := s.prepare(tb, args...)
@@ -56,7 +56,7 @@ func (s *site) commandJSON(tb testing.TB, stdin string, args ...string) map[stri
 // ann is the user that the commands manage.
 const ann = "ann@example.com"
 
-// annLogsIn tells whether she can log in with a password.
+// annLogsIn reports whether she can log in with a password.
 func (s *site) annLogsIn(tb testing.TB, password string) bool {
 	tb.Helper()
 	a := do(tb, "POST", s.admin+"/api/auth/login", fmt.Sprintf(`{"email":%q,"password":%q}`, ann, password))
@@ -66,7 +66,7 @@ func (s *site) annLogsIn(tb testing.TB, password string) bool {
 	return a.status == http.StatusOK
 }
 
-// works tells whether the gate takes a key.
+// works reports whether the gate accepts a key.
 func (s *site) works(tb testing.TB, key string) bool {
 	tb.Helper()
 	a := do(tb, "POST", s.gate, `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, "Authorization: Bearer "+key)
@@ -76,7 +76,7 @@ func (s *site) works(tb testing.TB, key string) bool {
 	return a.status == http.StatusOK
 }
 
-// TestUsersCommand manages users beside a gate that runs, and before one does.
+// TestUsersCommand manages users before a gate runs, and beside a running one.
 func TestUsersCommand(t *testing.T) {
 	s := startSite(t)
 	const first, second = "a first long password", "a second long password"
@@ -153,7 +153,7 @@ func TestUsersCommand(t *testing.T) {
 		}
 	}
 
-	// The first user, before any gate runs, on a store that is not there yet.
+	// The first user, before any gate runs and the store exists.
 	fresh := &site{dir: t.TempDir()}
 	fresh.commandJSON(t, first, "users", "add", "root@example.com", "--role", "admin")
 	if _, err := os.Stat(filepath.Join(fresh.dir, "data", "tallygate.db")); err != nil {
@@ -165,7 +165,7 @@ func TestUsersCommand(t *testing.T) {
 	}
 }
 
-// TestKeysCommand manages keys beside a gate that runs.
+// TestKeysCommand manages keys beside a running gate.
 func TestKeysCommand(t *testing.T) {
 	s := startSite(t)
 	made := s.commandJSON(t, "", "keys", "create", "--name", "agent", "--scope", "query_*", "--scope", "!query_x", "--note", "for <a> test",
@@ -258,7 +258,7 @@ func TestKeysCommand(t *testing.T) {
 		}
 	}
 
-	// The prefix is the config's.
+	// The prefix comes from the config.
 	s.rewrite(t, "tallygate {\n\t\tstore", "tallygate {\n\t\tkey_prefix acme_live_\n\t\tstore")
 	made = s.commandJSON(t, "", "keys", "create", "--user", adminEmail, "--name", "marked")
 	if key := made["api_key"].(string); !strings.HasPrefix(key, "acme_live_") || !s.works(t, key) || !s.works(t, third) {
@@ -266,8 +266,8 @@ func TestKeysCommand(t *testing.T) {
 	}
 }
 
-// TestPasswordPrompt holds that a person at a terminal is asked for a password
-// twice, and that it is not shown.
+// TestPasswordPrompt checks that at a terminal the password is asked for twice and
+// not shown.
 func TestPasswordPrompt(t *testing.T) {
 	s := &site{dir: t.TempDir()}
 	ask := func(answers ...string) (screen string, code int) {

@@ -30,8 +30,8 @@ func bareCaddy(tb testing.TB, upstream string) (*process, string) {
 }
 
 // BenchmarkStreaming sends results of 64 MiB through the gate and through bare
-// Caddy in turn. It tells the median time to the first byte and to the last as
-// ratios, and how much more memory the gate takes for each of 16 at once.
+// Caddy alternately. It reports the median times to the first and the last byte as
+// ratios, and how much more memory the gate needs for each of 16 parallel calls.
 func BenchmarkStreaming(b *testing.B) {
 	const size, atOnce = 64 << 20, 16
 	row := `{"ts_code":"600001.NX","trade_date":"2026-11-24","open":10.25,"close":10.5,"note":"a \"quoted\" row"},`
@@ -47,7 +47,7 @@ func BenchmarkStreaming(b *testing.B) {
 	key, _ := s.key(b, s.login(b), `{"key_name":"k"}`)
 	bare, bareURL := bareCaddy(b, upstream)
 
-	// get returns the seconds to the first byte, and to the last.
+	// get returns the seconds to the first and to the last byte.
 	get := func(url string) (first, last float64) {
 		req := s.keyedPost(b.Context(), key, gatetest.CallBody("x"))
 		req.URL.Host = strings.Split(url, "/")[2]

@@ -13,7 +13,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// ada is a user who is called Ada, and whose model says hello.
+// ada is a user called Ada whose model says hello.
 type ada struct{}
 
 func (ada) Elicit(context.Context, mcpgo.ElicitationRequest) (*mcpgo.ElicitationResult, error) {
@@ -28,9 +28,9 @@ func (ada) CreateMessage(context.Context, mcpgo.CreateMessageRequest) (*mcpgo.Cr
 	}, nil
 }
 
-// TestStreamsOfMCPGo holds that what a server does beside answering reaches
-// mcp-go's client, and what that answers or cancels reaches the server, with
-// sessions and without.
+// TestStreamsOfMCPGo checks that everything a server sends besides answers reaches
+// mcp-go's client, and that the client's answers and cancellations reach the server,
+// with and without sessions.
 func TestStreamsOfMCPGo(t *testing.T) {
 	for _, c := range []struct {
 		revision string

@@ -13,14 +13,16 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// hearing is a session of the official Go SDK's client that listens.
+// hearing is a session of the official Go SDK's client that records what it
+// receives.
 type hearing struct {
 	*sdk.ClientSession
 	*keyedWire
 	progress, logged, changed, withdrawn chan struct{}
 }
 
-// hear connects a client that answers "Ada" to a form and "Hello" for a model.
+// hear connects a client that answers "Ada" to an elicitation and "Hello" to a
+// sampling request.
 //
 //nolint:staticcheck // logging and sampling are deprecated, and clients still do them
 func (s *site) hear(ctx context.Context, t *testing.T, key string) *hearing {
@@ -66,7 +68,7 @@ func (h *hearing) says(ctx context.Context, t *testing.T, tool string) string {
 	return text.Text
 }
 
-// cancelsWait calls "wait", gives up, and holds that the server learns of it.
+// cancelsWait calls "wait", cancels, and checks that the server learns of it.
 func (h *hearing) cancelsWait(ctx context.Context, t *testing.T, u *sdkUpstream) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(ctx)
@@ -94,8 +96,8 @@ func await(t *testing.T, what string, happened <-chan struct{}) {
 	}
 }
 
-// endsIn holds that a tool's call has left one row, how it ended (one way or
-// the other, where they are separated by |), and which client made it.
+// endsIn checks that a tool's call has left one row, its outcome (alternatives are
+// separated by |), and which client made it.
 func (s *site) endsIn(t *testing.T, jwt, tool, outcome, client string) {
 	t.Helper()
 	var rows []any
@@ -111,10 +113,10 @@ func (s *site) endsIn(t *testing.T, jwt, tool, outcome, client string) {
 	}
 }
 
-// TestStreamsOfSessions holds that everything a server with sessions can do
-// passes: progress and logging on the stream of a call, requests to the
-// client and its answers, a notice on the standing stream, a stream that is
-// taken up again, a cancellation from either side, and the end of the session.
+// TestStreamsOfSessions checks everything that a server with sessions can do:
+// progress and logging on the stream of a call, requests to the client and its
+// answers, a notification on the standing stream, a resumed stream, cancellation by
+// either side, and the end of the session.
 func TestStreamsOfSessions(t *testing.T) {
 	u := startSDKUpstream(t, sdk.StreamableHTTPOptions{EventStore: sdk.NewMemoryEventStore(nil)})
 	s := startSiteAt(t, u.address)
@@ -164,14 +166,14 @@ func TestStreamsOfSessions(t *testing.T) {
 	for range u.Sessions() {
 		t.Error("the server still has a session")
 	}
-	// The server answers the cancelled call, too; its stream may end before.
+	// The server answers the canceled call, too; its stream may end before.
 	for tool, outcome := range map[string]string{"backtest": "ok", "ask": "ok", "hurry": "ok", "pause": "ok", "wait": "aborted|tool_error"} {
 		s.endsIn(t, jwt, tool, outcome, "go-sdk-client 2.0")
 	}
 }
 
-// TestStreamsWithoutSessions holds the same of the revision 2026-07-28, where a
-// notice comes on the stream of subscriptions/listen, a server asks by a
+// TestStreamsWithoutSessions checks the same for the revision 2026-07-28, where
+// notifications come on the stream of subscriptions/listen, a server asks by a
 // result, and a client cancels a call by closing its stream.
 func TestStreamsWithoutSessions(t *testing.T) {
 	u := startSDKUpstream(t, sdk.StreamableHTTPOptions{Stateless: true, PropagateRequestCancellation: true})

@@ -16,28 +16,27 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tallygate/tallygate/e2e/corpus"
+	"github.com/tallygate/tallygate/mcp/mcptest"
 )
 
-// realUpstream is an MCP server of one maker in one mode, in a program of its
-// own, that does nothing but count.
+// realUpstream is an MCP server built on one SDK, in one mode, in a process of its
+// own. Its tools only count their calls.
 type realUpstream struct {
 	name    string
 	address string
 	admin   string // of its program, where the runs of all its upstreams are told
 }
 
-// run is something that an upstream did for a request with a label: What is a
-// JSON-RPC method that it dispatched, "run TOOL", or an HTTP method other than
-// POST.
+// run is something that an upstream did for a request with a label. What is a
+// JSON-RPC method that it dispatched, "run TOOL", or an HTTP method other than POST.
 type run struct{ Upstream, Label, What string }
 
-// public tells whether the run is one that needs no key.
+// public reports whether the run needs no key.
 func (r run) public() bool {
 	return slices.Contains([]string{"initialize", "notifications/initialized", "ping", "server/discover"}, r.What)
 }
 
-// tool is the tool that ran, or "".
+// tool returns the tool that ran, or "".
 func (r run) tool() string {
 	tool, _ := strings.CutPrefix(r.What, "run ")
 	if tool == r.What {
@@ -47,12 +46,12 @@ func (r run) tool() string {
 }
 
 // startRealUpstreams builds and starts mcp-go, the official Go SDK, and the
-// TypeScript SDK's two versions out of npm.
+// TypeScript SDK's two versions from npm.
 func startRealUpstreams(tb testing.TB) []realUpstream {
 	tb.Helper()
 	dir := tb.TempDir()
-	build := exec.Command("go", "build", "-o", dir, "./e2e/upstreams/mcpgo", "./e2e/upstreams/gosdk")
-	build.Dir = root
+	build := exec.Command("go", "build", "-o", dir, "./upstreams/mcpgo", "./upstreams/gosdk")
+	build.Dir = filepath.Join(root, "e2e")
 	if out, err := build.CombinedOutput(); err != nil {
 		tb.Fatalf("go build: %v\n%s", err, out)
 	}
@@ -67,7 +66,7 @@ func startRealUpstreams(tb testing.TB) []realUpstream {
 	return all
 }
 
-// startProgram starts a program of upstreams, which ends with the test.
+// startProgram starts a program with upstreams. It ends when the test does.
 func startProgram(tb testing.TB, args ...string) []realUpstream {
 	tb.Helper()
 	cmd := exec.Command(args[0], args[1:]...)
@@ -113,7 +112,7 @@ func startProgram(tb testing.TB, args ...string) []realUpstream {
 	return list
 }
 
-// runs is everything that the upstream has done so far.
+// runs returns everything that the upstream has done so far.
 func (u realUpstream) runs(tb testing.TB) []run {
 	tb.Helper()
 	var all []run
@@ -131,7 +130,7 @@ type caller struct {
 	hasHTTP2 bool
 }
 
-// reply is what a caller keeps of an answer; zero where none came in time.
+// reply is what a caller records of an answer; zero if none came in time.
 type reply struct {
 	status  int
 	session string
@@ -140,8 +139,8 @@ type reply struct {
 // open opens a session and keeps its id, if the upstream has sessions.
 func (c *caller) open(label string) error {
 	c.session = ""
-	for _, body := range []string{strings.Replace(corpus.Initialize, `"name":"count","arguments":{},`, "", 1), corpus.Initialized} {
-		r, err := c.do(&corpus.Attack{Verb: "POST", Target: "/messages", Headers: corpus.WantsJSON, Body: []byte(body)}, label)
+	for _, body := range []string{strings.Replace(mcptest.Initialize, `"name":"count","arguments":{},`, "", 1), mcptest.Initialized} {
+		r, err := c.do(&mcptest.Attack{Verb: "POST", Target: "/messages", Headers: mcptest.WantsJSON, Body: []byte(body)}, label)
 		if err != nil {
 			return err
 		}
@@ -152,17 +151,17 @@ func (c *caller) open(label string) error {
 	return nil
 }
 
-// patience is how long an attack waits for its answer; for one that breaks
-// HTTP there may be none.
+// patience is how long an attack waits for its answer. An attack that violates HTTP
+// may get none.
 const (
 	patience    = 20 * time.Second
 	rawPatience = 150 * time.Millisecond
 )
 
-// do sends an attack under a label, and reads its answer to the end, unless
-// the answer may have none.
-func (c *caller) do(a *corpus.Attack, label string) (reply, error) {
-	if a.How == corpus.HTTP2 && c.hasHTTP2 {
+// do sends an attack with a label, and reads the answer to its end, unless it may
+// be endless.
+func (c *caller) do(a *mcptest.Attack, label string) (reply, error) {
+	if a.How == mcptest.HTTP2 && c.hasHTTP2 {
 		return c.doHTTP2(a, label)
 	}
 	conn, err := net.Dial("tcp", c.address)
@@ -199,11 +198,11 @@ func (c *caller) do(a *corpus.Attack, label string) (reply, error) {
 	}
 }
 
-// read reads an answer. One that may have no end is left to the connection,
-// since to close it is to read it to its end.
-func read(res *http.Response, a *corpus.Attack) (reply, error) {
+// read reads an answer. The body of one that may be endless is not closed, since
+// that would read it to its end; the connection is closed instead.
+func read(res *http.Response, a *mcptest.Attack) (reply, error) {
 	r := reply{res.StatusCode, res.Header.Get("Mcp-Session-Id")}
-	if a.How == corpus.StreamOpen || a.Verb != http.MethodPost {
+	if a.How == mcptest.StreamOpen || a.Verb != http.MethodPost {
 		return r, nil
 	}
 	defer res.Body.Close()
@@ -211,8 +210,8 @@ func read(res *http.Response, a *corpus.Attack) (reply, error) {
 	return r, err
 }
 
-// bytes is what goes over the connection.
-func (c *caller) bytes(a *corpus.Attack, label string) []byte {
+// bytes returns the bytes that are sent on the connection.
+func (c *caller) bytes(a *mcptest.Attack, label string) []byte {
 	var own strings.Builder
 	fmt.Fprintf(&own, "Host: %s\r\nX-Case: %s\r\n", c.address, label)
 	if c.session != "" {
@@ -222,7 +221,7 @@ func (c *caller) bytes(a *corpus.Attack, label string) []byte {
 		fmt.Fprintf(&own, "Authorization: Bearer %s\r\n", c.key)
 	}
 	if a.Raw != "" {
-		first := own.String() + corpus.Accepts + "\r\n"
+		first := own.String() + mcptest.Accepts + "\r\n"
 		return []byte(strings.NewReplacer("{first}", first, "{last}", first+"Connection: close\r\n").Replace(a.Raw))
 	}
 	var b bytes.Buffer
@@ -231,9 +230,9 @@ func (c *caller) bytes(a *corpus.Attack, label string) []byte {
 		b.WriteString(h + "\r\n")
 	}
 	switch a.How {
-	case corpus.Chunked, corpus.OneByte:
+	case mcptest.Chunked, mcptest.OneByte:
 		size := 1
-		if a.How == corpus.Chunked {
+		if a.How == mcptest.Chunked {
 			size = 7 + len(a.Body)/100
 		}
 		b.WriteString("Transfer-Encoding: chunked\r\n\r\n")
@@ -242,7 +241,7 @@ func (c *caller) bytes(a *corpus.Attack, label string) []byte {
 		}
 		b.WriteString("0\r\n\r\n")
 		return b.Bytes()
-	case corpus.Expecting:
+	case mcptest.Expecting:
 		b.WriteString("Expect: 100-continue\r\n")
 	}
 	if len(a.Body) > 0 || a.Verb == http.MethodPost {
@@ -253,14 +252,14 @@ func (c *caller) bytes(a *corpus.Attack, label string) []byte {
 	return b.Bytes()
 }
 
-// overHTTP2 speaks HTTP/2 without TLS and nothing else.
+// overHTTP2 is a client that only speaks HTTP/2 without TLS.
 var overHTTP2 = func() *http.Client {
 	p := new(http.Protocols)
 	p.SetUnencryptedHTTP2(true)
 	return &http.Client{Timeout: patience, Transport: &http.Transport{Protocols: p}}
 }()
 
-func (c *caller) doHTTP2(a *corpus.Attack, label string) (reply, error) {
+func (c *caller) doHTTP2(a *mcptest.Attack, label string) (reply, error) {
 	req, err := http.NewRequest(a.Verb, "http://"+c.address+a.Target, bytes.NewReader(a.Body))
 	if err != nil {
 		return reply{}, err

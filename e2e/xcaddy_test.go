@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestXcaddy runs the xcaddy line of xcaddy.Dockerfile without Docker, and puts
-// one directive into a stock Caddy's config.
+// TestXcaddy runs the xcaddy line of xcaddy.Dockerfile without Docker, and adds one
+// directive to a stock Caddy's config.
 func TestXcaddy(t *testing.T) {
 	dockerfile := readFile(t, filepath.Join(root, "xcaddy.Dockerfile"))
 	line := submatch(regexp.MustCompile(`(?s)\nRUN (CGO_ENABLED=0 xcaddy build .*?[^\\])\n`), dockerfile)
@@ -25,8 +25,8 @@ func TestXcaddy(t *testing.T) {
 		"=/src", "="+root,
 		"/usr/bin/caddy", built,
 	).Replace(line)
-	// The repo is no published module, and a module proxy may say so in a way
-	// that the go command takes for a fault. It asks an empty one next.
+	// The repository is not a published module. The go command may take a module
+	// proxy's reply to that for a failure, so that it is given an empty proxy next.
 	proxy, _, _ := strings.Cut(strings.TrimSpace(sh(t, "go env GOPROXY")), ",")
 	sh(t, line, "GOPROXY="+proxy+"|file://"+t.TempDir())
 
@@ -61,7 +61,7 @@ func TestXcaddy(t *testing.T) {
 	}
 }
 
-// TestValidate holds that `validate` leaves no trace: no file, no connection.
+// TestValidate checks that `validate` creates no file and opens no connection.
 func TestValidate(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "Caddyfile"), []byte(readFile(t, filepath.Join(root, "Caddyfile"))), 0o600); err != nil {

@@ -4,16 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/tidwall/gjson"
 	"pgregory.net/rapid"
 
-	"github.com/tallygate/tallygate/e2e/corpus"
+	"github.com/tallygate/tallygate/mcp/mcptest"
 )
 
 // seen is what a decoder makes of a message: the method and the tool that an
@@ -21,7 +19,7 @@ import (
 type seen struct{ method, tool string }
 
 // decoders are the ways in which upstreams read a message. They return false
-// where the upstream would refuse it.
+// where the upstream would refuse it. e2e has one more, the official Go SDK's.
 var decoders = map[string]func(data []byte) (seen, bool){
 	// mcp-go: names in any letter case, the last of several wins.
 	"encoding/json into a struct": func(data []byte) (seen, bool) {
@@ -62,22 +60,6 @@ var decoders = map[string]func(data []byte) (seen, bool){
 	"gjson": func(data []byte) (seen, bool) {
 		m := gjson.ParseBytes(data)
 		return seen{m.Get("method").String(), m.Get("params.name").String()}, true
-	},
-	// The official Go SDK: exact names, the last wins, the rest is left.
-	"go-sdk": func(data []byte) (seen, bool) {
-		m, err := jsonrpc.DecodeMessage(data)
-		r, ok := m.(*jsonrpc.Request)
-		if err != nil || !ok {
-			return seen{}, err == nil
-		}
-		var params struct {
-			Name any `json:"name"`
-		}
-		if len(r.Params) > 0 {
-			err = json.Unmarshal(r.Params, &params)
-		}
-		tool, _ := params.Name.(string)
-		return seen{r.Method, tool}, err == nil
 	},
 }
 
@@ -164,112 +146,19 @@ func TestReadCorpus(t *testing.T) {
 }
 
 // attacks are those of the corpus that have a body which none before has.
-func attacks() []corpus.Attack {
+func attacks() []mcptest.Attack {
 	seen := map[string]bool{}
-	return slices.DeleteFunc(corpus.New().Attacks, func(a corpus.Attack) bool {
+	return slices.DeleteFunc(mcptest.NewCorpus().Attacks, func(a mcptest.Attack) bool {
 		again := seen[string(a.Body)]
 		seen[string(a.Body)] = true
 		return again
 	})
 }
 
-// The protocol's names and values, misspelt, repeated, misplaced and escaped.
-
-func pick(of ...string) string { return of[rand.IntN(len(of))] }
-
-// oneIn tells true once in n times.
-func oneIn(n int) bool { return rand.IntN(n) == 0 }
-
-// spell writes a name as a JSON string, now and then differently.
-func spell(name string) string {
-	if oneIn(40) {
-		name = pick(strings.ToUpper(name), strings.ToUpper(name[:1])+name[1:], name+"\x00", "\x00"+name, "_"+name, name+"-", name+" ",
-			strings.ReplaceAll(name, "s", "ſ"), strings.ReplaceAll(name, "k", "K"), strings.ReplaceAll(name, "i", "ı"),
-			strings.ReplaceAll(name, "ss", "ß"), strings.ReplaceAll(name, "o", "ο"), strings.Trim(name, "_"), name+"\u0307")
-	}
-	var s strings.Builder
-	s.WriteByte('"')
-	for _, c := range name {
-		if c < ' ' || oneIn(30) {
-			fmt.Fprintf(&s, `\u%04x`, c)
-		} else {
-			s.WriteRune(c)
-		}
-	}
-	if oneIn(150) {
-		s.WriteString(pick(`\ud800`, `\udc00`, `\ud800\ud800`, `\ud83d\ude00`))
-	}
-	s.WriteByte('"')
-	return s.String()
-}
-
-func space() string {
-	if oneIn(500) {
-		return "\v"
-	}
-	return pick("", "", "", "", " ", "\n", "\t\r")
-}
-
-func object(members []string) string {
-	rand.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
-	return "{" + space() + strings.Join(members, space()+","+space()) + space() + "}"
-}
-
-func anyValue() string {
-	return pick(`1`, `1.0`, `-0`, `"1"`, `"ping"`, `"tools/call"`, `"2.0"`, `null`, `true`, `{}`, `[]`, `[{}]`, `{"name":"t"}`,
-		`{"name":"t","name":"u"}`, `{"a":1,"A":2}`, `1e999`, `01`, `"\ud800"`, `{"method":"tools/call"}`)
-}
-
-func nameAnd(name string, values ...string) string {
-	value := pick(values...)
-	if oneIn(40) {
-		value = anyValue()
-	}
-	return spell(name) + space() + ":" + space() + value
-}
-
-// hostile is a body that is nearly a message, or a batch of them.
-func hostile() string {
-	message := func() string {
-		var params []string
-		for _, name := range []string{"arguments", "_meta", "cursor", "clientInfo", "taskId", "notifications", "message", "x"} {
-			if oneIn(4) {
-				params = append(params, nameAnd(name, `{}`, `"a"`, spell("x")))
-			}
-		}
-		if !oneIn(5) {
-			params = append(params, nameAnd("name", spell("t"), spell("u")))
-		}
-		members := []string{nameAnd("jsonrpc", `"2.0"`), nameAnd("params", object(params))}
-		if !oneIn(5) {
-			members = append(members, nameAnd("id", `1`, `2`, `"1"`, `1.0`))
-		}
-		if !oneIn(4) {
-			members = append(members, nameAnd("method", spell("ping"), spell("tools/call"), spell("initialize"), spell("x")))
-		} else {
-			members = append(members, nameAnd("result", `{}`, `null`))
-		}
-		for _, name := range []string{"method", "id", "params", "result", "error", "x", "Name", "é"} {
-			if oneIn(40) {
-				members = append(members, nameAnd(name, anyValue()))
-			}
-		}
-		return object(members)
-	}
-	body := message()
-	if oneIn(4) {
-		body = "[" + strings.Join([]string{body, message(), pick(message(), message(), anyValue())}, ",") + "]"
-	}
-	if oneIn(40) {
-		body += pick("{}", "\x00", ",", "]", "1")
-	}
-	return space() + body + space()
-}
-
 func TestReadHostile(t *testing.T) {
 	accepted, refused := 0, 0
 	for range 10_000 {
-		body := []byte(hostile())
+		body := []byte(mcptest.NearMessage())
 		checkRead(t, body)
 		if new(Body).Read(body, true) == nil {
 			accepted++

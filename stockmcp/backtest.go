@@ -11,7 +11,7 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 )
 
-// How many crossovers a backtest tries and how long it takes over each.
+// How many crossovers a backtest tries, and how long each of them takes.
 const (
 	defaultSteps  = 10
 	maxSteps      = 50
@@ -33,8 +33,8 @@ type backtestResult struct {
 	Best  crossover   `json:"best" jsonschema:"the one with the highest return"`
 }
 
-// crossover is the rule to hold a share while the mean close of the last Short
-// days is above that of the last Long days, and what came of it.
+// crossover is a trading rule and its outcome: hold a share while the mean close
+// of the last Short days is above that of the last Long days.
 type crossover struct {
 	Short     int     `json:"short"`
 	Long      int     `json:"long"`
@@ -66,8 +66,8 @@ func (d *database) backtest(ctx context.Context, request mcp.CallToolRequest, ar
 		}
 		result.Rows = append(result.Rows, c)
 		reportProgress(ctx, request, i+1, steps, fmt.Sprintf("means over %d and %d days: %.2f %%", c.Short, c.Long, c.ReturnPct))
-		// Last, and from now on however late this step is, since mcp-go may lose a
-		// notification that the answer follows at once.
+		// Wait after the progress, even if this step is late: mcp-go may lose a
+		// notification that is followed by the answer at once.
 		select {
 		case <-time.After(pace):
 		case <-ctx.Done():
@@ -77,13 +77,13 @@ func (d *database) backtest(ctx context.Context, request mcp.CallToolRequest, ar
 	return result, nil
 }
 
-// reportProgress tells the caller how far the call is, if the caller wants to
-// know; mcp-go then answers with an event stream.
+// reportProgress sends the call's progress if the caller asked for it. mcp-go then
+// replies with an event stream.
 func reportProgress(ctx context.Context, request mcp.CallToolRequest, progress, total int, message string) {
 	if request.Params.Meta == nil || request.Params.Meta.ProgressToken == nil {
 		return
 	}
-	// A notification that cannot be delivered is no reason to fail the call.
+	// The call goes on if a notification cannot be delivered.
 	_ = server.ServerFromContext(ctx).SendNotificationToClient(ctx, string(mcp.MethodNotificationProgress), map[string]any{
 		"progressToken": request.Params.Meta.ProgressToken,
 		"progress":      progress,
@@ -92,8 +92,8 @@ func reportProgress(ctx context.Context, request mcp.CallToolRequest, progress, 
 	})
 }
 
-// try holds the rule against the closing prices, without costs. Each day's
-// decision takes effect on the next.
+// try applies the rule to closing prices, without costs. Each day's decision takes
+// effect on the next day.
 func (c *crossover) try(closes []float64) {
 	value, holding := 1.0, false
 	for day := c.Long; day < len(closes); day++ {

@@ -11,27 +11,26 @@ import (
 	"time"
 )
 
-// What one query may cost. A caller may ask for fewer rows, never for more of
-// anything.
+// Limits of one query. A caller may ask for fewer rows, never for more.
 const (
 	maxRows     = 1000
 	maxBytes    = 1 << 20 // of all rows as JSON
 	maxValue    = 1 << 16 // of one text or blob, in bytes
 	maxSQL      = 1 << 14 // of a caller's statement, in characters
 	maxDuration = 5 * time.Second
-	maxQueries  = 8 // at once; others wait within their own maxDuration
+	maxQueries  = 8 // in parallel; others wait within their own maxDuration
 )
 
-// database is an in-memory SQLite database that nothing can write to once it
-// is generated. It is safe for concurrent use.
+// database is an in-memory SQLite database that is read-only once it is
+// generated. It is safe for concurrent use.
 type database struct {
 	anchor  *sql.DB // keeps the memory alive while no reader is connected
 	readers *sql.DB
-	timeout time.Duration // of a query: maxDuration, but for tests
+	timeout time.Duration // of a query: maxDuration, except in tests
 }
 
-// databases numbers the databases of the process: SQLite's memdb VFS knows
-// them by name, and one name would be one database.
+// databases counts the databases of the process. SQLite's memdb VFS identifies
+// them by name, so that each needs a name of its own.
 var databases atomic.Int64
 
 func newDatabase() (*database, error) {
@@ -57,7 +56,7 @@ func (d *database) close() error {
 	return errors.Join(d.readers.Close(), d.anchor.Close())
 }
 
-// page is what a query returned, as the tools give it.
+// page is the result of a query, as the tools return it.
 type page struct {
 	Columns   []string `json:"columns"`
 	Rows      []any    `json:"rows" jsonschema:"one object a row, with the columns in their order"`
@@ -67,8 +66,8 @@ type page struct {
 	tables []string // the tables that were read, in the schema's order
 }
 
-// read runs a query of our own and decodes its rows into T by their columns'
-// names.
+// read runs one of this package's own queries and decodes its rows into T by the
+// names of their columns.
 func read[T any](ctx context.Context, d *database, statement string, args ...any) ([]T, error) {
 	found, err := d.query(ctx, maxRows, statement, args...)
 	if err != nil {
@@ -83,16 +82,15 @@ func read[T any](ctx context.Context, d *database, statement string, args ...any
 	return decoded, nil
 }
 
-// query runs one SELECT, WITH or VALUES, which may be the caller's own text as
-// long as its parentheses close (see bare). SQLite itself is asked to compile
-// nothing but the reading of our tables with harmless functions (see policy),
-// on a connection that is read-only, under the limits above. Its errors are
-// for the caller to read.
+// query runs one SELECT, WITH or VALUES. It may be the caller's own text as long as
+// its parentheses are balanced (see bare). SQLite compiles only statements that
+// read our tables with harmless functions (see policy), on a read-only connection,
+// under the limits above. The errors are meant for the caller.
 func (d *database) query(ctx context.Context, limit int, statement string, args ...any) (*page, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	// The driver heeds a context only until the first row, so the rows wanted
-	// are all made before it.
+	// The driver observes the context only until the first row, so all rows are
+	// materialized before it.
 	statement = fmt.Sprintf("WITH result AS MATERIALIZED (SELECT * FROM (\n%s\n) LIMIT %d) SELECT * FROM result",
 		statement, limit+1)
 	found, err := d.run(ctx, limit, statement, args)
@@ -111,7 +109,7 @@ func (d *database) run(ctx context.Context, limit int, statement string, args []
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = conn.Close() }() // gives it back to the pool
+	defer func() { _ = conn.Close() }() // returns it to the pool
 	var p policy
 	if err := p.install(conn); err != nil {
 		return nil, err
@@ -120,7 +118,7 @@ func (d *database) run(ctx context.Context, limit int, statement string, args []
 	if err != nil {
 		return nil, p.explain(err)
 	}
-	defer func() { _ = found.Close() }() // Err below has told what went wrong
+	defer func() { _ = found.Close() }() // Err below returns what went wrong
 	result, err := collect(found, limit)
 	if err != nil {
 		return nil, err
@@ -129,7 +127,7 @@ func (d *database) run(ctx context.Context, limit int, statement string, args []
 	return result, nil
 }
 
-// collect reads up to limit rows and maxBytes, and whether there were more.
+// collect reads up to limit rows and maxBytes, and reports whether there were more.
 func collect(found *sql.Rows, limit int) (*page, error) {
 	names, err := found.Columns()
 	if err != nil {
@@ -161,8 +159,8 @@ func collect(found *sql.Rows, limit int) (*page, error) {
 	return result, found.Err()
 }
 
-// encode writes a row as a JSON object with its names in the columns' order.
-// Text that is not UTF-8 gets replacement characters, and blobs are base64.
+// encode writes a row as a JSON object with its members in the columns' order.
+// Invalid UTF-8 is replaced by U+FFFD, and blobs are encoded in base64.
 func encode(columns []string, values []any) (json.RawMessage, error) {
 	row := []byte{'{'}
 	for i, value := range values {

@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// The data is the same, byte for byte, at every start and on every machine: a
-// fixed seed, integer arithmetic throughout (prices are whole cents until they
-// are stored) and no clock. Each table draws from a source of its own, so that
-// a change to one leaves the others as they were.
+// The data is the same at every start and on every machine, byte for byte: the
+// seed is fixed, all arithmetic is on integers (prices are whole cents until they
+// are stored), and the clock is not used. Each table has its own random source, so
+// that a change to one does not change the others.
 const (
 	seed          = 20260630
 	companyCount  = 2040
-	memberEvery   = 17  // one company in so many is an index member
+	memberEvery   = 17  // one company in 17 is an index member
 	dailyDays     = 180 // open days that stock_daily covers, up to lastDay
 	reportedTerms = 6   // quarters that stock_financials covers, up to lastDay
 )
 
 var (
 	firstDay    = date(2018, 1, 1)
-	lastDay     = date(2026, 6, 30) // what stock_daily and stock_financials know
+	lastDay     = date(2026, 6, 30) // the last day of stock_daily and stock_financials
 	calendarEnd = date(2026, 12, 31)
 )
 
@@ -41,7 +41,7 @@ func generate(db *sql.DB) error {
 	return tx.Commit()
 }
 
-// generator fills the tables; its first error ends all insertion.
+// generator fills the tables. After its first error it inserts nothing more.
 type generator struct {
 	tx  *sql.Tx
 	err error
@@ -50,7 +50,7 @@ type generator struct {
 	companies []company
 }
 
-// company is what the other tables need to know of a row of stock_basic.
+// company is what the other tables need from a row of stock_basic.
 type company struct {
 	code        string
 	listed      time.Time
@@ -69,7 +69,7 @@ func (g *generator) fill() {
 	g.insertInto("stock_financials", g.stockFinancials)
 }
 
-// insertInto lets rows insert whole rows into a table.
+// insertInto calls rows with a function that inserts a row into a table.
 func (g *generator) insertInto(name string, rows func(insert func(values ...any))) {
 	if g.err != nil {
 		return
@@ -80,7 +80,7 @@ func (g *generator) insertInto(name string, rows func(insert func(values ...any)
 		g.fail(name, err)
 		return
 	}
-	defer func() { _ = stmt.Close() }() // insertion has told what went wrong
+	defer func() { _ = stmt.Close() }() // inserting has returned what went wrong
 	rows(func(values ...any) {
 		if g.err == nil {
 			_, err := stmt.Exec(values...)
@@ -130,8 +130,8 @@ func holiday(day time.Time) string {
 	}
 }
 
-// boards share the companies out among exchanges and markets, each with its
-// own range of tickers.
+// boards distributes the companies over exchanges and markets, each with its own
+// range of tickers.
 var boards = []struct {
 	market, exchange string
 	firstTicker      int
@@ -161,7 +161,7 @@ var industries = []struct{ name, noun string }{
 	{"Real Estate", "Estates"},
 }
 
-// Every pair of a beginning and an ending names at most one company.
+// Every pair of a first and a last part names at most one company.
 var (
 	nameBeginnings = strings.Fields(`Alder Amber Ash Birch Bram Brook Cedar Clover Copper Coral Crest Dun Elder Ember Fal Fern Glen
 		Gran Hazel Heron Holt Iron Juni Kestrel Lark Linden Marl Mistle Nether Oaken Otter Pel Quarry
@@ -192,8 +192,8 @@ func (g *generator) stockBasic(insert func(values ...any)) {
 	}
 }
 
-// stockDaily walks each index member's price at random over the last open
-// days, within the exchanges' limit of 10 % a day.
+// stockDaily generates each index member's price over the last open days as a
+// random walk within the exchanges' limit of 10 % a day.
 func (g *generator) stockDaily(insert func(values ...any)) {
 	r := rand.New(rand.NewPCG(seed, 2))
 	days := g.openDays[len(g.openDays)-dailyDays:]
@@ -224,8 +224,8 @@ func (g *generator) stockDaily(insert func(values ...any)) {
 	}
 }
 
-// stockFinancials lets each company's balance sheet grow from quarter to
-// quarter by what it earned.
+// stockFinancials generates balance sheets that grow each quarter by the
+// company's profit.
 func (g *generator) stockFinancials(insert func(values ...any)) {
 	r := rand.New(rand.NewPCG(seed, 3))
 	for _, c := range g.companies {
@@ -240,7 +240,7 @@ func (g *generator) stockFinancials(insert func(values ...any)) {
 			profit := revenue * (margin*10 + int64(r.IntN(61)-30)) / 1000
 			assets += profit
 			liabilities = max(liabilities+liabilities*int64(r.IntN(7)-3)/100, 1)
-			liabilities = min(liabilities, assets*95/100) // a company never owes all it has
+			liabilities = min(liabilities, assets*95/100) // liabilities stay below the assets
 			if end.Before(c.listed) {
 				continue
 			}
@@ -251,8 +251,8 @@ func (g *generator) stockFinancials(insert func(values ...any)) {
 	}
 }
 
-// quarterEnd is the last day of the n-th quarter before lastDay's own, whose
-// reports are not out yet.
+// quarterEnd returns the last day of the n-th quarter before lastDay's own, whose
+// reports are not published yet.
 func quarterEnd(n int) time.Time {
 	return date(lastDay.Year(), lastDay.Month()+1-time.Month(3*n), 0)
 }
@@ -270,5 +270,5 @@ func flag(b bool) int {
 	return 0
 }
 
-// hundredths turns cents into currency units, and basis points into percent.
+// hundredths converts cents to currency units, and basis points to percent.
 func hundredths(n int64) float64 { return float64(n) / 100 }

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// shared is the server that most tests call, since none can change its data.
+// shared is the server that most tests use: its data cannot be changed.
 var shared = sync.OnceValues(New)
 
 // data is the shared server's database.
@@ -26,7 +26,7 @@ func data(tb testing.TB) *database {
 	return s.data
 }
 
-// openDatabase generates the data and releases it with the test.
+// openDatabase generates the data and releases it when the test ends.
 func openDatabase(tb testing.TB) *database {
 	tb.Helper()
 	d, err := newDatabase()
@@ -41,7 +41,7 @@ func openDatabase(tb testing.TB) *database {
 	return d
 }
 
-// everything reads a table past all limits, in the order of its key.
+// everything reads a whole table without limits, in the order of its key.
 func everything(tb testing.TB, d *database, t table) [][]any {
 	tb.Helper()
 	found, err := d.anchor.Query("SELECT * FROM " + t.name + " ORDER BY " + strings.Join(t.key, ", "))
@@ -67,7 +67,7 @@ func everything(tb testing.TB, d *database, t table) [][]any {
 	return all
 }
 
-// digests tells each table's row count and the SHA-256 of all it holds, types
+// digests returns each table's row count and the SHA-256 of its content, types
 // included.
 func digests(tb testing.TB, d *database) map[string]string {
 	tb.Helper()
@@ -85,7 +85,7 @@ func digests(tb testing.TB, d *database) map[string]string {
 	return out
 }
 
-// A new digest here means new data for everyone: say so when it is meant.
+// A new digest means that everyone's data changes: mention it in the commit.
 func TestDataIsTheSameEverywhere(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
@@ -117,7 +117,7 @@ func TestEveryTableHasThousandsOfRowsAndItsOwnCount(t *testing.T) {
 	}
 }
 
-// Each query finds the rows that break a rule.
+// Each query finds the rows that violate a rule.
 func TestDataIsConsistent(t *testing.T) {
 	t.Parallel()
 	d := data(t)

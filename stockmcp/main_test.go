@@ -10,7 +10,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(closing{m}) }
 
-// closing closes the shared server once the tests have run.
+// closing closes the shared server after the tests.
 type closing struct{ m *testing.M }
 
 func (c closing) Run() int {

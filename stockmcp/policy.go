@@ -11,16 +11,17 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// policy is what SQLite asks while it compiles a statement. It allows reading
-// our own tables, and common table expressions; anything else, from INSERT to
-// ATTACH and PRAGMA, does not compile. It also notes which tables are read.
+// policy is SQLite's authorizer, which is called while a statement is compiled. It
+// allows reading our own tables and common table expressions; anything else, such
+// as INSERT, ATTACH and PRAGMA, does not compile. It also records which tables are
+// read.
 type policy struct {
 	read   map[string]bool
-	denied string // the first thing that was not allowed
+	denied string // the first action that was not allowed
 }
 
-// install makes the policy the connection's own, in place of the one before,
-// and sets the limits that SQLite keeps by itself.
+// install sets the policy of a connection, replacing an earlier one, and sets the
+// limits that SQLite enforces itself.
 func (p *policy) install(conn *sql.Conn) error {
 	p.read = make(map[string]bool)
 	for limit, value := range map[int]int{
@@ -43,8 +44,8 @@ func (p *policy) authorize(action sqlite.AuthorizerActionCode, arg1, arg2, _, _ 
 	switch action {
 	case sqlite.AuthSelect, sqlite.AuthRecursive:
 	case sqlite.AuthRead:
-		// Without a column it is a whole table that is named, perhaps a common
-		// table expression, and nothing of what it holds is read but its count.
+		// Without a column, the whole table is named. It may be a common table
+		// expression, and nothing but the number of its rows is read.
 		if name := strings.ToLower(arg1); tableNamed(name) != nil {
 			p.read[name] = true
 		} else if arg2 != "" {
@@ -66,15 +67,16 @@ func (p *policy) authorize(action sqlite.AuthorizerActionCode, arg1, arg2, _, _ 
 	return sqlite.AuthorizerDeny
 }
 
-// functions are those whose cost grows no faster than maxValue; so a query can
-// always be stopped between two rows. replace, instr and trim are not of them.
+// functions has the functions whose cost is at most linear in maxValue, so that a
+// query can always be interrupted between two rows. replace, instr and trim are not
+// among them.
 var functions = strings.Fields(`abs avg ceil ceiling coalesce concat concat_ws count cume_dist date
 	datetime dense_rank exp first_value floor format glob group_concat ifnull iif julianday lag
 	last_value lead length like ln log log10 lower max min mod nth_value ntile nullif percent_rank
 	pow power printf rank round row_number sign sqrt strftime string_agg substr substring sum time
 	total trunc typeof unixepoch upper`)
 
-// explain says what the policy refused, where that is why SQLite did.
+// explain returns what the policy denied if that is the reason for SQLite's error.
 func (p *policy) explain(err error) error {
 	var refusal *sqlite.Error
 	if errors.As(err, &refusal) && p.denied != "" {

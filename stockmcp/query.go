@@ -107,13 +107,14 @@ var filterSchema = map[string]any{
 	},
 }
 
-// operators are SQL's, by the names of a filter's op; in stands apart.
+// operators has SQL's operators by the name of a filter's op. in is handled
+// separately.
 var operators = map[string]string{
 	"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "like": "LIKE",
 }
 
-// queryTable builds its statement from the schema's own names and from
-// parameters; nothing that the caller wrote becomes SQL.
+// queryTable builds its statement from the schema's own names and from parameters.
+// Nothing that the caller sent becomes SQL.
 func (d *database) queryTable(ctx context.Context, _ mcp.CallToolRequest, args queryArgs) (*tablePage, error) {
 	t := tableNamed(args.Table)
 	names := args.Columns
@@ -140,7 +141,7 @@ func (d *database) queryTable(ctx context.Context, _ mcp.CallToolRequest, args q
 		if err := t.has(args.OrderBy); err != nil {
 			return nil, fmt.Errorf("order_by: %w", err)
 		}
-		// The key decides between equals, so that pages never overlap.
+		// The key breaks ties, so that pages never overlap.
 		order = append([]string{args.OrderBy}, order...)
 	}
 	if args.Descending {
@@ -155,7 +156,7 @@ func (d *database) queryTable(ctx context.Context, _ mcp.CallToolRequest, args q
 	return &tablePage{t.name, *p}, nil
 }
 
-// has tells whether the table has a column, as an error that lists those it has.
+// has returns an error that lists the table's columns if it does not have a column.
 func (t *table) has(name string) error {
 	if t.column(name) != nil {
 		return nil
@@ -163,7 +164,7 @@ func (t *table) has(name string) error {
 	return fmt.Errorf("no column %q in %s; there are %s", name, t.name, strings.Join(t.columnNames(), ", "))
 }
 
-// condition turns a filter into SQL and the values to bind.
+// condition returns a filter as SQL, and the values to bind.
 func (t *table) condition(f filter) (string, []any, error) {
 	if err := t.has(f.Column); err != nil {
 		return "", nil, err
@@ -221,7 +222,7 @@ func (d *database) getDaily(ctx context.Context, _ mcp.CallToolRequest, args dai
 	return &tablePage{"stock_daily", *p}, nil
 }
 
-// covers tells whether there are daily prices of a company.
+// covers reports whether there are daily prices of a company.
 func (d *database) covers(ctx context.Context, code string) error {
 	found, err := d.query(ctx, 1, "SELECT 1 FROM stock_daily WHERE ts_code = ?", code)
 	if err == nil && found.RowCount == 0 {

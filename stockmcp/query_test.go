@@ -71,8 +71,8 @@ func TestQueryTable(t *testing.T) {
 	}
 }
 
-// query_table against a model: the whole table in memory, filtered, sorted and
-// cut by plain Go.
+// query_table is compared with a model: the whole table in memory, filtered,
+// sorted and cut by plain Go code.
 func TestQueryTableMatchesModel(t *testing.T) {
 	t.Parallel()
 	d := data(t)
@@ -102,7 +102,7 @@ func TestQueryTableMatchesModel(t *testing.T) {
 		slices.SortStableFunc(want, func(a, b []any) int {
 			c := order
 			if c < 0 {
-				c = 0 // the key begins the table, and the rows come sorted by it
+				c = 0 // the key is the first column, and the rows are sorted by it
 			}
 			by := compare(a[c], b[c])
 			if args.Descending {
@@ -133,7 +133,7 @@ func TestQueryTableMatchesModel(t *testing.T) {
 	})
 }
 
-// drawFilters adds filters to args and returns what each means.
+// drawFilters adds filters to args and returns the meaning of each.
 func drawFilters(t *rapid.T, table table, rows [][]any, args *queryArgs) (conditions []func([]any) bool) {
 	for range rapid.IntRange(0, 3).Draw(t, "filters") {
 		c := rapid.IntRange(0, len(table.columns)-1).Draw(t, "column")
@@ -143,7 +143,7 @@ func drawFilters(t *rapid.T, table table, rows [][]any, args *queryArgs) (condit
 				v = "2020-01-01" // both nullable columns are text
 			}
 			if n, ok := v.(int64); ok {
-				v = float64(n) // as JSON has it
+				v = float64(n) // as JSON decodes it
 			}
 			return v
 		}
@@ -179,7 +179,7 @@ func drawFilters(t *rapid.T, table table, rows [][]any, args *queryArgs) (condit
 	return conditions
 }
 
-// compare orders values as SQLite does: null before everything else.
+// compare orders values as SQLite does: null comes first.
 func compare(a, b any) int {
 	switch {
 	case a == nil || b == nil:

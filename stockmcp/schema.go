@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// A table as the tools describe it and as SQLite holds it. The columns named
-// in key are its primary key and the order rows come in.
+// A table as the tools describe it and as SQLite stores it. The columns in key are
+// its primary key and the order of its rows.
 type table struct {
 	name        string
 	description string
@@ -21,7 +21,7 @@ type column struct {
 	description string
 }
 
-// tables is the whole schema, in the order list_tables gives.
+// tables is the whole schema, in the order of list_tables.
 var tables = []table{
 	{
 		name:        "stock_basic",
@@ -85,7 +85,7 @@ var tables = []table{
 	},
 }
 
-// tableNamed returns the table of that name, or nil.
+// tableNamed returns the table with that name, or nil.
 func tableNamed(name string) *table {
 	i := slices.IndexFunc(tables, func(t table) bool { return t.name == name })
 	if i < 0 {
@@ -102,7 +102,7 @@ func tableNames() []string {
 	return names
 }
 
-// column returns the column of that name, or nil.
+// column returns the column with that name, or nil.
 func (t *table) column(name string) *column {
 	i := slices.IndexFunc(t.columns, func(c column) bool { return c.name == name })
 	if i < 0 {
@@ -119,7 +119,7 @@ func (t *table) columnNames() []string {
 	return names
 }
 
-// ddl is the statement that creates the table.
+// ddl returns the statement that creates the table.
 func (t *table) ddl() string {
 	var b strings.Builder
 	b.WriteString("CREATE TABLE " + t.name + " (")

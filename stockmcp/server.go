@@ -1,8 +1,8 @@
-// Package stockmcp is a stock MCP server: stock as in shares, and stock as in
-// what an operator already has before anything is put in front of it. It is
-// built on mcp-go, knows no authentication, and keeps no session. Its data,
-// companies, prices, reports and holidays alike, is synthetic: generated in
-// memory at start, always the same, and read-only.
+// Package stockmcp is a stock MCP server: it serves stock data, and it stands for
+// the off-the-shelf server that an operator already has. It is built on mcp-go,
+// without authentication and sessions. Its data (companies, prices, reports,
+// holidays) is synthetic: generated in memory at the start, always the same, and
+// read-only.
 package stockmcp
 
 import (
@@ -15,12 +15,12 @@ import (
 const instructions = `Read-only stock data for trying things out. Everything in it is synthetic: the companies, exchanges, prices, reports and holidays are made up, and nothing in it is investment advice. Prices and reports end at 2026-06-30.
 Start with list_tables and describe_table. Read rows with query_table, one company's prices with get_daily, and joins or totals with run_sql (SQLite's SQL). backtest runs for a while and reports its progress.`
 
-// maxBody bounds a request's body, which mcp-go reads whole; in bytes.
+// maxBody limits a request's body in bytes, since mcp-go reads it as a whole.
 const maxBody = 4 << 20
 
-// Server answers MCP over streamable HTTP at /messages, and 404 elsewhere. A
-// request needs no initialize and no session before it, and no Accept header.
-// On a loopback address, mcp-go answers 403 to a Host that is not local.
+// Server serves MCP over streamable HTTP at /messages, and replies with 404
+// elsewhere. A request needs no initialize, no session and no Accept header. On a
+// loopback address mcp-go replies with 403 to a Host that is not local.
 type Server struct {
 	data       *database
 	streamable *server.StreamableHTTPServer
@@ -50,16 +50,16 @@ func New() (*Server, error) {
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Close ends the open GET streams and releases the data. A call that is still
-// running fails, and so does every later one.
+// Close ends the open GET streams and releases the data. Running and later calls
+// fail.
 func (s *Server) Close() error {
 	s.streamable.CloseSessions(context.Background())
 	return s.data.close()
 }
 
-// sessionless is mcp-go's stateless mode, but for one thing: a GET stream is
-// given a session of its own. In plain stateless mode it would take the empty
-// session ID that every POST has too, and swallow other callers' progress.
+// sessionless is mcp-go's stateless mode with one difference: a GET stream gets a
+// session of its own. In plain stateless mode it would have the same empty session
+// ID as every POST, and receive other callers' progress.
 type sessionless struct{}
 
 func (sessionless) ResolveSessionIdManager(r *http.Request) server.SessionIdManager { //nolint:revive // mcp-go's name

@@ -27,13 +27,13 @@ func start(tb testing.TB) (endpoint string) {
 	}
 	h := httptest.NewServer(s)
 	tb.Cleanup(func() {
-		h.CloseClientConnections() // what is left of GET streams
+		h.CloseClientConnections() // GET streams that are still open
 		h.Close()
 	})
 	return h.URL + "/messages"
 }
 
-// connect initializes mcp-go's client.
+// connect returns mcp-go's client after its initialization.
 func connect(tb testing.TB, endpoint string) (*client.Client, *mcp.InitializeResult) {
 	tb.Helper()
 	c, err := client.NewStreamableHttpClient(endpoint)
@@ -58,8 +58,8 @@ func connect(tb testing.TB, endpoint string) (*client.Client, *mcp.InitializeRes
 	return c, answer
 }
 
-// post sends a message and nothing else a client usually does: no session, no
-// Accept header.
+// post sends a message without what clients usually send: a session and an Accept
+// header.
 func post(ctx context.Context, endpoint, message string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(message))
 	if err != nil {
@@ -69,7 +69,7 @@ func post(ctx context.Context, endpoint, message string) (*http.Response, error)
 	return http.DefaultClient.Do(request)
 }
 
-// answer is a response whose body is closed with the test.
+// answer returns a response whose body is closed when the test ends.
 type answer struct {
 	status string
 	code   int
@@ -97,7 +97,7 @@ type toolResult struct {
 	IsError           bool
 }
 
-// call calls a tool and returns its result, of which it checks the shape.
+// call calls a tool and returns its result after checking its shape.
 func call(tb testing.TB, endpoint, tool, arguments string) toolResult {
 	tb.Helper()
 	result, err := tryCall(tb.Context(), endpoint, tool, arguments)
@@ -107,7 +107,7 @@ func call(tb testing.TB, endpoint, tool, arguments string) toolResult {
 	return *result
 }
 
-// tryCall is call for goroutines other than the test's own.
+// tryCall is like call, for goroutines other than the test's own.
 func tryCall(ctx context.Context, endpoint, tool, arguments string) (*toolResult, error) {
 	response, err := post(ctx, endpoint, callMessage(tool, arguments))
 	if err != nil {
@@ -310,7 +310,7 @@ func events(tb testing.TB, response answer) func(func(json.RawMessage) bool) {
 
 const watchedBacktest = `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"backtest","_meta":{"progressToken":"p"},"arguments":{"ts_code":"600001.NX","steps":%d,"step_ms":%d}}}`
 
-// progressMessage is a progress notification or the answer.
+// progressMessage is a progress notification or the reply.
 type progressMessage struct {
 	ID     int
 	Method string
@@ -324,7 +324,7 @@ type progressMessage struct {
 func TestBacktestReportsProgress(t *testing.T) {
 	t.Parallel()
 	endpoint := start(t)
-	// In plain stateless mode this stream would get some of the progress below.
+	// In plain stateless mode this stream would receive some of the progress below.
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, endpoint, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -455,7 +455,8 @@ func TestCallsRunSideBySide(t *testing.T) {
 	wg.Wait()
 }
 
-// Two servers in one process have two databases: closing one leaves the other.
+// Two servers in one process have separate databases: closing one does not affect
+// the other.
 func TestServersAreIndependent(t *testing.T) {
 	t.Parallel()
 	one, other := openDatabase(t), openDatabase(t)

@@ -15,7 +15,7 @@ type sqlArgs struct {
 	Limit int    `json:"limit"`
 }
 
-// sqlPage is a page of any tables.
+// sqlPage is a page of a query on any tables.
 type sqlPage struct {
 	Tables []string `json:"tables" jsonschema:"the tables that were read"`
 	page
@@ -33,10 +33,10 @@ func (d *database) runSQL(ctx context.Context, _ mcp.CallToolRequest, args sqlAr
 	return &sqlPage{p.tables, *p}, nil
 }
 
-// bare returns the one statement that sql holds, without the semicolon that
-// may end it. It refuses what could reach outside the parentheses that query
-// puts around it: a second statement, or a parenthesis too many. It follows
-// SQLite's tokenizer in what is text, a quoted name or a comment.
+// bare returns the single statement in sql, without a trailing semicolon. It
+// rejects what could escape the parentheses that query puts around it: a second
+// statement, or an unbalanced parenthesis. It recognizes texts, quoted names and
+// comments as SQLite's tokenizer does.
 func bare(sql string) (string, error) {
 	if strings.ContainsRune(sql, 0) {
 		return "", errors.New("sql: contains a NUL character")
@@ -84,11 +84,11 @@ func bare(sql string) (string, error) {
 	return sql[begin:end], nil
 }
 
-// reading matches the beginning of a statement that reads.
+// reading matches the beginning of a statement that only reads.
 var reading = regexp.MustCompile(`^(?i:select|with|values)\b`)
 
-// until is the length of a token that starts s and ends with the first end
-// found from the offset on, or with s.
+// until returns the length of the token at the start of s. It ends with the first
+// end at or after the offset, or with s.
 func until(s string, offset int, end string) int {
 	i := strings.Index(s[offset:], end)
 	if i < 0 {

@@ -111,8 +111,8 @@ func TestRunSQLRefuses(t *testing.T) {
 	}
 }
 
-// What the parentheses around a statement and the look at its beginning keep
-// out is also refused by SQLite itself.
+// Statements that are rejected because of their parentheses or their beginning are
+// also rejected by SQLite itself.
 func TestPolicyRefusesWithoutThem(t *testing.T) {
 	t.Parallel()
 	d := data(t)
@@ -151,7 +151,7 @@ func TestPolicyRefusesWithoutThem(t *testing.T) {
 	}
 }
 
-// The connection is read-only even where no policy is asked.
+// The connection is read-only even for statements that bypass the policy.
 func TestReadersCannotWrite(t *testing.T) {
 	t.Parallel()
 	d := openDatabase(t)
@@ -165,7 +165,8 @@ func TestReadersCannotWrite(t *testing.T) {
 	}
 }
 
-// runaways never end by themselves, before their first row or after it.
+// runaways are queries that never end by themselves, before or after their first
+// row.
 var runaways = []string{
 	"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c",
 	"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c WHERE x = 1 OR x < 0",
@@ -175,8 +176,8 @@ var runaways = []string{
 	"SELECT sum(a.close) OVER (ORDER BY b.close) FROM stock_daily a, stock_daily b, stock_daily c",
 }
 
-// One runaway per connection and one that waits for a connection; then there
-// are connections again.
+// One runaway on each connection and one that waits for a connection; after them
+// the connections are free again.
 func TestRunawaysAreStopped(t *testing.T) {
 	t.Parallel()
 	d := openDatabase(t)
@@ -225,8 +226,8 @@ func TestResultsAreBounded(t *testing.T) {
 	}
 }
 
-// Whatever the statement, it ends, gives rows that are JSON and no more than
-// asked for, and reads our tables only.
+// Every statement ends, returns valid JSON rows and no more than asked for, and
+// reads only our tables.
 func FuzzRunSQL(f *testing.F) {
 	for _, sql := range append(runaways,
 		"SELECT * FROM stock_basic", "SELECT 1;", "SELECT ';', \"a\", `b`, [c] -- x\n/* y */", "VALUES (x'00', 'é', 1e400)",

@@ -8,8 +8,8 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 )
 
-// Arguments that several tools share. mcp-go holds every call against its
-// tool's input schema, so handlers check only what a schema cannot say.
+// Arguments that several tools share. mcp-go validates every call against its
+// tool's input schema, so handlers check only what a schema cannot express.
 var (
 	tableArgument = mcp.WithString("table", mcp.Required(), mcp.Enum(tableNames()...),
 		mcp.Description("Name of the table"))
@@ -59,8 +59,9 @@ func addTools(m *server.MCPServer, d *database) {
 	)
 }
 
-// add gives the server a read-only tool. Its handler's result is sent as
-// structured content and, the same JSON, as text; its error as a tool error.
+// add adds a read-only tool to the server. The handler's result is sent as
+// structured content and, as the same JSON, in a text; its error is sent as a tool
+// error.
 func add[A, R any](m *server.MCPServer, name, description string,
 	handle func(context.Context, mcp.CallToolRequest, A) (*R, error), arguments ...mcp.ToolOption) {
 	options := append([]mcp.ToolOption{
@@ -88,8 +89,8 @@ func add[A, R any](m *server.MCPServer, name, description string,
 	})
 }
 
-// bind decodes arguments that the schema has let through. It takes them as
-// mcp-go has decoded them, since there 10.0 has become the integer it is.
+// bind decodes arguments that have passed the schema. It takes them as mcp-go has
+// decoded them, because there 10.0 has become an integer.
 func bind[A any](request mcp.CallToolRequest) (args A, err error) {
 	decoded, err := json.Marshal(request.Params.Arguments)
 	if err != nil {

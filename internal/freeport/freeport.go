@@ -1,5 +1,5 @@
-// Package freeport gives out ports for servers that must be told theirs before
-// they listen, as tests and benchmarks start them.
+// Package freeport allocates ports for servers of tests and benchmarks that must
+// know their port before they listen.
 package freeport
 
 import (
@@ -10,26 +10,26 @@ import (
 	"sync"
 )
 
-// Blocks lie below the ports that systems give to whoever asks for any (Linux
-// from 32768 on, macOS from 49152; RFC 6335 section 6), so that no connection
-// that goes out takes a port before its server listens, or while it restarts.
+// Blocks are below the ephemeral ports (Linux from 32768, macOS from 49152; RFC
+// 6335 section 6), so that no outgoing connection takes a port before its server
+// listens, or while the server restarts.
 const (
 	first     = 10000
 	blockSize = 64
 	blocks    = (32768 - first) / blockSize
 )
 
-// block is what this process gives out: its next port and how many are left.
-// Its first port is listened on as long as the process lives, which keeps other
-// processes out of the block.
+// block is the block of this process: its next port and how many are left. The
+// process listens on the block's first port as long as it lives, which reserves the
+// block.
 var block struct {
 	sync.Mutex
 	next, left int
 	held       []net.Listener
 }
 
-// Next is a TCP port that nothing listens on, and that neither this process nor
-// another that asks this package is given again while this one lives.
+// Next returns a TCP port that nothing listens on. While this process lives, the
+// port is not returned again, neither here nor in another process.
 func Next() (int, error) {
 	block.Lock()
 	defer block.Unlock()
@@ -48,7 +48,7 @@ func Next() (int, error) {
 	}
 }
 
-// takeBlock takes a block that no process has.
+// takeBlock reserves a block that no process has.
 func takeBlock() error {
 	var errs []error
 	for i := range blocks {

@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// askedFor has the test's binary print so many ports instead of testing.
+// askedFor is an environment variable with which the test's binary prints that many
+// ports instead of testing.
 const askedFor = "FREEPORT_TEST_PRINT"
 
 func TestMain(m *testing.M) {
@@ -26,11 +27,11 @@ func TestMain(m *testing.M) {
 		}
 		fmt.Println(port)
 	}
-	_, _ = os.Stdin.Read(make([]byte, 1)) // keeps its ports until the test closes it
+	_, _ = os.Stdin.Read(make([]byte, 1)) // keeps the ports until the test closes standard input
 }
 
-// TestNext: four processes that ask side by side are never given the same port,
-// nor one that somebody listens on.
+// TestNext: four processes that run in parallel never get the same port, nor one
+// that is in use.
 func TestNext(t *testing.T) {
 	port, err := Next()
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package schema brings the schema of a database up to date, by migrations
-// that come with the program.
+// Package schema updates the schema of a database by migrations that are embedded
+// in the program.
 package schema
 
 import (
@@ -13,9 +13,9 @@ import (
 	"github.com/pressly/goose/v3/database"
 )
 
-// Migrate runs the *.sql of migrations that a database has not had. A schema
-// that is newer than the migrations is an error. The caller sees to it that
-// one process at a time migrates.
+// Migrate runs the *.sql files in migrations that have not been applied yet. A
+// schema newer than the migrations is an error. The caller must ensure that only
+// one process migrates at a time.
 func Migrate(ctx context.Context, db *sql.DB, dialect database.Dialect, migrations fs.FS) error {
 	provider, err := goose.NewProvider(dialect, db, migrations,
 		goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))

@@ -1,6 +1,6 @@
-// Package sqlitefile opens the SQLite files that the embedded store and the
-// embedded ledger are: readable by their owner only, in WAL mode, synced at
-// every commit, with their schema up to date.
+// Package sqlitefile opens the SQLite files of the embedded store and the embedded
+// ledger: readable by their owner only, in WAL mode, synced at every commit, with
+// their schema up to date.
 package sqlitefile
 
 import (
@@ -44,11 +44,11 @@ func Path(dsn string) (string, error) {
 	return filepath.Clean(path), nil
 }
 
-// Open opens the file at path and makes what is missing: the folder (mode
-// 0700), the file (0600), and the schema, out of the *.sql of migrations. A
-// lock file beside it lets one process at a time do so. A schema that is newer
-// than the migrations is an error. The pragmas, as in cache_size(1000), are set
-// on each connection.
+// Open opens the file at path. It creates the folder (mode 0700), the file (0600)
+// and the schema (from the *.sql files in migrations) if they are missing; a lock
+// file allows only one process at a time to do so. A schema newer than the
+// migrations is an error. The pragmas, such as cache_size(1000), are set on each
+// connection.
 func Open(ctx context.Context, path string, migrations fs.FS, pragmas ...string) (_ *sql.DB, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("making its folder: %w", err)
@@ -59,8 +59,8 @@ func Open(ctx context.Context, path string, migrations fs.FS, pragmas ...string)
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 
-	// SQLite would make it, but readable for everyone. An existing file is not
-	// touched: closing it would drop the locks that SQLite has on it.
+	// SQLite would create it readable for everyone. An existing file is not opened
+	// here: closing it would release the locks that SQLite has on it.
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err == nil {
 		err = file.Close()
@@ -72,22 +72,21 @@ func Open(ctx context.Context, path string, migrations fs.FS, pragmas ...string)
 	if err != nil {
 		return nil, err
 	}
-	// A migration may rewrite a file of gigabytes. If the caller's patience ended
-	// it, the next would begin anew, and so on for ever.
+	// A migration may rewrite gigabytes. If the caller's timeout canceled it, the next
+	// one would start again from the beginning, and so on.
 	if err := schema.Migrate(context.WithoutCancel(ctx), db, goose.DialectSQLite3, migrations); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }
 
-// OpenReadOnly opens more connections to a file that is open, which cannot
-// write.
+// OpenReadOnly opens further, read-only connections to a file that is open.
 func OpenReadOnly(path string) (*sql.DB, error) { return connect(path, "query_only(true)") }
 
 // connect prepares connections. A commit is on the disk when it returns
-// (synchronous FULL), readers and the writer do not wait for each other (WAL),
-// and a transaction takes the write lock at its start, where waiting for it
-// cannot deadlock.
+// (synchronous FULL), readers and the writer do not block each other (WAL), and a
+// transaction takes the write lock when it begins, so that waiting for it cannot
+// deadlock.
 func connect(path string, pragmas ...string) (*sql.DB, error) {
 	query := url.Values{
 		"_pragma": append([]string{
@@ -95,7 +94,7 @@ func connect(path string, pragmas ...string) (*sql.DB, error) {
 			"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(true)",
 		}, pragmas...),
 		"_txlock":   {"immediate"},
-		"_error_rc": {"true"}, // errors in the words of their own code
+		"_error_rc": {"true"}, // errors with the message of their extended code
 	}
 	uri := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}
 	return sql.Open("sqlite", uri.String())

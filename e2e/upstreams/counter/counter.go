@@ -1,4 +1,4 @@
-// Package counter counts what an upstream of the tests runs, and serves it.
+// Package counter counts what an upstream of the tests runs, and serves the counts.
 package counter
 
 import (
@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// Label is the header that tells one request of a test from another.
+// Label is the header that identifies a request of a test.
 const Label = "X-Case"
 
 // Run is something that an upstream did for one request.
@@ -21,7 +21,7 @@ type Run struct {
 	What     string `json:"what"` // a JSON-RPC method that was dispatched, "run TOOL", or an HTTP method other than POST
 }
 
-// Counter holds what all the upstreams of a program ran.
+// Counter has what all upstreams of a program ran.
 type Counter struct {
 	mu   sync.Mutex
 	runs []Run
@@ -82,7 +82,7 @@ func (c *Counter) Serve(upstreams map[string]http.Handler) error {
 	return <-failed
 }
 
-// tell answers with the runs so far.
+// tell replies with the runs so far.
 func (c *Counter) tell(w http.ResponseWriter, _ *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

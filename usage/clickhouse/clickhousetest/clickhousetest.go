@@ -284,17 +284,34 @@ func (s *Server) said() []byte {
 	return log[max(0, len(log)-4096):]
 }
 
-// root is the root of the module.
-func root() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "../../..")
+// root returns the repository's folder: the one above the working directory
+// that has e2e/go.mod.
+func root() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "e2e", "go.mod")); err == nil {
+			return dir, nil
+		}
+		above := filepath.Dir(dir)
+		if above == dir {
+			return "", errors.New("run this inside of the repository: there is no e2e/go.mod above the working directory")
+		}
+		dir = above
+	}
 }
 
 // library finds libchdb.so.
 func library() (string, error) {
 	lib := os.Getenv(libEnv)
 	if lib == "" {
-		lib = filepath.Join(root(), "e2e/npm/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so")
+		root, err := root()
+		if err != nil {
+			return "", err
+		}
+		lib = filepath.Join(root, "e2e/npm/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so")
 	}
 	if _, err := os.Stat(lib); err != nil {
 		return "", fmt.Errorf("no ClickHouse to test with (%w): install it with `make deps`, or set %s to a libchdb.so", err, libEnv)
@@ -302,17 +319,21 @@ func library() (string, error) {
 	return lib, nil
 }
 
-// build builds chserver, once a process, into the module's .cache folder.
+// build builds chserver into the repository's .cache folder, once a process.
 var build = sync.OnceValues(func() (string, error) {
-	cache := filepath.Join(root(), ".cache")
+	root, err := root()
+	if err != nil {
+		return "", err
+	}
+	cache := filepath.Join(root, ".cache")
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", err
 	}
 	// Another test process may build or run it at this moment: build aside, then rename.
 	binary := filepath.Join(cache, "chserver")
 	aside := fmt.Sprintf("%s.%d", binary, os.Getpid())
-	cmd := exec.Command("go", "build", "-o", aside, "./usage/clickhouse/chserver")
-	cmd.Dir = root()
+	cmd := exec.Command("go", "build", "-o", aside, "./chserver")
+	cmd.Dir = filepath.Join(root, "e2e") // a module of its own
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build chserver: %w\n%s", err, out)
