@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -24,7 +23,6 @@ import (
 	"github.com/tallygate/tallygate/gate/gatetest"
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/identity/sqlite"
-	"github.com/tallygate/tallygate/mcp"
 )
 
 // site is a gate in front of an upstream, with users and keys in a file and
@@ -175,9 +173,9 @@ func (s *site) revoke(t *testing.T, record identity.Key) {
 }
 
 // post sends a message under a key.
-func (s *site) post(t *testing.T, key, body string, headers ...string) answer {
+func (s *site) post(t *testing.T, key, body string) answer {
 	t.Helper()
-	return do(t, "POST", s.url, body, append(headers, "Authorization: Bearer "+key)...)
+	return do(t, "POST", s.url, body, "Authorization: Bearer "+key)
 }
 
 // begin sends a message under a key, and leaves the response to the test.
@@ -189,11 +187,6 @@ func (s *site) begin(ctx context.Context, key, body string) (*http.Response, err
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+key)
 	return http.DefaultClient.Do(req)
-}
-
-// withRules sets the gate's extraction rules.
-func withRules(rules ...mcp.Rule) func(*gate.Config) {
-	return func(c *gate.Config) { c.Rules = rules }
 }
 
 // startHandler starts an upstream that is one handler, and returns its address.
@@ -314,6 +307,3 @@ func (a stubAuthenticator) Authenticate(context.Context, string, netip.Addr) (*i
 
 func (stubAuthenticator) Watch(*identity.Watch, *identity.Principal, func()) {}
 func (stubAuthenticator) Unwatch(*identity.Watch)                            {}
-
-// event returns a message as an event of an event stream.
-func event(message string) string { return fmt.Sprintf("data: %s\n\n", message) }

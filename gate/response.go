@@ -135,7 +135,7 @@ func (w *meteringWriter) Write(p []byte) (int, error) {
 		w.decoder.write(p)
 	default:
 		w.scanner.Scan(p, w.found)
-		w.partial = !w.scanner.Completes() && !(w.stream && endsLine(p))
+		w.partial = !w.scanner.Completes() && (!w.stream || !endsLine(p))
 	}
 	if !w.resumable && w.x.awaited > 0 && w.scanner != nil && w.x.sessionID != "" && w.status == http.StatusOK && w.scanner.Resumable() {
 		w.resumable = true
