@@ -8,7 +8,7 @@ LIBCHDB := e2e/npm/node_modules/.package-lock.json
 
 # How long each fuzz target runs in `make test`; `make fuzz FUZZTIME=10m` for more.
 FUZZTIME := 3s
-FUZZ := mcp:FuzzRead mcp:FuzzScanJSON mcp:FuzzScanSSE mcp:FuzzParsePath mcp:FuzzText mcp:FuzzTexts mcp:FuzzVector mcp:FuzzToolFilter \
+FUZZ := mcp:FuzzRead mcp:FuzzScanJSON mcp:FuzzScanSSE mcp:FuzzParsePath mcp:FuzzText mcp:FuzzTexts mcp:FuzzVector mcp/toolfilter:FuzzFilter internal/jsonskip:FuzzVector \
 	mcp/sqltables:FuzzTables usage:FuzzScanner usage:FuzzReadEvent
 
 .PHONY: build deps lint test fuzz soak bench bench-quick bench-hot bench-check

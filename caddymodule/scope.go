@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/mcp/toolfilter"
 )
 
 // outOfScope is the tool that the request would call and the key may not; of a
@@ -61,7 +62,7 @@ type scopedWriter struct {
 	allowed             func(tool string) bool
 	body                *mcp.Body // of the request
 
-	filter  mcp.ToolFilter
+	filter  toolfilter.Filter
 	begun   bool
 	refused bool
 	stream  bool
@@ -84,11 +85,7 @@ func (s *scopedWriter) WriteHeader(status int) {
 		s.refuse()
 		return
 	}
-	format := mcp.JSON
-	if s.stream {
-		format = mcp.SSE
-	}
-	s.filter.Reset(format, s.allowed)
+	s.filter.Reset(s.stream, s.allowed)
 	for _, ofBody := range []string{"Content-Length", "Content-Digest", "Repr-Digest", "ETag"} {
 		h.Del(ofBody) // what is taken out changes it
 	}
@@ -138,7 +135,7 @@ func (s *scopedWriter) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	var cause error
-	s.out, cause = s.filter.Filter(s.out[:0], p)
+	s.out, cause = s.filter.Append(s.out[:0], p)
 	if len(s.out) > 0 {
 		if _, err := s.ResponseWriter.Write(s.out); err != nil {
 			return 0, err

@@ -23,7 +23,7 @@ func AppendIDKey(b, raw []byte) []byte {
 		return b
 	}
 	if raw[0] == '"' {
-		s, ok := decoded(raw)
+		s, ok := DecodeString(raw)
 		if !ok {
 			return b
 		}
@@ -72,7 +72,7 @@ func SameID(a, b []byte) bool {
 // it under another id.
 func validID(raw []byte) bool {
 	if len(raw) > 0 && raw[0] == '"' {
-		_, ok := decoded(raw)
+		_, ok := DecodeString(raw)
 		return ok
 	}
 	f, ok := number(raw)

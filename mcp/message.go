@@ -89,7 +89,7 @@ func (m *Message) ClientInfo() (protocolVersion, name, version string) {
 // StateKey is the SHA-256 of the requestState that a retry brings back, as its
 // text, which the result that asked for input had; not ok where there is none.
 func (m *Message) StateKey() (key [sha256.Size]byte, ok bool) {
-	text, ok := decoded(m.state)
+	text, ok := DecodeString(m.state)
 	return sha256.Sum256(text), ok
 }
 

@@ -11,7 +11,7 @@ import "unicode/utf8"
 //   - with and without underscores and dashes, as in encoding/json/v2;
 //   - that are equal up to a NUL, where C's strings or a decoder's padding end.
 func (r *reader) misspells(name []byte, of owner) (known string) {
-	r.foldBuf = appendFolded(r.foldBuf[:0], name)
+	r.foldBuf = AppendFolded(r.foldBuf[:0], name)
 	if of == ofMessage {
 		known = messageNames[string(r.foldBuf)]
 	} else {
@@ -26,9 +26,10 @@ func (r *reader) misspells(name []byte, of owner) (known string) {
 	return known
 }
 
-// appendFolded appends what name is folded to. It stops where no protocol's
-// name is that long.
-func appendFolded(dst, name []byte) []byte {
+// AppendFolded appends the spelling that name has in common with all the names
+// that some decoder takes for it: see misspells. It cuts it to 32 bytes, more
+// than any name of the protocol has.
+func AppendFolded(dst, name []byte) []byte {
 	const longest = 32
 	for i := 0; i < len(name) && len(dst) < longest; {
 		c := name[i]
@@ -94,7 +95,7 @@ var (
 func byFold(names ...string) map[string]string {
 	m := make(map[string]string, len(names))
 	for _, name := range names {
-		m[string(appendFolded(nil, []byte(name)))] = name
+		m[string(AppendFolded(nil, []byte(name)))] = name
 	}
 	return m
 }

@@ -306,10 +306,11 @@ func hex4(b []byte) (unit rune, ok bool) {
 	return unit, true
 }
 
-// decoded is the text of a string given as JSON text; a part of it where there
-// is nothing to decode. It is not ok if raw is no string or has a surrogate
-// that stands alone, which decoders turn into different texts.
-func decoded(raw []byte) (text []byte, ok bool) {
+// DecodeString returns the text of a string that is given as valid JSON, with
+// its quotes. The text is a part of raw where there is nothing to decode. ok is
+// false if raw is not a string, or has an unpaired surrogate, which decoders turn
+// into different texts.
+func DecodeString(raw []byte) (text []byte, ok bool) {
 	if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
 		return nil, false
 	}

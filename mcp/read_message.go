@@ -54,7 +54,7 @@ func (f *fields) message(m *Message) (reason string) {
 	if f.jsonrpc == nil {
 		return `"jsonrpc": "2.0" is missing`
 	}
-	if version, _ := decoded(f.jsonrpc); string(version) != "2.0" {
+	if version, _ := DecodeString(f.jsonrpc); string(version) != "2.0" {
 		return `"jsonrpc" is not "2.0"`
 	}
 	if f.method == nil {
@@ -68,7 +68,7 @@ func (f *fields) request(m *Message) (reason string) {
 	if f.result != nil || f.err != nil {
 		return "a message has either a method or a result or an error"
 	}
-	method, ok := decoded(f.method)
+	method, ok := DecodeString(f.method)
 	if !ok {
 		return `"method" is not a string of whole characters`
 	}
@@ -91,7 +91,7 @@ func (f *fields) request(m *Message) (reason string) {
 	case methodCall:
 		return f.call(m)
 	case "tasks/get", "tasks/result", "tasks/cancel":
-		if id, ok := decoded(f.taskID); ok { // what is no string names no task
+		if id, ok := DecodeString(f.taskID); ok { // what is no string names no task
 			m.TaskID = string(id)
 		}
 	case "notifications/cancelled":
@@ -111,7 +111,7 @@ func (f *fields) call(m *Message) (reason string) {
 	if f.name == nil {
 		return `a tools/call without "name" in its params`
 	}
-	tool, ok := decoded(f.name)
+	tool, ok := DecodeString(f.name)
 	if !ok {
 		return `the "name" of a tools/call is not a string of whole characters`
 	}
