@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/mcp/toolfilter"
 )
 
 // filterTools returns a writer in front of the metering writer that takes out of
@@ -36,7 +37,7 @@ type toolListWriter struct {
 	body                *mcp.Body // of the request
 	log                 *slog.Logger
 
-	filter  mcp.ToolFilter
+	filter  toolfilter.Filter
 	begun   bool
 	refused bool
 	stream  bool
@@ -59,11 +60,7 @@ func (s *toolListWriter) WriteHeader(status int) {
 		s.refuse()
 		return
 	}
-	format := mcp.JSON
-	if s.stream {
-		format = mcp.SSE
-	}
-	s.filter.Reset(format, s.allowed)
+	s.filter.Reset(s.stream, s.allowed)
 	for _, name := range []string{"Content-Length", "Content-Digest", "Repr-Digest", "ETag"} {
 		h.Del(name) // it would not fit the filtered body
 	}
@@ -111,7 +108,7 @@ func (s *toolListWriter) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	var cause error
-	s.out, cause = s.filter.Filter(s.out[:0], p)
+	s.out, cause = s.filter.Append(s.out[:0], p)
 	if len(s.out) > 0 {
 		if _, err := s.ResponseWriter.Write(s.out); err != nil {
 			return 0, err

@@ -1,8 +1,7 @@
 // Package mcp is MCP traffic as bytes: the strict reader of what a client
 // sends (Body, Message, CheckContent), the scanners that follow what an
 // upstream answers as JSON or as SSE, the extractors that find a tool's table
-// names and record count in either, and the filter that takes tools out of a
-// list (ToolFilter). It does no I/O, and it knows neither HTTP servers nor where
+// names and record count in either. It does no I/O, and it knows neither HTTP servers nor where
 // usage is kept.
 //
 // The reader exists because a gate that reads a message differently from the

@@ -7,49 +7,49 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// Kind of a JSON-RPC message.
+// Kind is the kind of a JSON-RPC message.
 type Kind uint8
 
 // The kinds.
 const (
-	Request      Kind = iota // has a method and an id; an answer is due
+	Request      Kind = iota // has a method and an id, and is answered
 	Notification             // has a method and no id
-	Response                 // has a result or an error: the client answers the upstream
+	Response                 // has a result or an error: the client answers a request of the upstream
 )
 
-// Message is one JSON-RPC 2.0 message as it stands in a request body. Its
-// slices alias the body.
+// Message is one JSON-RPC 2.0 message of a request body. Its slices alias the
+// body.
 type Message struct {
 	Kind   Kind
 	ID     []byte // the id as JSON text; nil for a notification, or an error without an id
 	Method string // decoded; "" for a response
 	Tool   string // params.name, decoded, of a tools/call; "" otherwise
-	Raw    []byte // the message itself, without space around it
+	Raw    []byte // the message itself, without white space around it
 	Params []byte // the params object as JSON text; nil if absent or null
 	TaskID string // params.taskId, decoded, of a tasks/get, tasks/result or tasks/cancel; "" otherwise
 
-	// Cancels is params.requestId, as JSON text, of a notifications/cancelled: the
-	// id of the request that its sender has given up; nil otherwise.
+	// Cancels is params.requestId of a notifications/cancelled as JSON text: the id
+	// of the request that its sender has given up. It is nil otherwise.
 	Cancels []byte
 
-	// Retry tells that a tools/call goes on with one before it, whose result was
+	// Retry is set if a tools/call continues an earlier one whose result was
 	// input_required (revision 2026-07-28): see StateKey and ArgumentsKey.
 	Retry bool
 
 	meta      []byte // params._meta as JSON text; nil if absent
-	arguments []byte // of a tools/call, likewise
-	state     []byte // params.requestState of a tools/call, likewise
+	arguments []byte // params.arguments of a tools/call as JSON text; nil if absent
+	state     []byte // params.requestState of a tools/call as JSON text; nil if absent
 }
 
-// The methods that the gate treats by name.
+// Methods that are used more than once here.
 const (
 	methodInitialize = "initialize"
 	methodCall       = "tools/call"
 )
 
-// Public tells whether the message needs no key: what every client sends
-// before it can show a missing key to its user. Nothing else is public: not a
-// method that nobody has heard of, and not a response.
+// Public reports whether the message needs no key. These are the messages that
+// every client sends before it can tell its user that a key is missing. Nothing
+// else is public, neither unknown methods nor responses.
 func (m *Message) Public() bool {
 	if m.Kind == Response {
 		return false
@@ -61,16 +61,15 @@ func (m *Message) Public() bool {
 	return false
 }
 
-// IsCall tells whether the message is a tools/call.
+// IsCall reports whether the message is a tools/call.
 func (m *Message) IsCall() bool {
 	return m.Kind == Request && m.Method == methodCall
 }
 
-// ClientInfo is what the message says of the client that sent it; "" where it
-// says nothing. Up to revision 2025-11-25 only initialize does, in its params;
-// from 2026-07-28 on every request may, under reserved names in params._meta.
-// The client's word is all there is to it: it is for the record, not for a
-// decision.
+// ClientInfo returns what the message says about the client that sent it, "" for
+// what it does not say. Up to revision 2025-11-25 only initialize does, in its
+// params; since 2026-07-28 every request may, under reserved names in
+// params._meta. Nothing proves it: it is good for the record, not for decisions.
 func (m *Message) ClientInfo() (protocolVersion, name, version string) {
 	if m.Method == methodInitialize {
 		if protocolVersion = member(m.Params, "protocolVersion"); protocolVersion != "" {
@@ -79,22 +78,22 @@ func (m *Message) ClientInfo() (protocolVersion, name, version string) {
 	}
 	const prefix = `io\.modelcontextprotocol/`
 	if !bytes.Contains(m.meta, []byte("io.modelcontextprotocol/")) && bytes.IndexByte(m.meta, '\\') < 0 {
-		return "", "", "" // often there is nothing but a progressToken
+		return "", "", "" // usually _meta has nothing but a progressToken
 	}
 	return member(m.meta, prefix+"protocolVersion"),
 		member(m.meta, prefix+"clientInfo.name"),
 		member(m.meta, prefix+"clientInfo.version")
 }
 
-// StateKey is the SHA-256 of the requestState that a retry brings back, as its
-// text, which the result that asked for input had; not ok where there is none.
+// StateKey returns the SHA-256 of the text of the requestState that a retry
+// brings back from the result that asked for input. ok is false if it has none.
 func (m *Message) StateKey() (key [sha256.Size]byte, ok bool) {
-	text, ok := decoded(m.state)
+	text, ok := DecodeString(m.state)
 	return sha256.Sum256(text), ok
 }
 
-// ArgumentsKey is a digest of a tools/call's tool and arguments, which a retry
-// repeats.
+// ArgumentsKey returns a digest of the tool and the arguments of a tools/call,
+// which a retry repeats.
 func (m *Message) ArgumentsKey() [sha256.Size]byte {
 	h := sha256.New()
 	h.Write([]byte(m.Tool))
@@ -103,7 +102,7 @@ func (m *Message) ArgumentsKey() [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// member is the string at a gjson path; "" if there is none.
+// member returns the string at a gjson path, or "".
 func member(object []byte, path string) string {
 	if r := gjson.GetBytes(object, path); r.Type == gjson.String {
 		return r.Str
@@ -111,9 +110,9 @@ func member(object []byte, path string) string {
 	return ""
 }
 
-// intern is string(method) without an allocation for the methods that clients
-// send, of all revisions.
-func intern(method []byte) string {
+// internMethod returns string(method), without an allocation for the methods
+// that clients send in any revision.
+func internMethod(method []byte) string {
 	switch string(method) {
 	case methodInitialize:
 		return methodInitialize

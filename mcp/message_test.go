@@ -85,7 +85,7 @@ func TestIntern(t *testing.T) {
 		"tasks/get", "tasks/result", "tasks/list", "tasks/cancel", "tasks/update",
 		"notifications/initialized", "notifications/cancelled", "notifications/progress",
 		"notifications/roots/list_changed", "something/else"} {
-		if got := intern([]byte(method)); got != method {
+		if got := internMethod([]byte(method)); got != method {
 			t.Errorf("%s became %s", method, got)
 		}
 	}

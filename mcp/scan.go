@@ -1,5 +1,7 @@
 package mcp
 
+import "github.com/tallygate/tallygate/internal/sse"
+
 // Format is how a response's body carries messages.
 type Format uint8
 
@@ -43,7 +45,8 @@ type Scanner struct {
 	caught caught
 	size   int64 // of the message that passes
 	whole  bool  // the last piece has the end of an event in it, or of a reply in JSON
-	sse    eventStream
+	stream sse.Reader
+	event  eventState
 }
 
 type scanState uint8
@@ -63,7 +66,8 @@ const byteOrderMark = "\xef\xbb\xbf"
 // in it, Reply.Facts will know what the extractors in want find; nil ones are
 // left out. With one extractor at most, it allocates nothing.
 func (s *Scanner) Reset(format Format, scope Scope, want ...*Extractor) {
-	s.format, s.scope, s.state, s.batch, s.bom, s.sse = format, scope, scanFirst, false, 0, eventStream{}
+	s.format, s.scope, s.state, s.batch, s.bom = format, scope, scanFirst, false, 0
+	s.stream, s.event = sse.Reader{}, eventState{}
 	s.Want(want...)
 }
 
@@ -75,7 +79,7 @@ func (s *Scanner) Want(want ...*Extractor) {
 
 // Resumable tells whether an event with an id has passed, so that a client can
 // ask for the events behind it should the stream break.
-func (s *Scanner) Resumable() bool { return s.sse.resumable }
+func (s *Scanner) Resumable() bool { return s.event.resumable }
 
 // Completes tells whether the piece that was scanned last has the end of an event
 // in it, or of a reply in JSON. Whoever gets one that has not can do nothing with
@@ -91,27 +95,23 @@ func (s *Scanner) Completes() bool { return s.whole }
 // data is too late to say so.
 func (s *Scanner) Scan(p []byte, found func(*Reply)) {
 	s.whole = false
+	if s.format == SSE {
+		s.events(p, found)
+		return
+	}
 	// Clients differ in whether they take a byte-order mark in front of JSON;
 	// where one does, the reply has been answered.
 	for s.bom < len(byteOrderMark) && len(p) > 0 {
 		if p[0] != byteOrderMark[s.bom] {
 			begun := byteOrderMark[:s.bom]
 			s.bom = len(byteOrderMark)
-			s.body([]byte(begun), found)
+			s.messages([]byte(begun), found)
 			break
 		}
 		s.bom++
 		p = p[1:]
 	}
-	s.body(p, found)
-}
-
-func (s *Scanner) body(p []byte, found func(*Reply)) {
-	if s.format == SSE {
-		s.events(p, found)
-	} else {
-		s.messages(p, found)
-	}
+	s.messages(p, found)
 }
 
 // messages takes in a piece of a JSON body, or of the data of an event.

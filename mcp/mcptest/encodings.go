@@ -34,9 +34,9 @@ func (c *Corpus) text() {
 		c.add(fmt.Sprintf("call, mark %q", mark), Call+mark)
 		c.add(fmt.Sprintf("space, mark %q, call", mark), " "+mark+Call)
 	}
-	c.add("lone surrogate in arguments", message(`"method":"tools/call"`, `"params":{"name":"count","arguments":{"x":"\ud800"}}`))
-	c.add("lone surrogate in an argument's name", message(`"method":"tools/call"`, `"params":{"name":"count","arguments":{"\ud800":1}}`))
-	c.add("two lone surrogates as names", message(`"method":"tools/call"`, `"params":{"name":"count","arguments":{"\ud800":1,"\udfff":1}}`))
+	c.add("unpaired surrogate in arguments", message(`"method":"tools/call"`, `"params":{"name":"count","arguments":{"x":"\ud800"}}`))
+	c.add("unpaired surrogate in an argument's name", message(`"method":"tools/call"`, `"params":{"name":"count","arguments":{"\ud800":1}}`))
+	c.add("two unpaired surrogates as names", message(`"method":"tools/call"`, `"params":{"name":"count","arguments":{"\ud800":1,"\udfff":1}}`))
 }
 
 // callIn is the call in a charset.

@@ -55,7 +55,7 @@ func spellings() [][2]string {
 		{"combining dot", "\"method\u0307\""}, {"variation selector", "\"method\ufe0f\""},
 		{"underscore before", `"_method"`}, {"underscore after", `"method_"`}, {"dash within", `"met-hod"`}, {"underscore within", `"Met_hod"`},
 		{"Cyrillic e", "\"m\u0435thod\""}, {"full width", "\"\uff4dethod\""}, {"mathematical", "\"\U0001d426ethod\""},
-		{"lone surrogate after", `"method\ud800"`}, {"lone surrogate before", `"\udc00method"`}, {"two high surrogates", `"method\ud800\ud800"`},
+		{"unpaired surrogate after", `"method\ud800"`}, {"lone surrogate before", `"\udc00method"`}, {"two high surrogates", `"method\ud800\ud800"`},
 		{"hex escape", `"\x6dethod"`}, {"needless escape", `"\method"`}, {"braced escape", `"\u{6d}ethod"`}, {"short escape", `"\u6dethod"`},
 		{"octal escape", `"\155ethod"`},
 		{"overlong UTF-8", "\"\xc1\xadethod\""}, {"invalid UTF-8 after", "\"method\xff\""}, {"cut UTF-8", "\"method\xc3\""},

@@ -9,7 +9,7 @@ import (
 // The codes of JSON-RPC 2.0, section 5.1, that an Error may have.
 const (
 	CodeParseError     = -32700 // the body is not one JSON value in UTF-8
-	CodeInvalidRequest = -32600 // it is, but no message that all decoders read alike
+	CodeInvalidRequest = -32600 // it is, but not a message that all decoders read the same way
 )
 
 // Error is why a body was refused.
@@ -24,33 +24,33 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s (at byte %d)", e.Reason, e.Offset)
 }
 
-// Body is what one request body holds. A Body can be used again for the next
-// one, which spares allocations.
+// Body has the messages of one request body. It can be reused for the next one,
+// which saves allocations.
 type Body struct {
 	Messages []Message // at least one
-	Batch    bool      // the messages stood in an array
+	Batch    bool      // the messages came in an array
 }
 
 // Read reads a request body strictly and in one pass. Its messages alias
 // data, which must not change while they are in use. A batch is refused unless
 // allowBatch; only revision 2025-03-26 has them.
 //
-// The error is an *Error, and the body is empty then. Refused are:
-//   - what is not exactly one JSON value (RFC 8259) in valid UTF-8 without a
-//     byte-order mark, with nothing but white space around it;
+// The error is an *Error, and then the Body is empty. These are refused:
+//   - anything but exactly one JSON value (RFC 8259) in valid UTF-8 without a
+//     byte-order mark, surrounded by white space only;
 //   - a name that occurs twice in one object, at any level, however it is
-//     escaped, and a name with a lone surrogate;
-//   - a name among a message's or its params' own that some decoder takes for
-//     one of the protocol's though it is spelt differently (see misspells);
+//     escaped, and a name with an unpaired surrogate;
+//   - a member of a message or of its params whose name some decoder takes for
+//     one of the protocol's although it is spelled differently (see misspells);
 //   - more than 256 levels of arrays and objects;
-//   - what is no JSON-RPC 2.0 request, notification or response as MCP has
-//     them: params that are no object, a method that is no string, an id that
-//     is neither a string nor a number, both a method and a result or an
-//     error, a tools/call without an id or without a tool's name;
-//   - an empty batch, and two requests with one id in a batch, whose answers
-//     nobody could tell apart.
+//   - anything but a JSON-RPC 2.0 request, notification or response as MCP
+//     defines them: params that are not an object, a method that is not a
+//     string, an id that is neither a string nor an integer, a method together
+//     with a result or an error, a tools/call without an id or a tool's name;
+//   - an empty batch, and a batch in which two requests have the same id, so
+//     that their answers could not be told apart.
 func (b *Body) Read(data []byte, allowBatch bool) error {
-	clear(b.Messages) // lets go of the last body
+	clear(b.Messages) // drop references to the last body
 	b.Messages, b.Batch = b.Messages[:0], false
 	r := readers.Get().(*reader)
 	defer r.release()
@@ -63,29 +63,29 @@ func (b *Body) Read(data []byte, allowBatch bool) error {
 	return nil
 }
 
-// maxDepth is how many arrays and objects may stand within each other, the
-// body's outermost included. Decoders give up at very different depths.
+// maxDepth is how deeply arrays and objects may nest, including the outermost.
+// Decoders give up at very different depths.
 const maxDepth = 256
 
-// maxBody keeps every offset within the 31 bits that a name's entry has.
+// maxBody keeps every offset within the 31 bits that a nameSet has for it.
 const maxBody = 1<<31 - 1
 
-// reader reads one body. Its methods take the offset where something begins
-// and return the offset after it, or -1 once err is set.
+// reader reads one body. Its methods take the offset where a value or token
+// begins and return the offset behind it, or -1 after setting err.
 type reader struct {
 	data    []byte
 	err     *Error
 	fields  fields
-	names   []uint64 // names of the objects that are being read, the innermost's last; see nameSet
-	spare   []uint64 // for a nameSet that grows
-	name    []byte   // the current name, where it had to be decoded
-	other   []byte   // a name to compare it with, likewise
+	names   []uint64 // names of the objects that are open, those of the innermost last; see nameSet
+	spare   []uint64 // memory for growing a nameSet
+	name    []byte   // the current name, if it had to be decoded
+	other   []byte   // the name it is compared with, if that had to be decoded
 	foldBuf []byte   // the current name, folded
 }
 
 var readers = sync.Pool{New: func() any { return new(reader) }}
 
-// release gives the reader back, unless a hostile body has made it big.
+// release returns the reader to the pool, unless a hostile body has made it big.
 func (r *reader) release() {
 	if cap(r.names)+cap(r.spare) > 1<<15 || cap(r.name)+cap(r.other)+cap(r.foldBuf) > 1<<16 {
 		return
@@ -100,7 +100,7 @@ func (r *reader) fail(code, offset int, format string, args ...any) int {
 	return -1
 }
 
-// body reads all of the data into b.
+// body reads the whole body into b. It reports whether that succeeded.
 func (r *reader) body(b *Body, allowBatch bool) bool {
 	if len(r.data) > maxBody {
 		r.fail(CodeInvalidRequest, 0, "the body is longer than %d bytes", maxBody)
@@ -167,8 +167,8 @@ func (r *reader) batch(b *Body, i int) int {
 	return i + 1
 }
 
-// message reads a message into a new element of b.Messages. The depth is that
-// of what holds the message.
+// message reads a message into a new element of b.Messages. depth is that of
+// the array around it, or 0.
 func (r *reader) message(b *Body, i, depth int) int {
 	r.fields = fields{}
 	if i < len(r.data) && r.data[i] != '{' {
@@ -189,7 +189,7 @@ func (r *reader) message(b *Body, i, depth int) int {
 	return end
 }
 
-// excerpt is b for an error's reason.
+// excerpt returns as much of b as an error quotes.
 func excerpt(b []byte) []byte {
 	const most = 64
 	if len(b) <= most {

@@ -1,4 +1,4 @@
-package mcp
+package toolfilter
 
 import (
 	"fmt"
@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// BenchmarkToolFilter filters a list of a hundred tools of a kilobyte each, of
+// BenchmarkFilter filters a list of a hundred tools of a kilobyte each, of
 // which every other one stays, and a result without a list, as it comes.
-func BenchmarkToolFilter(b *testing.B) {
+func BenchmarkFilter(b *testing.B) {
 	var tools []string
 	for i := range 100 {
 		name := fmt.Sprint("q", i)
@@ -22,23 +22,23 @@ func BenchmarkToolFilter(b *testing.B) {
 	rows := `{"jsonrpc":"2.0","id":1,"result":{"structuredContent":{"rows":[` + strings.TrimSuffix(strings.Repeat(`{"a":1,"b":"text"},`, 5000), ",") + `]}}}`
 	for _, c := range []struct {
 		name, body string
-		format     Format
+		isStream   bool
 	}{
-		{"list, JSON", list, JSON}, {"list, SSE", "data: " + list + "\n\n", SSE}, {"no list, JSON", rows, JSON}, {"no list, SSE", "data: " + rows + "\n\n", SSE},
+		{"list, JSON", list, false}, {"list, SSE", "data: " + list + "\n\n", true}, {"no list, JSON", rows, false}, {"no list, SSE", "data: " + rows + "\n\n", true},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			var f ToolFilter
+			var f Filter
 			body := []byte(c.body)
 			out := make([]byte, 0, 2*len(body))
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {
-				f.Reset(c.format, mayCall)
+				f.Reset(c.isStream, mayCall)
 				out = out[:0]
 				for p := body; len(p) > 0; {
 					n := min(32<<10, len(p))
 					var err error
-					if out, err = f.Filter(out, p[:n]); err != nil {
+					if out, err = f.Append(out, p[:n]); err != nil {
 						b.Fatal(err)
 					}
 					p = p[n:]

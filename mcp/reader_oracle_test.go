@@ -18,8 +18,8 @@ import (
 type node struct {
 	kind    byte // the first byte of its text
 	raw     string
-	text    string   // of a string, with U+FFFD for a lone surrogate
-	lone    bool     // the string has a lone surrogate
+	text    string   // of a string, with U+FFFD for a unpaired surrogate
+	lone    bool     // the string has a unpaired surrogate
 	names   []node   // of an object
 	members []node   // of an object or an array
 	at      [2]int64 // where it stands

@@ -1,4 +1,4 @@
-package mcp
+package toolfilter
 
 import (
 	"bytes"
@@ -15,16 +15,16 @@ import (
 // mayCall is what the tests allow.
 func mayCall(tool string) bool { return strings.HasPrefix(tool, "q") || tool == "é" }
 
-// filterAll filters a body that comes in pieces of so many bytes.
-func filterAll(f *ToolFilter, format Format, body []byte, piece int) (out []byte, err error) {
-	f.Reset(format, mayCall)
-	for p := body; len(p) > 0 && err == nil; p = p[min(piece, len(p)):] {
-		out, err = f.Filter(out, p[:min(piece, len(p))])
+// filterAll filters a body that comes in chunks of so many bytes.
+func filterAll(f *Filter, isStream bool, body []byte, chunk int) (out []byte, err error) {
+	f.Reset(isStream, mayCall)
+	for p := body; len(p) > 0 && err == nil; p = p[min(chunk, len(p)):] {
+		out, err = f.Append(out, p[:min(chunk, len(p))])
 	}
 	return out, err
 }
 
-func TestToolFilter(t *testing.T) {
+func TestFilter(t *testing.T) {
 	long := strings.Repeat("x", 5000)
 	for _, c := range []struct {
 		name, body, want string // want is "" where it is an error
@@ -59,24 +59,24 @@ func TestToolFilter(t *testing.T) {
 		{"a wrong escape", `{"\xesult":{"tools":[{"name":"x"}]}}`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var f ToolFilter
-			for _, piece := range []int{len(c.body), 1, 7} {
-				got, err := filterAll(&f, JSON, []byte(c.body), piece)
+			var f Filter
+			for _, chunk := range []int{len(c.body), 1, 7} {
+				got, err := filterAll(&f, false, []byte(c.body), chunk)
 				if (err != nil) != (c.want == "") {
-					t.Fatalf("in pieces of %d: %q, %v", piece, got, err)
+					t.Fatalf("in chunks of %d: %q, %v", chunk, got, err)
 				}
 				if c.want != "" && string(got) != c.want {
-					t.Errorf("in pieces of %d:\n%s\nwant\n%s", piece, got, c.want)
+					t.Errorf("in chunks of %d:\n%s\nwant\n%s", chunk, got, c.want)
 				}
 				if err != nil && bytes.Contains(got, []byte(`"x"`)) {
-					t.Errorf("in pieces of %d: before the error there is %q", piece, got)
+					t.Errorf("in chunks of %d: before the error there is %q", chunk, got)
 				}
 			}
 		})
 	}
 }
 
-func TestToolFilterOfStreams(t *testing.T) {
+func TestFilterOfStreams(t *testing.T) {
 	for _, c := range []struct{ name, body, want string }{
 		{"an event", "event: message\ndata: {\"result\":{\"tools\":[{\"name\":\"x\"},{\"name\":\"q\"}]}}\nid: 7\n\n", "event: message\ndata: {\"result\":{\"tools\":[{\"name\":\"q\"}]}}\nid: 7\n\n"},
 		{"many lines", "data: {\"result\":{\"tools\":[\ndata: {\"name\":\ndata:\"x\"}\ndata: ,{\"name\"\nid: 5\n: comment\ndata: :\"q\"}]}}\n\n", "data: {\"result\":{\"tools\":[\ndata: \ndata:\ndata: {\"name\"\nid: 5\n: comment\ndata: :\"q\"}]}}\n\n"},
@@ -90,49 +90,49 @@ func TestToolFilterOfStreams(t *testing.T) {
 		{"broken", "data: {\"result\":{\"tools\":[{\"name\":\"x\"};", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var f ToolFilter
-			for _, piece := range []int{len(c.body), 1, 5} {
-				got, err := filterAll(&f, SSE, []byte(c.body), piece)
+			var f Filter
+			for _, chunk := range []int{len(c.body), 1, 5} {
+				got, err := filterAll(&f, true, []byte(c.body), chunk)
 				if (err != nil) != (c.want == "") {
-					t.Fatalf("in pieces of %d: %q, %v", piece, got, err)
+					t.Fatalf("in chunks of %d: %q, %v", chunk, got, err)
 				}
 				if c.want != "" && string(got) != c.want {
-					t.Errorf("in pieces of %d:\n%q\nwant\n%q", piece, got, c.want)
+					t.Errorf("in chunks of %d:\n%q\nwant\n%q", chunk, got, c.want)
 				}
 			}
 		})
 	}
 }
 
-// TestToolFilterHoldsLittle: what can go on does so at once, and a tool without
+// TestFilterHoldsLittle: what can go on does so at once, and a tool without
 // an end does not fill the memory.
-func TestToolFilterHoldsLittle(t *testing.T) {
-	var f ToolFilter
-	f.Reset(SSE, mayCall)
+func TestFilterHoldsLittle(t *testing.T) {
+	var f Filter
+	f.Reset(true, mayCall)
 	for _, step := range [][2]string{
 		{": ping\n\n", ": ping\n\n"},
 		{"data: {\"result\":{\"tools\":[{\"name\":\"x\"},{\"name\":\"q\"}", "data: {\"result\":{\"tools\":[{\"name\":\"q\"}"},
 		{",{\"name\":\"q\"", ""}, {"}", ",{\"name\":\"q\"}"}, {"]}", "]}"}, {"}", "}"},
 	} {
-		if got, err := f.Filter(nil, []byte(step[0])); string(got) != step[1] || err != nil {
+		if got, err := f.Append(nil, []byte(step[0])); string(got) != step[1] || err != nil {
 			t.Errorf("after %q: %q, %v, want %q", step[0], got, err, step[1])
 		}
 	}
-	f.Reset(JSON, mayCall)
-	piece := bytes.Repeat([]byte("x"), 64<<10)
-	got, err := f.Filter(nil, []byte(`{"result":{"tools":[{"name":"q","a":"`))
+	f.Reset(false, mayCall)
+	chunk := bytes.Repeat([]byte("x"), 64<<10)
+	got, err := f.Append(nil, []byte(`{"result":{"tools":[{"name":"q","a":"`))
 	for n := 0; err == nil && n < 1000; n++ {
-		got, err = f.Filter(got, piece)
+		got, err = f.Append(got, chunk)
 	}
-	if err == nil || len(got) > 100 || cap(f.held) > 3*maxHeldTool {
+	if err == nil || len(got) > 100 || cap(f.held) > 3*maxTool {
 		t.Errorf("%d bytes went on, %d are held, %v", len(got), cap(f.held), err)
 	}
-	if again, err := f.Filter(nil, []byte(`"}]}}`)); err == nil || len(again) > 0 {
+	if again, err := f.Append(nil, []byte(`"}]}}`)); err == nil || len(again) > 0 {
 		t.Errorf("behind the error: %q, %v", again, err)
 	}
 }
 
-// filterDecoded is what ToolFilter does, to a decoded body.
+// filterDecoded is what Filter does, to a decoded body.
 func filterDecoded(body any) any {
 	if batch, ok := body.([]any); ok {
 		for i := range batch {
@@ -204,9 +204,9 @@ var toolBodies = rapid.Custom(func(t *rapid.T) string {
 	return message.Draw(t, "message")
 })
 
-// TestToolFilterOracle: what is left decodes to what filtering by decoding
+// TestFilterOracle: what is left decodes to what filtering by decoding
 // leaves, in a body and in an event's data however it is cut into lines.
-func TestToolFilterOracle(t *testing.T) {
+func TestFilterOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		body := toolBodies.Draw(t, "body")
 		var v any
@@ -215,9 +215,9 @@ func TestToolFilterOracle(t *testing.T) {
 		}
 		before, _ := json.Marshal(v)
 		want := filterDecoded(v)
-		piece := rapid.IntRange(1, len(body)).Draw(t, "piece")
-		var f ToolFilter
-		out, err := filterAll(&f, JSON, []byte(body), piece)
+		chunk := rapid.IntRange(1, len(body)).Draw(t, "chunk")
+		var f Filter
+		out, err := filterAll(&f, false, []byte(body), chunk)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +234,7 @@ func TestToolFilterOracle(t *testing.T) {
 
 		// The line breaks of the text are where an event's data may be cut.
 		stream := "id: 1\ndata: " + strings.NewReplacer("\r\n", "\r\n: c\ndata: ", "\n", "\ndata:").Replace(body) + "\n\n: end\n\n"
-		out, err = filterAll(&f, SSE, []byte(stream), piece)
+		out, err = filterAll(&f, true, []byte(stream), chunk)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -299,9 +299,9 @@ func listed(body []byte) (names []string) {
 	}
 }
 
-// FuzzToolFilter: of no body whatever does a tool get through that may not be
+// FuzzFilter: of no body whatever does a tool get through that may not be
 // called, and how a body is cut up does not show.
-func FuzzToolFilter(f *testing.F) {
+func FuzzFilter(f *testing.F) {
 	for _, body := range []string{
 		`{"id":1,"result":{"tools":[{"name":"x"},{"name":"q"}],"nextCursor":"c"}}`,
 		`[{"result":{"tools":[ {"a":{"name":"q"},"name":"x"} ]}},{"Result":{"too\u006cs":[{"name":"q","Name":"x"}]}}]`,
@@ -311,15 +311,15 @@ func FuzzToolFilter(f *testing.F) {
 		f.Add([]byte(body), uint8(3))
 	}
 	f.Fuzz(func(t *testing.T, body []byte, cut uint8) {
-		var filter ToolFilter
-		for _, format := range []Format{JSON, SSE} {
-			whole, err := filterAll(&filter, format, body, max(1, len(body)))
-			pieces, errPieces := filterAll(&filter, format, body, int(cut)+1)
-			if (err != nil) != (errPieces != nil) || err == nil && !bytes.Equal(whole, pieces) {
-				t.Fatalf("whole %q, %v; in pieces %q, %v", whole, err, pieces, errPieces)
+		var filter Filter
+		for _, isStream := range []bool{false, true} {
+			whole, err := filterAll(&filter, isStream, body, max(1, len(body)))
+			chunks, errPieces := filterAll(&filter, isStream, body, int(cut)+1)
+			if (err != nil) != (errPieces != nil) || err == nil && !bytes.Equal(whole, chunks) {
+				t.Fatalf("whole %q, %v; in chunks %q, %v", whole, err, chunks, errPieces)
 			}
 			texts := []string{string(whole)}
-			if format == SSE {
+			if isStream {
 				texts = dataOf(string(whole))
 			}
 			for _, text := range texts {

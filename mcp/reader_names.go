@@ -6,25 +6,25 @@ import (
 	"math/bits"
 )
 
-// nameSet is the names of one object so far, at the end of reader.names, where
-// the sets of the objects around it come before. An object that is being read
-// can only grow while no object within it is, so its set is always the last.
+// nameSet is the set of the names of one object so far. It is kept at the end of
+// reader.names, behind the sets of the objects around it: an object gets no names
+// while one within it is open, so the set that grows is always the last.
 //
-// A small set is a list of the offsets of unescaped names. Above that, or with
-// the first escape, it is a hash table with linear probing, so that an object
-// of a hundred thousand names costs no more for each than one of ten. The seed
-// is random, so that no body can be made to collide.
+// A small set is a list of the offsets of names without escapes. A larger one, or
+// one with an escaped name, is a hash table with linear probing, so that a name
+// costs the same in an object of ten and of a hundred thousand. The seed is
+// random, so that nobody can craft names that collide.
 type nameSet struct {
-	base  int // where the set begins in reader.names
-	count int // how many names are in the table; 0 for a list
+	base  int // index in reader.names where the set begins
+	count int // number of names in the table; 0 for a list
 }
 
-const smallSet = 16 // most names in a list
+const smallSet = 16 // the most names in a list
 
 var seed = maphash.MakeSeed()
 
-// A table's slot is hash<<32 | offset<<1 | escaped, or 0 when it is free: no
-// name stands at offset 0.
+// slot makes a slot of a table: hash<<32 | offset<<1 | escaped. A free slot is 0,
+// since no name is at offset 0.
 func slot(hash uint64, at int, escaped bool) uint64 {
 	s := hash<<32 | uint64(at)<<1
 	if escaped {
@@ -33,14 +33,14 @@ func slot(hash uint64, at int, escaped bool) uint64 {
 	return s
 }
 
-// add puts a name, which stands in the data at the offset at, into the set, and
-// tells whether it was there already.
+// add puts the name at offset at of the data into the set. It reports whether it
+// was there already.
 func (r *reader) add(s *nameSet, name []byte, at int, escaped bool) (twice bool) {
 	if s.count == 0 {
 		list := r.names[s.base:]
 		if len(list) < smallSet && !escaped {
 			for _, other := range list {
-				if r.standsAt(int(other), name) {
+				if r.isAt(int(other), name) {
 					return true
 				}
 			}
@@ -68,18 +68,18 @@ func (r *reader) add(s *nameSet, name []byte, at int, escaped bool) (twice bool)
 	}
 }
 
-// standsAt tells whether the name at the offset at, before the current one, is
-// name. Both are unescaped, so a quote can only be where they end.
-func (r *reader) standsAt(at int, name []byte) bool {
+// isAt reports whether the earlier name at offset at equals name. Neither has
+// escapes, so that a quote can only be at their ends.
+func (r *reader) isAt(at int, name []byte) bool {
 	return r.data[at+len(name)] == '"' && bytes.Equal(r.data[at:at+len(name)], name)
 }
 
-// unescapedAt is the name at the offset at.
+// unescapedAt returns the name, without escapes, at offset at.
 func (r *reader) unescapedAt(at int) []byte {
 	return r.data[at : at+bytes.IndexByte(r.data[at:], '"')]
 }
 
-// sameName tells whether the name of a slot is name.
+// sameName reports whether the name of a slot equals name.
 func (r *reader) sameName(slot uint64, name []byte) bool {
 	at := int(slot & 0xffffffff >> 1)
 	if slot&1 == 0 {
@@ -89,7 +89,7 @@ func (r *reader) sameName(slot uint64, name []byte) bool {
 	return bytes.Equal(r.other, name)
 }
 
-// toTable makes a table of a list.
+// toTable turns a list into a table.
 func (r *reader) toTable(s *nameSet) {
 	for i, at := range r.names[s.base:] {
 		r.names[s.base+i] = slot(maphash.Bytes(seed, r.unescapedAt(int(at))), int(at), false)
@@ -98,7 +98,7 @@ func (r *reader) toTable(s *nameSet) {
 	r.grow(s, 1<<bits.Len(uint(2*s.count+3)))
 }
 
-// grow gives the set a table of so many slots, a power of two.
+// grow gives the set a table with the given number of slots, a power of two.
 func (r *reader) grow(s *nameSet, slots int) {
 	r.spare = append(r.spare[:0], r.names[s.base:]...)
 	r.names = append(r.names[:s.base], make([]uint64, slots)...)

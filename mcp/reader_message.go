@@ -7,8 +7,8 @@ type fields struct {
 	taskID, state, inputs, requestID         []byte // likewise
 }
 
-// member is where the value of a message's member goes; nil if it is none of
-// the protocol's.
+// member returns where to keep the value of a message's member, or nil if the
+// protocol has no such member.
 func (f *fields) member(name []byte) *[]byte {
 	switch string(name) {
 	case "jsonrpc":
@@ -27,8 +27,8 @@ func (f *fields) member(name []byte) *[]byte {
 	return nil
 }
 
-// param is where the value of a member of params goes; nil if it does not
-// matter here.
+// param returns where to keep the value of a member of params, or nil if it does
+// not matter here.
 func (f *fields) param(name []byte) *[]byte {
 	switch string(name) {
 	case "name":
@@ -49,12 +49,12 @@ func (f *fields) param(name []byte) *[]byte {
 	return nil
 }
 
-// message fills in m, or returns why the fields make no message.
+// message fills in m, or returns the reason why the fields are not a message.
 func (f *fields) message(m *Message) (reason string) {
 	if f.jsonrpc == nil {
 		return `"jsonrpc": "2.0" is missing`
 	}
-	if version, _ := decoded(f.jsonrpc); string(version) != "2.0" {
+	if version, _ := DecodeString(f.jsonrpc); string(version) != "2.0" {
 		return `"jsonrpc" is not "2.0"`
 	}
 	if f.method == nil {
@@ -68,19 +68,19 @@ func (f *fields) request(m *Message) (reason string) {
 	if f.result != nil || f.err != nil {
 		return "a message has either a method or a result or an error"
 	}
-	method, ok := decoded(f.method)
+	method, ok := DecodeString(f.method)
 	if !ok {
-		return `"method" is not a string of whole characters`
+		return `"method" is not a string, or contains an unpaired UTF-16 surrogate`
 	}
-	m.Method = intern(method)
+	m.Method = internMethod(method)
 	m.Kind, m.ID = Request, f.id
 	if f.id == nil {
 		m.Kind = Notification
 	} else if !validID(f.id) {
 		return badID
 	}
-	// Encoders that know no absence write null, and no decoder finds a
-	// parameter in it. An array is JSON-RPC's, but not MCP's.
+	// Some encoders write null for absent params, and no decoder finds a parameter
+	// in it. JSON-RPC also has params that are an array, MCP does not.
 	if f.params != nil && f.params[0] != 'n' {
 		if f.params[0] != '{' {
 			return `"params" is not an object`
@@ -91,7 +91,7 @@ func (f *fields) request(m *Message) (reason string) {
 	case methodCall:
 		return f.call(m)
 	case "tasks/get", "tasks/result", "tasks/cancel":
-		if id, ok := decoded(f.taskID); ok { // what is no string names no task
+		if id, ok := DecodeString(f.taskID); ok { // any other value names no task
 			m.TaskID = string(id)
 		}
 	case "notifications/cancelled":
@@ -100,20 +100,20 @@ func (f *fields) request(m *Message) (reason string) {
 	return ""
 }
 
-// call fills in what a tools/call has beside what every request has.
+// call fills in what only a tools/call has.
 func (f *fields) call(m *Message) (reason string) {
 	// An upstream might run a call that came as a notification, but no answer
-	// would end it; and what a name that is no string means, each decoder
-	// settles for itself.
+	// would end it. And decoders differ in what they make of a name that is not a
+	// string.
 	if m.Kind != Request {
 		return "a tools/call without an id"
 	}
 	if f.name == nil {
 		return `a tools/call without "name" in its params`
 	}
-	tool, ok := decoded(f.name)
+	tool, ok := DecodeString(f.name)
 	if !ok {
-		return `the "name" of a tools/call is not a string of whole characters`
+		return `the "name" of a tools/call is not a string, or contains an unpaired UTF-16 surrogate`
 	}
 	m.Tool = alone(tool)[0]
 	m.arguments, m.state = f.arguments, f.state
@@ -121,8 +121,8 @@ func (f *fields) call(m *Message) (reason string) {
 	return ""
 }
 
-// response fills in a response. A null beside the result or the error is what
-// encoders that know no absence write.
+// response fills in a response. Some encoders write null for an absent result or
+// error.
 func (f *fields) response(m *Message) (reason string) {
 	isError := f.err != nil && f.err[0] != 'n'
 	switch {
@@ -133,7 +133,7 @@ func (f *fields) response(m *Message) (reason string) {
 	}
 	m.Kind = Response
 	if f.id == nil || f.id[0] == 'n' {
-		if !isError { // an error may answer what had no readable id
+		if !isError { // an error may answer a message whose id could not be read
 			return "a result without the id that it answers"
 		}
 		return ""
@@ -145,4 +145,4 @@ func (f *fields) response(m *Message) (reason string) {
 	return ""
 }
 
-const badID = `"id" is neither a string of whole characters nor an integer from -2^63 to below 2^63`
+const badID = `"id" is neither a string without unpaired UTF-16 surrogates nor an integer from -2^63 to below 2^63`

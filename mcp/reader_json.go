@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// The grammar of RFC 8259, byte by byte. Everything here is one pass over the
-// data, but for text beyond ASCII, which is checked once more for valid UTF-8.
+// The grammar of RFC 8259, byte by byte. It is one pass over the data, except
+// that strings with bytes beyond ASCII are also checked for valid UTF-8.
 
 // space skips white space.
 func (r *reader) space(i int) int {
@@ -23,7 +23,7 @@ func (r *reader) space(i int) int {
 	return i
 }
 
-// unexpected fails for what stands at i instead of what was wanted.
+// unexpected fails because of the byte at i, where something else was expected.
 func (r *reader) unexpected(i int, wanted string) int {
 	if i >= len(r.data) {
 		return r.fail(CodeParseError, len(r.data), "the body ends where %s was expected", wanted)
@@ -31,7 +31,7 @@ func (r *reader) unexpected(i int, wanted string) int {
 	return r.fail(CodeParseError, i, "%s was expected, not the byte %q", wanted, r.data[i])
 }
 
-// value reads any value. The depth is that of the array or object around it.
+// value reads any value. depth is that of the array or object around it.
 func (r *reader) value(i, depth int) int {
 	if i >= len(r.data) {
 		return r.unexpected(i, "a value")
@@ -131,7 +131,7 @@ func (r *reader) tooDeep(i int) int {
 	return r.fail(CodeInvalidRequest, i, "arrays and objects nest deeper than %d levels", maxDepth)
 }
 
-// owner is what an object is to the protocol.
+// owner says what an object is in the protocol.
 type owner uint8
 
 const (
@@ -161,7 +161,7 @@ func (r *reader) object(i, depth int, of owner) int {
 		if escaped {
 			var whole bool
 			if r.name, whole = appendDecoded(r.name[:0], name); !whole {
-				return r.fail(CodeInvalidRequest, begin, "a name with a lone surrogate: %s", excerpt(r.data[begin:end]))
+				return r.fail(CodeInvalidRequest, begin, "a name contains an unpaired UTF-16 surrogate: %s", excerpt(r.data[begin:end]))
 			}
 			name = r.name
 		}
@@ -197,7 +197,7 @@ func (r *reader) object(i, depth int, of owner) int {
 }
 
 // member reads the value, at i, of a member of a message or of its params, and
-// keeps what the protocol has a use for. The name stands at nameAt.
+// keeps it if the gate uses it. The name is at nameAt.
 func (r *reader) member(name []byte, nameAt, i, depth int, of owner) int {
 	var field *[]byte
 	if of == ofMessage {
@@ -222,7 +222,7 @@ func (r *reader) member(name []byte, nameAt, i, depth int, of owner) int {
 	return i
 }
 
-// string reads a string, from quote to quote, and tells whether it has escapes.
+// string reads a string with its quotes. It reports whether it has escapes.
 func (r *reader) string(i int) (end int, escaped bool) {
 	begin, data := i, r.data
 	i++
@@ -269,7 +269,7 @@ func (r *reader) string(i int) (end int, escaped bool) {
 	}
 }
 
-// escapeLen is how long the escape is that b begins with; 0 if it is none.
+// escapeLen returns the length of the escape that b begins with, or 0.
 func escapeLen(b []byte) int {
 	if len(b) < 2 {
 		return 0
@@ -285,7 +285,7 @@ func escapeLen(b []byte) int {
 	return 0
 }
 
-// hex4 is the code unit of the \u escape that b begins with.
+// hex4 returns the code unit of the \u escape that b begins with.
 func hex4(b []byte) (unit rune, ok bool) {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return 0, false
@@ -306,10 +306,11 @@ func hex4(b []byte) (unit rune, ok bool) {
 	return unit, true
 }
 
-// decoded is the text of a string given as JSON text; a part of it where there
-// is nothing to decode. It is not ok if raw is no string or has a surrogate
-// that stands alone, which decoders turn into different texts.
-func decoded(raw []byte) (text []byte, ok bool) {
+// DecodeString returns the text of a string that is given as valid JSON, with
+// its quotes. The text is a part of raw where there is nothing to decode. ok is
+// false if raw is not a string, or has an unpaired surrogate, which decoders turn
+// into different texts.
+func DecodeString(raw []byte) (text []byte, ok bool) {
 	if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
 		return nil, false
 	}
@@ -322,8 +323,8 @@ func decoded(raw []byte) (text []byte, ok bool) {
 	return raw, true
 }
 
-// appendDecoded appends what stands between the quotes of a string, decoded,
-// up to its closing quote or the end of raw.
+// appendDecoded appends the decoded inside of a string, up to its closing quote
+// or the end of raw.
 func appendDecoded(dst, raw []byte) (text []byte, ok bool) {
 	for i := 0; i < len(raw) && raw[i] != '"'; {
 		if raw[i] != '\\' {
@@ -354,7 +355,7 @@ func appendDecoded(dst, raw []byte) (text []byte, ok bool) {
 	return dst, true
 }
 
-// plainEscape is the character that a backslash and c stand for.
+// plainEscape returns the character that a backslash and c stand for.
 func plainEscape(c byte) byte {
 	switch c {
 	case 'b':

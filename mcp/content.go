@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// ContentError is why a request's body is refused for its headers alone.
+// ContentError says why a request is refused because of its content headers.
 type ContentError struct {
 	Status int    // the HTTP status to answer with: 400, or 415 for a media type other than JSON
 	Reason string // for the person who sent the request
@@ -18,11 +18,11 @@ func (e *ContentError) Error() string { return e.Reason }
 // Content-Encoding headers. A body passes if every upstream reads its bytes as
 // they are: JSON in UTF-8, not encoded. The error is a *ContentError.
 //
-// Content-Encoding may only be absent or "identity", which decodes to itself
-// everywhere; anything else, a list or another spelling included, some server
-// decodes and another does not. Content-Type must be application/json, with no
-// parameter but a charset of UTF-8: servers look for a charset in different
-// ways, some within other parameters.
+// Content-Encoding must be absent or "identity", which every server leaves as it
+// is. Anything else, including a list or another spelling, is decoded by some
+// servers and not by others. Content-Type must be application/json with no
+// parameter but a charset of UTF-8: servers look for the charset in different
+// ways, some inside other parameters.
 func CheckContent(contentType, contentEncoding []string) error {
 	if len(contentEncoding) > 1 || len(contentEncoding) == 1 && contentEncoding[0] != "identity" {
 		return &ContentError{400, fmt.Sprintf("the body must not be encoded, but Content-Encoding is %q", strings.Join(contentEncoding, ", "))}

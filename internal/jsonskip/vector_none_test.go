@@ -1,0 +1,5 @@
+//go:build !amd64 || purego
+
+package jsonskip
+
+func withoutVector(f func()) { f() }
