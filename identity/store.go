@@ -144,3 +144,26 @@ type Notifier interface {
 	// key of a digest.
 	Listen(ctx context.Context, heard func(from, to time.Time), changed func(userID string, key Digest))
 }
+
+// TallyStore is the part of a Store that holds what all replicas together have
+// used of the limits of keys.
+type TallyStore interface {
+	// UpdateTallies lets a function change the tallies of some keys, each named
+	// once, in the order of their IDs. Nobody else reads or changes them
+	// meanwhile. A key that has none yet gets a zero Tally. now is the store's
+	// time, which is the same for all replicas.
+	UpdateTallies(ctx context.Context, keyIDs []string, update func(now time.Time, tallies []Tally)) error
+}
+
+// Tally is what all replicas together have used of the limits of a key.
+type Tally struct {
+	// NextAt is when, at the rate of the limit, the next call of a key that
+	// never paused would be due (the theoretical arrival time of GCRA), in
+	// nanoseconds since 1970. It runs ahead of the clock by what is used of the
+	// burst.
+	NextAt int64 `json:"next_at,omitempty"`
+	// Day is the day of Calls and Records, in days since 1970 UTC.
+	Day     int64 `json:"day,omitempty"`
+	Calls   int64 `json:"calls,omitempty"`
+	Records int64 `json:"records,omitempty"`
+}

@@ -1,4 +1,8 @@
-package identity
+// Package authn decides whether a presented API key is live. Authority answers
+// from a cache in front of the identity.Store, limits how often strings that
+// are not keys are looked up, ends what is open with a key that was revoked
+// (Watch), and records when each key was last used.
+package authn
 
 import (
 	"cmp"
@@ -9,49 +13,54 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/tallygate/tallygate/identity"
 )
 
-// Authority decides whether a presented key is live, and remembers what it
-// read. It is the store it was made with, too: what is created, revoked,
-// disabled or changed through it takes effect on the next call. What is changed
-// elsewhere (another process, another replica) takes effect
+// Authority decides whether a presented key is live, and caches what it read
+// from its store. It also passes changes on to the store (see invalidate.go and
+// store.go). What is created, revoked, disabled or changed through it takes
+// effect on the next call. What is changed elsewhere (another process, another
+// replica) takes effect
 //
-//   - at once where the store is a Notifier and its connection works: what was
-//     read is then trusted until it is said to have changed;
-//   - within MaxAge otherwise, since what was read is trusted for no longer.
+//   - at once where the store is a Notifier and its connection works: cached
+//     entries are then trusted until a change to them is reported;
+//   - within MaxAge otherwise, since cached entries are trusted for no longer.
 //
 // While the store cannot be read, a key that is known to be live goes on
-// working for StaleOK after it was last known to be so. Nothing is known of any
-// other key then, which is an error.
+// working for StaleOK after it was last known to be live. Nothing is known of
+// any other key then, which is an error.
 //
 // A process has one Authority for a store, and makes its changes through it.
 type Authority struct {
-	Store
+	store identity.Store
 
-	// known holds keys that exist, and never those that do not: strings that
-	// look like keys cannot push keys out. An entry lies in the shard that its
-	// digest's first byte names, so that cores seldom meet at one lock.
-	known [256]shard
-	// generation counts the changes made through the Authority, or told of by
-	// the store. A look-up that began in an earlier one may hold the answer of
-	// before the change.
+	// cache holds keys that exist, and never those that do not: strings that
+	// only look like keys cannot evict keys. The first byte of an entry's digest
+	// chooses its shard, so that cores seldom contend for one lock.
+	cache [256]shard
+	// generation counts the changes made through the Authority or reported by
+	// the store. A lookup that began in an earlier generation may return what
+	// was true before the change.
 	generation atomic.Uint64
-	lookUps    singleflight.Group
-	away       atomic.Bool // the last look-up failed
-	probing    atomic.Bool // a look-up finds out whether it is still so
-	heard      atomic.Pointer[span]
-	staleOK    time.Duration
-	flood      *flood
-	uses       uses
-	watches    watches
+	lookups    singleflight.Group
+	storeDown  atomic.Bool // the last lookup failed
+	probing    atomic.Bool // a background lookup is finding out whether it still is
+	// lastHeartbeat is the time for which the store has reported all changes;
+	// nil before the first heartbeat.
+	lastHeartbeat atomic.Pointer[coverage]
+	staleOK       time.Duration
+	flood         *floodGuard
+	uses          useQueue
+	watches       watches
 
-	// open ends with Close, and with it whatever goes on in the background.
+	// open is canceled by Close, and ends all background work.
 	open       context.Context
 	close      context.CancelFunc
 	background background
 }
 
-// Options are what may be said of an Authority. The zero Options are good.
+// Options configure an Authority. The zero Options are good.
 type Options struct {
 	// StaleOK is how long a live key goes on working while the store cannot be
 	// read. DefaultStaleOK when zero; not at all when negative.
@@ -60,50 +69,50 @@ type Options struct {
 
 const (
 	// MaxAge is how long an Authority trusts what it has read from its store,
-	// unless the store tells of changes. A store that takes longer to answer
-	// counts as away.
+	// unless the store reports changes. A store that takes longer to answer
+	// counts as down.
 	MaxAge = time.Second
 	// DefaultStaleOK is the StaleOK of zero Options.
 	DefaultStaleOK = 5 * time.Minute
 
-	maxKnown      = 4096            // entries in a shard; 1,048,576 in all, 500 MB (resident twice that: garbage collection)
-	lookUpTimeout = 5 * time.Second // then the store counts as away
+	maxShardEntries = 4096            // 1,048,576 in all shards, 500 MB (twice that resident, because of garbage collection)
+	lookupTimeout   = 5 * time.Second // then the store counts as down
 )
 
 // Principal is the user and the key that a call is made with. It is shared
-// between calls: read it only.
+// between calls: treat it as read-only.
 type Principal struct {
 	UserID    string
 	UserEmail string
 	KeyID     string
 	KeyName   string
-	ExpiresAt time.Time // zero: never
-	Scope     *Scope    // the tools that may be called; nil: every one
-	Limits    Limits    // the key's, and where it has none its user's
+	ExpiresAt time.Time       // zero: never
+	Scope     *identity.Scope // the tools that may be called; nil: every one
+	Limits    identity.Limits // the key's own, completed by its user's
 
-	digest Digest
+	digest identity.Digest
 }
 
-// NewAuthority returns an Authority over a store. It opens nothing, and closes
-// the store when it is closed.
-func NewAuthority(s Store, o Options) *Authority {
-	a := &Authority{Store: s, staleOK: cmp.Or(o.StaleOK, DefaultStaleOK), flood: newFlood()}
+// New returns an Authority over a store. It opens nothing, and closes the store
+// when it is closed.
+func New(s identity.Store, o Options) *Authority {
+	a := &Authority{store: s, staleOK: cmp.Or(o.StaleOK, DefaultStaleOK), flood: newFloodGuard()}
 	a.open, a.close = context.WithCancel(context.Background())
 	return a
 }
 
-// Authenticate returns whom a key belongs to. Bad credentials are no error but
-// false: a string that is no key, which costs no look-up, or a key that is
-// unknown, expired, revoked, or whose user is disabled. An error is a
-// *Throttled when the client presented too many keys that there are none of,
-// and else means that the store could not tell.
+// Authenticate returns the principal that a key belongs to. Bad credentials are
+// not an error but false: a string that cannot be a key, which costs no lookup,
+// or a key that is unknown, expired or revoked, or whose user is disabled. An
+// error is a *Throttled when the client presented too many keys that do not
+// exist. Any other error means that the store could not answer.
 func (a *Authority) Authenticate(ctx context.Context, presented string, client netip.Addr) (*Principal, bool, error) {
-	if len(presented) > maxKeyLength {
+	if len(presented) > identity.MaxKeyLength {
 		return nil, false, nil
 	}
-	digest, now := DigestOf(presented), time.Now()
-	e := a.known[digest[0]].get(digest)
-	if e == nil && !WellFormed(presented) {
+	digest, now := identity.DigestOf(presented), time.Now()
+	e := a.shard(digest).get(digest)
+	if e == nil && !identity.WellFormed(presented) {
 		return nil, false, nil
 	}
 	if e == nil || !a.trusted(e, now) {
@@ -116,54 +125,57 @@ func (a *Authority) Authenticate(ctx context.Context, presented string, client n
 	if !e.live(now) {
 		return nil, false, nil
 	}
-	a.note(e.use, now)
+	a.recordUse(e.use, now)
 	return &e.principal, true, nil
 }
 
-// Close ends what goes on in the background, notes the last uses of keys, and
-// closes the store.
+// Close ends the background work, writes the last uses of keys, and closes the
+// store.
 func (a *Authority) Close() error {
 	a.close()
 	a.background.wait()
-	a.flushLast()
-	return a.Store.Close()
+	a.flushLastUses()
+	return a.store.Close()
 }
 
-// Hears tells whether the store tells of changes made elsewhere now.
-func (a *Authority) Hears() bool {
-	h := a.heard.Load()
+// Connected reports whether the store is reporting changes made elsewhere now.
+func (a *Authority) Connected() bool {
+	h := a.lastHeartbeat.Load()
 	return h != nil && time.Since(h.to) < MaxAge
 }
 
-// span is a time in which all changes were told of.
-type span struct{ from, to time.Time }
+// coverage is a span of time in which the store reported all changes.
+type coverage struct{ from, to time.Time }
 
-// trusted tells whether what was read is still true, for all that can be known.
+// trusted reports whether a cached entry may be used without a lookup.
 func (a *Authority) trusted(e *entry, now time.Time) bool {
-	return now.Sub(e.readAt) < MaxAge || a.vouched(e, now)
+	return now.Sub(e.readAt) < MaxAge || a.coveredByNotifications(e, now)
 }
 
-// vouched tells whether the store would have told if an entry were true no
-// longer.
-func (a *Authority) vouched(e *entry, now time.Time) bool {
-	h := a.heard.Load()
+// coveredByNotifications reports whether the store would have reported a change
+// to an entry since it was read.
+func (a *Authority) coveredByNotifications(e *entry, now time.Time) bool {
+	h := a.lastHeartbeat.Load()
 	return h != nil && !e.readAt.Before(h.from) && now.Sub(h.to) < MaxAge
 }
 
-// stillOK tells whether a live entry may be used although the store is away.
-func (a *Authority) stillOK(e *entry, now time.Time) bool {
-	trueAt := e.readAt
-	if h := a.heard.Load(); h != nil && !trueAt.Before(h.from) && trueAt.Before(h.to) {
-		trueAt = h.to
+// usableWhileStale reports whether a live entry may be used while the store is
+// down.
+func (a *Authority) usableWhileStale(e *entry, now time.Time) bool {
+	lastValid := e.readAt
+	if h := a.lastHeartbeat.Load(); h != nil && !lastValid.Before(h.from) && lastValid.Before(h.to) {
+		lastValid = h.to
 	}
-	return e.live(now) && now.Sub(trueAt) < a.staleOK
+	return e.live(now) && now.Sub(lastValid) < a.staleOK
 }
 
-// entry is what the store said of a key.
+func (a *Authority) shard(d identity.Digest) *shard { return &a.cache[d[0]] }
+
+// entry is what the store said about a key.
 type entry struct {
 	principal Principal
 	valid     bool      // exists, not revoked, its user not disabled
-	readAt    time.Time // when the look-up began
+	readAt    time.Time // when the lookup began
 	use       *use
 }
 
@@ -177,35 +189,36 @@ func (p *Principal) expired(now time.Time) bool {
 	return !p.ExpiresAt.IsZero() && !now.Before(p.ExpiresAt)
 }
 
-// shard is a part of the known keys.
+// shard is one part of the cache.
 type shard struct {
 	mu      sync.RWMutex
-	entries map[Digest]*entry
+	entries map[identity.Digest]*entry
 }
 
-func (s *shard) get(d Digest) *entry {
+func (s *shard) get(d identity.Digest) *entry {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.entries[d]
 }
 
-// put remembers an entry if it is still true. A change is counted before it
-// forgets: either put sees the count, or forget comes after put.
-func (s *shard) put(e *entry, stillTrue func() bool) {
+// put caches an entry if it is still current. A change increments the
+// generation before it evicts: either put sees the new generation, or the
+// eviction comes after put.
+func (s *shard) put(e *entry, current func() bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !stillTrue() {
+	if !current() {
 		return
 	}
 	if s.entries == nil {
-		s.entries = make(map[Digest]*entry)
+		s.entries = make(map[identity.Digest]*entry)
 	}
 	if before := s.entries[e.principal.digest]; before != nil {
 		e.use = before.use
 	}
-	// Any entry may make room: what is lost is one look-up.
+	// Any entry may be evicted: that costs one lookup.
 	for d := range s.entries {
-		if len(s.entries) < maxKnown {
+		if len(s.entries) < maxShardEntries {
 			break
 		}
 		delete(s.entries, d)
@@ -213,13 +226,13 @@ func (s *shard) put(e *entry, stillTrue func() bool) {
 	s.entries[e.principal.digest] = e
 }
 
-func (s *shard) forget(d Digest) {
+func (s *shard) evict(d identity.Digest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.entries, d)
 }
 
-func (s *shard) forgetAll(match func(*Principal) bool) {
+func (s *shard) evictAll(match func(*Principal) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for d, e := range s.entries {
@@ -229,9 +242,9 @@ func (s *shard) forgetAll(match func(*Principal) bool) {
 	}
 }
 
-// background is what goes on until the Authority is closed.
+// background is the set of goroutines that run until the Authority is closed.
 type background struct {
-	once    sync.Once // begins to listen
+	listen  sync.Once // starts listening for notifications
 	mu      sync.Mutex
 	closed  bool
 	running sync.WaitGroup
@@ -252,5 +265,3 @@ func (b *background) wait() {
 	b.mu.Unlock()
 	b.running.Wait()
 }
-
-var _ Store = (*Authority)(nil)

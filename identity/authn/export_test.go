@@ -1,33 +1,23 @@
-package identity
+package authn
 
-// Known is how many keys an Authority remembers.
-func (a *Authority) Known() (n int) {
-	for i := range a.known {
-		a.known[i].mu.RLock()
-		n += len(a.known[i].entries)
-		a.known[i].mu.RUnlock()
+// Cached returns how many keys an Authority has cached.
+func (a *Authority) Cached() (n int) {
+	for i := range a.cache {
+		a.cache[i].mu.RLock()
+		n += len(a.cache[i].entries)
+		a.cache[i].mu.RUnlock()
 	}
 	return n
 }
 
-// Clients is how many clients an Authority remembers for keys that do not exist.
-func (a *Authority) Clients() int {
-	a.flood.mu.Lock()
-	defer a.flood.mu.Unlock()
-	return len(a.flood.whole)
-}
+// FloodClients returns how many clients an Authority remembers for keys that do
+// not exist.
+func (a *Authority) FloodClients() int { return a.flood.misses.Len() }
 
-// Accounts is how many keys a Limiter remembers.
-func (l *Limiter) Accounts() int {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return len(l.accounts)
-}
-
-// Forget makes an Authority forget all keys.
-func (a *Authority) Forget() {
+// EvictAll empties the cache of an Authority.
+func (a *Authority) EvictAll() {
 	a.generation.Add(1)
-	for i := range a.known {
-		a.known[i].forgetAll(func(*Principal) bool { return true })
+	for i := range a.cache {
+		a.cache[i].evictAll(func(*Principal) bool { return true })
 	}
 }

@@ -1,100 +1,109 @@
-package identity
+package authn
 
 import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/tallygate/tallygate/identity"
 )
 
-// The changes of a Store that decide about keys, which take effect here at
-// once.
+// The changes that decide whether keys are live. Each is made in the store and
+// then takes effect in the cache, before the method returns.
 
-// CreateKey is the store's. The key works from the next call on.
-func (a *Authority) CreateKey(ctx context.Context, k Key) error {
+// CreateKey is Store.CreateKey. The key works from the next call on.
+func (a *Authority) CreateKey(ctx context.Context, k identity.Key) error {
 	defer a.generation.Add(1)
-	return a.Store.CreateKey(ctx, k)
+	return a.store.CreateKey(ctx, k)
 }
 
-// CreateKeyOnce is the store's, likewise.
-func (a *Authority) CreateKeyOnce(ctx context.Context, k Key, r Receipt) error {
+// CreateKeyOnce is Store.CreateKeyOnce. The key works from the next call on.
+func (a *Authority) CreateKeyOnce(ctx context.Context, k identity.Key, r identity.Receipt) error {
 	defer a.generation.Add(1)
-	return a.Store.CreateKeyOnce(ctx, k, r)
+	return a.store.CreateKeyOnce(ctx, k, r)
 }
 
-// UpdateKey is the store's. It holds from the next call on.
-func (a *Authority) UpdateKey(ctx context.Context, userID, keyID string, c KeyChange) (Key, error) {
-	k, err := a.Store.UpdateKey(ctx, userID, keyID, c)
-	a.changed(err, false, subject{keyID: keyID, digest: k.Digest})
+// UpdateKey is Store.UpdateKey. The change holds from the next call on.
+func (a *Authority) UpdateKey(ctx context.Context, userID, keyID string, c identity.KeyChange) (identity.Key, error) {
+	k, err := a.store.UpdateKey(ctx, userID, keyID, c)
+	a.afterChange(err, false, subject{keyID: keyID, digest: k.Digest})
 	return k, err
 }
 
-// RevokeKey is the store's. The key is refused from the next call on, and what
-// watches it ends before RevokeKey returns.
-func (a *Authority) RevokeKey(ctx context.Context, userID, keyID string, at time.Time, reason string) (Key, error) {
-	k, err := a.Store.RevokeKey(ctx, userID, keyID, at, reason)
-	a.changed(err, true, subject{keyID: keyID, digest: k.Digest})
+// RevokeKey is Store.RevokeKey. The key is refused from the next call on, and
+// its watches end before RevokeKey returns.
+func (a *Authority) RevokeKey(ctx context.Context, userID, keyID string, at time.Time, reason string) (identity.Key, error) {
+	k, err := a.store.RevokeKey(ctx, userID, keyID, at, reason)
+	a.afterChange(err, true, subject{keyID: keyID, digest: k.Digest})
 	return k, err
 }
 
-// RotateKey is the store's. The new key works from the next call on.
-func (a *Authority) RotateKey(ctx context.Context, userID, keyID string, fresh Key, until time.Time) (old, replacement Key, err error) {
-	old, replacement, err = a.Store.RotateKey(ctx, userID, keyID, fresh, until)
-	a.changed(err, false, subject{keyID: keyID, digest: old.Digest})
+// RotateKey is Store.RotateKey. The new key works from the next call on.
+func (a *Authority) RotateKey(ctx context.Context, userID, keyID string, fresh identity.Key, until time.Time) (old, replacement identity.Key, err error) {
+	old, replacement, err = a.store.RotateKey(ctx, userID, keyID, fresh, until)
+	a.afterChange(err, false, subject{keyID: keyID, digest: old.Digest})
 	return old, replacement, err
 }
 
-// SetDisabled is the store's. The user's keys are refused, or taken again, from
-// the next call on; when they are refused, what watches them ends before
+// SetDisabled is Store.SetDisabled. The user's keys are refused, or accepted
+// again, from the next call on. When they are refused, their watches end before
 // SetDisabled returns.
 func (a *Authority) SetDisabled(ctx context.Context, userID string, disabled bool) error {
-	err := a.Store.SetDisabled(ctx, userID, disabled)
-	a.changed(err, disabled, subject{userID: userID})
+	err := a.store.SetDisabled(ctx, userID, disabled)
+	a.afterChange(err, disabled, subject{userID: userID})
 	return err
 }
 
-// SetUserLimits is the store's. They hold from the next call on.
-func (a *Authority) SetUserLimits(ctx context.Context, userID string, l Limits) error {
-	err := a.Store.SetUserLimits(ctx, userID, l)
-	a.changed(err, false, subject{userID: userID})
+// SetUserLimits is Store.SetUserLimits. The limits hold from the next call on.
+func (a *Authority) SetUserLimits(ctx context.Context, userID string, l identity.Limits) error {
+	err := a.store.SetUserLimits(ctx, userID, l)
+	a.afterChange(err, false, subject{userID: userID})
 	return err
 }
 
-// told follows a change made elsewhere, to a user or else to a key.
-func (a *Authority) told(userID string, key Digest) {
+// invalidate handles a change that the store reports: to a user, or where
+// userID is empty to the key of a digest. Watched keys are looked up again in
+// the background.
+func (a *Authority) invalidate(userID string, key identity.Digest) {
 	s := subject{userID: userID, digest: key}
-	a.changed(nil, false, s)
+	a.evict(s)
 	if keys := a.watches.keys(s.match); len(keys) > 0 {
 		a.background.start(func() { a.recheck(keys, time.Now()) })
 	}
 }
 
-// changed follows a change, which ended with err and, if dead is set, took the
-// life of the subject's keys.
-func (a *Authority) changed(err error, dead bool, s subject) {
-	for _, unchanged := range []error{ErrNotFound, ErrLastAdmin, ErrNotActive} {
+// afterChange updates the cache and the watches after a change to a subject's
+// keys that returned err. dead says that the change makes them unusable.
+func (a *Authority) afterChange(err error, dead bool, s subject) {
+	for _, unchanged := range []error{identity.ErrNotFound, identity.ErrLastAdmin, identity.ErrNotActive} {
 		if errors.Is(err, unchanged) {
 			return
 		}
 	}
 	// A store that failed may have made the change all the same.
-	a.generation.Add(1)
-	if s.digest != (Digest{}) {
-		a.known[s.digest[0]].forget(s.digest)
-	} else {
-		for i := range a.known {
-			a.known[i].forgetAll(s.match)
-		}
-	}
+	a.evict(s)
 	if err == nil && dead {
 		a.watches.end(s.match)
 	}
 }
 
-// subject is whose keys a change is about: all of a user's, or one, by its ID or
-// its digest or both. By its digest it is found at once, however many are known.
+func (a *Authority) evict(s subject) {
+	a.generation.Add(1)
+	if s.digest != (identity.Digest{}) {
+		a.shard(s.digest).evict(s.digest)
+		return
+	}
+	for i := range a.cache {
+		a.cache[i].evictAll(s.match)
+	}
+}
+
+// subject says whose keys a change concerns: all keys of a user, or one key, by
+// its ID, its digest or both. By its digest it is found without a search of the
+// whole cache.
 type subject struct {
 	userID, keyID string
-	digest        Digest
+	digest        identity.Digest
 }
 
 func (s subject) match(p *Principal) bool {

@@ -1,4 +1,4 @@
-package identity
+package authn
 
 import (
 	"context"
@@ -7,97 +7,98 @@ import (
 	"time"
 )
 
-// When a key was last used is written in batches, so that it is true within a
-// minute and costs a call next to nothing.
+// When a key was last used is written in batches. The stored time is at most a
+// minute old, and a call pays next to nothing for it.
 const (
-	useFlush   = 20 * time.Second // how often uses are written
-	useGrain   = time.Second      // what a use is true within here
-	useBatch   = 10_000           // keys in a transaction
-	useTimeout = 10 * time.Second // for one batch
-	lastFlush  = 2 * time.Second  // for the last of all
+	useFlushInterval = 20 * time.Second
+	useResolution    = time.Second      // uses closer together than this are one
+	useBatch         = 10_000           // keys in a transaction
+	useTimeout       = 10 * time.Second // for one batch
+	lastFlushTimeout = 2 * time.Second  // for the flush at Close
 )
 
 // use is when a key was last used.
 type use struct {
 	keyID  string
 	at     atomic.Int64 // microseconds since 1970
-	queued atomic.Bool  // it is to be written
+	queued atomic.Bool
 }
 
-// uses are those that are to be written.
-type uses struct {
+// useQueue holds the uses that are to be written.
+type useQueue struct {
 	mu      sync.Mutex
 	queue   []*use
 	started bool // a goroutine writes them
 }
 
-// note notes that a key is used.
-func (a *Authority) note(u *use, now time.Time) {
+// recordUse records that a key is used now.
+func (a *Authority) recordUse(u *use, now time.Time) {
 	at := now.UnixMicro()
-	if at-u.at.Load() < useGrain.Microseconds() {
+	if at-u.at.Load() < useResolution.Microseconds() {
 		return
 	}
 	u.at.Store(at)
 	if u.queued.CompareAndSwap(false, true) && a.uses.add(u) {
-		a.background.start(a.flushUses)
+		a.background.start(a.flushUsesRegularly)
 	}
 }
 
-// add tells whether the caller is to start writing.
-func (us *uses) add(queued ...*use) (start bool) {
-	us.mu.Lock()
-	defer us.mu.Unlock()
-	us.queue = append(us.queue, queued...)
-	start = !us.started
-	us.started = true
+// add reports whether the caller is to start the goroutine that writes.
+func (q *useQueue) add(queued ...*use) (start bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.queue = append(q.queue, queued...)
+	start = !q.started
+	q.started = true
 	return start
 }
 
-// take takes a batch from the queue.
-func (us *uses) take() []*use {
-	us.mu.Lock()
-	defer us.mu.Unlock()
-	n := min(len(us.queue), useBatch)
-	batch := us.queue[:n:n]
-	if us.queue = us.queue[n:]; len(us.queue) == 0 {
-		us.queue = nil
+// take removes a batch from the queue and returns it.
+func (q *useQueue) take() []*use {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := min(len(q.queue), useBatch)
+	batch := q.queue[:n:n]
+	if q.queue = q.queue[n:]; len(q.queue) == 0 {
+		q.queue = nil
 	}
 	return batch
 }
 
-// flushUses writes uses until the Authority is closed.
-func (a *Authority) flushUses() {
-	ticker := time.NewTicker(useFlush)
+// flushUsesRegularly writes uses until the Authority is closed.
+func (a *Authority) flushUsesRegularly() {
+	ticker := time.NewTicker(useFlushInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-a.open.Done():
 			return
 		case <-ticker.C:
-			a.flush(a.open, useTimeout)
+			a.flushUses(a.open, useTimeout)
 		}
 	}
 }
 
-// flushLast writes what is left, unless the store is away.
-func (a *Authority) flushLast() {
-	ctx, cancel := context.WithTimeout(context.Background(), lastFlush)
+// flushLastUses writes the uses that are left, unless the store is down.
+func (a *Authority) flushLastUses() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastFlushTimeout)
 	defer cancel()
-	a.flush(ctx, lastFlush)
+	a.flushUses(ctx, lastFlushTimeout)
 }
 
-// flush writes what is queued. What cannot be written is written the next time.
-func (a *Authority) flush(ctx context.Context, timeout time.Duration) {
+// flushUses writes what is queued. A batch that cannot be written is queued
+// again for the next flush.
+func (a *Authority) flushUses(ctx context.Context, timeout time.Duration) {
 	for batch := a.uses.take(); len(batch) > 0; batch = a.uses.take() {
 		used := make(map[string]time.Time, len(batch))
 		for _, u := range batch {
-			u.queued.Store(false) // what is noted from now on is queued anew
+			u.queued.Store(false) // a later use is queued again
 			if at := time.UnixMicro(u.at.Load()); at.After(used[u.keyID]) {
 				used[u.keyID] = at
 			}
 		}
 		batchCtx, cancel := context.WithTimeout(ctx, timeout)
-		err := a.TouchKeys(batchCtx, used)
+		err := a.store.TouchKeys(batchCtx, used)
 		cancel()
 		if err == nil {
 			continue

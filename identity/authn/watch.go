@@ -1,4 +1,4 @@
-package identity
+package authn
 
 import (
 	"context"
@@ -6,41 +6,45 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/tallygate/tallygate/identity"
 )
 
 // Watched keys are looked up twice in MaxAge, so that a round may take as long
 // as the pause between two and a dead key is still found within MaxAge.
 const (
-	recheckEvery   = MaxAge / 2
-	recheckAtATime = 8 // look-ups; more would keep calls waiting for the store
+	recheckInterval   = MaxAge / 2
+	recheckConcurrent = 8 // lookups; more would keep calls waiting for the store
 )
 
-// Watch is what an Authority keeps of one watch, in its caller's memory. It is
-// used once.
+// Watch is the memory that an Authority needs for one watch; its caller provides
+// it. It is used once.
 type Watch struct {
 	principal *Principal
-	dead      func()
+	onDead    func()
 }
 
-// Watch calls dead when a principal's key stops being live: at once when it is
-// revoked or its user disabled through the Authority, or elsewhere and the store
-// tells; within MaxAge when the store does not tell, or the key expires. It is for what outlasts the call that
-// Authenticate let in, such as an open stream. A store that cannot tell ends
-// nothing. dead is called once at most, must not block, and may still be
-// running when Unwatch returns.
-func (a *Authority) Watch(w *Watch, p *Principal, dead func()) {
-	w.principal, w.dead = p, dead
+// Watch calls onDead when a principal's key stops being live. It does so at once
+// when the key is revoked or its user disabled through the Authority, or
+// elsewhere where the store reports it; and within MaxAge when the store does
+// not report changes, or the key expires. Watch is for what outlasts the call
+// that Authenticate let in, such as an open stream. While the store cannot be
+// read, nothing is ended. onDead is called once at most, must not block, and may
+// still be running when Unwatch returns.
+func (a *Authority) Watch(w *Watch, p *Principal, onDead func()) {
+	w.principal, w.onDead = p, onDead
 	if a.watches.add(w) {
 		a.background.start(a.recheckWatched)
 	}
 }
 
-// Unwatch ends a watch, if it has begun and not ended.
+// Unwatch ends a watch. It does nothing when the watch never began or has ended.
 func (a *Authority) Unwatch(w *Watch) { a.watches.remove(w) }
 
-// recheckWatched ends when nothing is watched any more.
+// recheckWatched looks up the watched keys regularly. It returns when nothing is
+// watched any more.
 func (a *Authority) recheckWatched() {
-	ticker := time.NewTicker(recheckEvery)
+	ticker := time.NewTicker(recheckInterval)
 	defer ticker.Stop()
 	for {
 		select {
@@ -65,19 +69,19 @@ func (a *Authority) recheckOnce() (watching bool) {
 	return true
 }
 
-// recheck ends the watches of those keys that are not live any more.
-func (a *Authority) recheck(keys map[Digest]struct{}, now time.Time) {
-	// What a slow store has not answered by then is asked in the next round.
-	ctx, cancel := context.WithTimeout(a.open, recheckEvery)
+// recheck ends the watches of the keys that are not live any more.
+func (a *Authority) recheck(keys map[identity.Digest]struct{}, now time.Time) {
+	// What a slow store has not answered by then is looked up in the next round.
+	ctx, cancel := context.WithTimeout(a.open, recheckInterval)
 	defer cancel()
-	var lookUps errgroup.Group
-	lookUps.SetLimit(recheckAtATime)
+	var lookups errgroup.Group
+	lookups.SetLimit(recheckConcurrent)
 	for d := range keys {
-		lookUps.Go(func() error {
+		lookups.Go(func() error {
 			var err error
-			e := a.known[d[0]].get(d)
-			if e == nil || !a.vouched(e, now) {
-				e, err = a.lookUp(ctx, d)
+			e := a.shard(d).get(d)
+			if e == nil || !a.coveredByNotifications(e, now) {
+				e, err = a.lookup(ctx, d)
 			}
 			if err == nil && !e.live(time.Now()) {
 				a.watches.end(func(p *Principal) bool { return p.digest == d })
@@ -85,17 +89,17 @@ func (a *Authority) recheck(keys map[Digest]struct{}, now time.Time) {
 			return nil
 		})
 	}
-	_ = lookUps.Wait() // no look-up of these returns an error
+	_ = lookups.Wait() // none of them returns an error
 }
 
-// watches is what is watched now.
+// watches is the set of the watches that are open.
 type watches struct {
-	mu        sync.Mutex
-	set       map[*Watch]struct{}
-	rechecked bool // a goroutine rechecks them
+	mu         sync.Mutex
+	set        map[*Watch]struct{}
+	rechecking bool // a goroutine rechecks them
 }
 
-// add tells whether the caller is to start rechecking.
+// add reports whether the caller is to start rechecking.
 func (ws *watches) add(w *Watch) (start bool) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -103,8 +107,8 @@ func (ws *watches) add(w *Watch) (start bool) {
 		ws.set = make(map[*Watch]struct{})
 	}
 	ws.set[w] = struct{}{}
-	start = !ws.rechecked
-	ws.rechecked = true
+	start = !ws.rechecking
+	ws.rechecking = true
 	return start
 }
 
@@ -114,7 +118,7 @@ func (ws *watches) remove(w *Watch) {
 	delete(ws.set, w)
 }
 
-// end calls dead for the watches whose principals match.
+// end removes the watches whose principals match, and calls their onDead.
 func (ws *watches) end(match func(*Principal) bool) {
 	var ended []*Watch
 	ws.mu.Lock()
@@ -126,15 +130,15 @@ func (ws *watches) end(match func(*Principal) bool) {
 	}
 	ws.mu.Unlock()
 	for _, w := range ended {
-		w.dead()
+		w.onDead()
 	}
 }
 
 // keys returns the digests of the watched keys whose principals match.
-func (ws *watches) keys(match func(*Principal) bool) map[Digest]struct{} {
+func (ws *watches) keys(match func(*Principal) bool) map[identity.Digest]struct{} {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	keys := make(map[Digest]struct{})
+	keys := make(map[identity.Digest]struct{})
 	for w := range ws.set {
 		if match(w.principal) {
 			keys[w.principal.digest] = struct{}{}
@@ -145,14 +149,14 @@ func (ws *watches) keys(match func(*Principal) bool) map[Digest]struct{} {
 
 // keysOrStop returns the digests of all watched keys. When there are none it
 // returns nil, and the caller has to stop rechecking.
-func (ws *watches) keysOrStop() map[Digest]struct{} {
+func (ws *watches) keysOrStop() map[identity.Digest]struct{} {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if len(ws.set) == 0 {
-		ws.rechecked = false
+		ws.rechecking = false
 		return nil
 	}
-	keys := make(map[Digest]struct{}, len(ws.set))
+	keys := make(map[identity.Digest]struct{}, len(ws.set))
 	for w := range ws.set {
 		keys[w.principal.digest] = struct{}{}
 	}

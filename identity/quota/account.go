@@ -1,126 +1,125 @@
-package identity
+package quota
 
 import (
-	"maps"
 	"sync"
 	"time"
+
+	"github.com/tallygate/tallygate/identity"
 )
 
-// account is what a replica has in hand of one key's limits.
+// account is one replica's side of one key's limits.
 type account struct {
 	limiter *Limiter
 	keyID   string
 
-	mu       sync.Mutex
-	limits   Limits
-	usedAt   time.Time     // the last call
-	waiting  int64         // calls that wait for an answer
-	queued   bool          // there is a question
-	answered chan struct{} // closed with the answer to it
+	mu         sync.Mutex
+	limits     identity.Limits
+	lastCallAt time.Time
+	waiting    int64         // calls that wait for the pending request
+	pending    bool          // a request is queued
+	granted    chan struct{} // closed when the pending request is answered
+	inFlight   int64         // calls that count as concurrent
 
 	minute, day lease
-	today       int64 // the day that what follows is of
-	owedMinute  int64 // let in without the store
-	owedDay     int64
-	records     int64     // of all replicas, that the store knows
-	unsettled   int64     // of this one, that it does not
-	recordsAt   time.Time // when the store said so
+	today       int64 // the day of day, debtDay and the records
+	// The calls that were let in without the store.
+	debtMinute, debtDay int64
+	records             int64 // of all replicas, as the store last said
+	recordsReadAt       time.Time
+	unreportedRecords   int64 // of this replica, which the store does not know yet
 
-	inUse, held int64     // slots
-	noSlots     time.Time // until then the store has none
-	heldAt      time.Time // when the store last heard of those held
-
-	// tally is what the store last said, and while it is away what this replica
-	// goes by.
-	tally Tally
+	// tally is what the store last said. While it is down, this replica goes on
+	// from there.
+	tally identity.Tally
 }
 
-// lease is what a replica may let in of a limit without asking.
+// lease is how many calls a replica may still let in without asking the store.
 type lease struct {
-	left int64
-	none time.Time // until then the store has no more
+	left    int64
+	retryAt time.Time // the store has no more before
 }
 
-// question is what an account asks, and what it is answered.
-type question struct {
-	ask
-	answered chan struct{}
-	grant    grant
-	tally    Tally
+// roundTrip is one request of an account and its answer.
+type roundTrip struct {
+	request
+	done  chan struct{} // what account.granted was
+	grant grant
+	tally identity.Tally
 }
 
-// acquire lets a call in. When the store has to be asked first, it returns what
-// is closed with the answer: then the call is to try again.
-func (a *account) acquire(l Limits, now time.Time) (answered <-chan struct{}, err error) {
+// acquire lets a call in. When the store has to be asked first, it returns a
+// channel that is closed when the store has answered: then the caller stops
+// waiting and tries again.
+func (a *account) acquire(l identity.Limits, now time.Time) (granted <-chan struct{}, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.limits != l {
 		a.limits = l
-		a.minute.none, a.day.none, a.noSlots = time.Time{}, time.Time{}, time.Time{}
+		a.minute.retryAt, a.day.retryAt = time.Time{}, time.Time{}
 	}
-	a.usedAt = now
-	a.newDay(now)
+	a.lastCallAt = now
+	a.startDay(now)
+	if l.ConcurrentCalls > 0 && a.inFlight >= l.ConcurrentCalls {
+		return nil, &Exceeded{identity.LimitConcurrentCalls, l.ConcurrentCalls, concurrentRetry}
+	}
 	missing := false
-	if l.ConcurrentCalls > 0 && a.inUse >= a.held {
-		if now.Before(a.noSlots) {
-			return nil, &Exceeded{"concurrent_calls", l.ConcurrentCalls, time.Second}
-		}
-		missing = true
-	}
 	if l.RecordsPerDay > 0 {
-		if a.records+a.unsettled >= l.RecordsPerDay {
-			return nil, &Exceeded{"records_per_day", l.RecordsPerDay, untilTomorrow(now)}
+		if a.records+a.unreportedRecords >= l.RecordsPerDay {
+			return nil, &Exceeded{identity.LimitRecordsPerDay, l.RecordsPerDay, untilTomorrow(now)}
 		}
-		missing = missing || now.Sub(a.recordsAt) > recordsTrusted
+		missing = now.Sub(a.recordsReadAt) > recordsTrusted
 	}
 	if l.CallsPerDay > 0 && a.day.left <= 0 {
-		if now.Before(a.day.none) {
-			return nil, &Exceeded{"calls_per_day", l.CallsPerDay, untilTomorrow(now)}
+		if now.Before(a.day.retryAt) {
+			return nil, &Exceeded{identity.LimitCallsPerDay, l.CallsPerDay, untilTomorrow(now)}
 		}
 		missing = true
 	}
 	if l.CallsPerMinute > 0 && a.minute.left <= 0 {
-		if now.Before(a.minute.none) {
-			return nil, &Exceeded{"calls_per_minute", l.CallsPerMinute, a.minute.none.Sub(now)}
+		if now.Before(a.minute.retryAt) {
+			return nil, &Exceeded{identity.LimitCallsPerMinute, l.CallsPerMinute, a.minute.retryAt.Sub(now)}
 		}
 		missing = true
 	}
 	if missing {
 		a.waiting++
-		return a.askLocked(), nil
+		return a.requestLocked(), nil
 	}
 	if l.ConcurrentCalls > 0 {
-		a.inUse++
+		a.inFlight++
 	}
 	if l.CallsPerDay > 0 {
 		a.day.left--
-		a.fetchLocked(a.day, l.dayTranche(), now)
+		a.renewLocked(a.day, dayLease(l), now)
 	}
 	if l.CallsPerMinute > 0 {
 		a.minute.left--
-		a.fetchLocked(a.minute, l.minuteTranche(), now)
+		a.renewLocked(a.minute, minuteLease(l), now)
 	}
 	return nil, nil
 }
 
-// minuteTranche is how many calls are taken from the store at once.
-func (l Limits) minuteTranche() int64 { return max(1, min(l.CallsPerMinute/200, l.burst()/4)) }
-
-func (l Limits) dayTranche() int64 { return max(1, l.CallsPerDay/200) }
-
-// askLocked has the store asked, and returns what is closed with the answer.
-func (a *account) askLocked() <-chan struct{} {
-	if !a.queued {
-		a.queued, a.answered = true, make(chan struct{})
-		a.limiter.ask(a)
-	}
-	return a.answered
+// minuteLease returns how many calls are leased from the store at once.
+func minuteLease(l identity.Limits) int64 {
+	return max(1, min(l.CallsPerMinute/200, l.EffectiveBurst()/4))
 }
 
-// fetchLocked has the next tranche fetched when half of one is used.
-func (a *account) fetchLocked(l lease, tranche int64, now time.Time) {
-	if l.left <= tranche/2 && !now.Before(l.none) {
-		a.askLocked()
+func dayLease(l identity.Limits) int64 { return max(1, l.CallsPerDay/200) }
+
+// requestLocked queues a request unless one is pending, and returns the channel
+// that is closed with its answer.
+func (a *account) requestLocked() <-chan struct{} {
+	if !a.pending {
+		a.pending, a.granted = true, make(chan struct{})
+		a.limiter.enqueue(a)
+	}
+	return a.granted
+}
+
+// renewLocked requests the next lease of a size when half of one is used.
+func (a *account) renewLocked(l lease, size int64, now time.Time) {
+	if l.left <= size/2 && !now.Before(l.retryAt) {
+		a.requestLocked()
 	}
 }
 
@@ -133,148 +132,135 @@ func (a *account) stopWaiting() {
 func (a *account) addRecords(n int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.newDay(a.limiter.now())
-	a.unsettled += n
-	if a.unsettled > a.limits.RecordsPerDay/200 && a.limits.RecordsPerDay > 0 {
-		a.askLocked()
+	a.startDay(a.limiter.now())
+	a.unreportedRecords += n
+	if a.unreportedRecords > a.limits.RecordsPerDay/200 && a.limits.RecordsPerDay > 0 {
+		a.requestLocked()
 	}
 }
 
 func (a *account) release() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.inUse--
+	a.inFlight--
 }
 
-// newDay forgets what was of another day.
-func (a *account) newDay(now time.Time) {
+// startDay drops what belongs to another day.
+func (a *account) startDay(now time.Time) {
 	if today := dayOf(now); today != a.today {
-		a.today, a.day, a.owedDay, a.records, a.unsettled = today, lease{}, 0, 0, 0
+		a.today, a.day, a.debtDay, a.records, a.unreportedRecords = today, lease{}, 0, 0, 0
 	}
 }
 
-// tick asks what is due without a call, and tells whether the account may be
-// forgotten.
+// tick makes the requests that are due without a call, and reports whether the
+// account may be forgotten.
 func (a *account) tick(now time.Time) (forget bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.newDay(now)
-	idle := now.Sub(a.usedAt)
-	spare := a.held - a.inUse
+	a.startDay(now)
+	idle := now.Sub(a.lastCallAt)
 	switch {
-	case a.unsettled > 0 || a.owedDay > 0,
-		a.limits.RecordsPerDay > 0 && idle < recordsPolled && // what others return counts, too
-			(idle < 2*settleEvery || now.Sub(a.recordsAt) >= recordsTrusted/2),
-		max(a.held, a.inUse) > 0 && now.Sub(a.heldAt) >= slotsRenewed,
-		spare > 0 && idle >= slotsKept,
-		(a.minute.left > 0 || a.day.left > 0) && idle >= giveBackAfter:
-		a.askLocked()
-	case idle >= forgetAfter && !a.queued && a.waiting == 0 && a.inUse == 0:
+	case a.unreportedRecords > 0 || a.debtDay > 0,
+		a.limits.RecordsPerDay > 0 && idle < recordsPolled && // other replicas' records count, too
+			(idle < 2*syncInterval || now.Sub(a.recordsReadAt) >= recordsTrusted/2),
+		a.holdsLease() && idle >= giveBackAfter:
+		a.requestLocked()
+	case idle >= forgetAfter && !a.pending && a.waiting == 0 && a.inFlight == 0:
 		return true
 	}
 	return false
 }
 
-// end gives everything back.
-func (a *account) end() (forget bool) {
+func (a *account) holdsLease() bool { return a.minute.left > 0 || a.day.left > 0 }
+
+// giveBack requests that everything unused go back to the store.
+func (a *account) giveBack() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.usedAt, a.inUse, a.waiting = time.Time{}, 0, 0
-	if a.held > 0 || a.minute.left > 0 || a.day.left > 0 || a.unsettled > 0 || a.owedDay > 0 {
-		a.askLocked()
+	a.lastCallAt, a.waiting = time.Time{}, 0
+	if a.holdsLease() || a.unreportedRecords > 0 || a.debtDay > 0 {
+		a.requestLocked()
 	}
-	return false
 }
 
-// question is what there is to ask now.
-func (a *account) question(now time.Time) question {
+// beginRoundTrip returns what there is to request now. From here on, what it
+// gives back cannot be used any more.
+func (a *account) beginRoundTrip(now time.Time) roundTrip {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.newDay(now)
-	q := question{
-		ask: ask{
-			limits: a.limits, today: a.today, records: a.unsettled, owedMinute: a.owedMinute, owedDay: a.owedDay,
-			minute: -a.minute.left, day: -a.day.left, slots: a.inUse + a.waiting,
+	a.startDay(now)
+	rt := roundTrip{
+		request: request{
+			limits: a.limits, today: a.today, records: a.unreportedRecords, debtMinute: a.debtMinute, debtDay: a.debtDay,
+			minute: -a.minute.left, day: -a.day.left,
 		},
-		answered: a.answered,
+		done: a.granted,
 	}
-	a.queued, a.answered = false, nil
-	idle := now.Sub(a.usedAt)
+	a.pending, a.granted = false, nil
+	idle := now.Sub(a.lastCallAt)
 	if idle < giveBackAfter && a.limits.CallsPerMinute > 0 {
-		q.minute = max(0, max(a.limits.minuteTranche(), a.waiting)-a.minute.left)
+		rt.minute = max(0, max(minuteLease(a.limits), a.waiting)-a.minute.left)
 	}
 	if idle < giveBackAfter && a.limits.CallsPerDay > 0 {
-		q.day = max(0, max(a.limits.dayTranche(), a.waiting)-a.day.left)
+		rt.day = max(0, max(dayLease(a.limits), a.waiting)-a.day.left)
 	}
-	if idle < slotsKept {
-		q.slots = max(q.slots, min(a.held, a.inUse+max(1, a.limits.ConcurrentCalls/50)))
-	}
-	if a.limits.ConcurrentCalls == 0 {
-		q.slots = 0
-	}
-	// What is given back cannot be used any more.
-	if q.minute < 0 {
+	if rt.minute < 0 {
 		a.minute.left = 0
 	}
-	if q.day < 0 {
+	if rt.day < 0 {
 		a.day.left = 0
 	}
-	a.held = min(a.held, q.slots)
-	return q
+	return rt
 }
 
-// answer takes what the store granted.
-func (a *account) answer(q question, now time.Time) {
+// finishRoundTrip takes over what the store answered.
+func (a *account) finishRoundTrip(rt roundTrip, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.newDay(now)
-	a.tally = q.tally
-	a.tally.Slots = maps.Clone(q.tally.Slots) // the store's own
-	a.owedMinute -= q.owedMinute
-	if a.today == q.today {
-		a.owedDay -= q.owedDay
-		a.unsettled -= q.records
+	a.startDay(now)
+	a.tally = rt.tally
+	a.debtMinute -= rt.debtMinute
+	if a.today == rt.today {
+		a.debtDay -= rt.debtDay
+		a.unreportedRecords -= rt.records
 	}
-	if a.today == q.grant.today {
-		a.records, a.recordsAt = q.grant.records, now
+	if a.today == rt.grant.today {
+		a.records, a.recordsReadAt = rt.grant.records, now
 	}
-	a.take(q, now)
+	a.takeGrantLocked(rt, now)
 }
 
-// answerAlone grants what the store cannot be asked for.
-func (a *account) answerAlone(q question, now time.Time) {
+// grantOffline answers a request from the last known tally while the store is
+// down.
+func (a *account) grantOffline(rt roundTrip, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.newDay(now)
-	// What the store does not know yet stays to be told.
-	alone := q.ask
-	alone.records, alone.owedMinute, alone.owedDay = 0, 0, 0
-	q.grant = a.tally.settle(a.limiter.replica, alone, now)
-	if q.grant.today == a.today {
-		a.owedDay += q.grant.day + min(0, q.day)
+	a.startDay(now)
+	// Records and debts stay here, to be reported when the store is back.
+	offline := rt.request
+	offline.records, offline.debtMinute, offline.debtDay = 0, 0, 0
+	rt.grant = settle(&a.tally, offline, now)
+	if rt.grant.today == a.today {
+		a.debtDay += rt.grant.day + min(0, rt.day)
 	}
-	a.owedMinute += q.grant.minute + min(0, q.minute)
-	a.recordsAt = now
-	a.take(q, now)
+	a.debtMinute += rt.grant.minute + min(0, rt.minute)
+	a.recordsReadAt = now
+	a.takeGrantLocked(rt, now)
 }
 
-// take takes a grant, and closes the question.
-func (a *account) take(q question, now time.Time) {
-	defer close(q.answered)
-	a.minute.left += q.grant.minute
-	if q.grant.minute < q.minute {
-		// A little later there is enough to be worth asking.
-		each := time.Minute / time.Duration(q.limits.CallsPerMinute)
-		a.minute.none = now.Add(max(q.grant.minuteWait, each*time.Duration(q.limits.minuteTranche()/2)))
+// takeGrantLocked adds a grant to the leases, and lets the waiting calls go on.
+func (a *account) takeGrantLocked(rt roundTrip, now time.Time) {
+	defer close(rt.done)
+	a.minute.left += rt.grant.minute
+	if rt.grant.minute < rt.minute {
+		// Wait until there is enough to be worth a request.
+		perCall := time.Minute / time.Duration(rt.limits.CallsPerMinute)
+		a.minute.retryAt = now.Add(max(rt.grant.minuteWait, perCall*time.Duration(minuteLease(rt.limits)/2)))
 	}
-	if a.today == q.grant.today {
-		a.day.left += q.grant.day
-		if q.limits.CallsPerDay > 0 && q.grant.day < q.day {
-			a.day.none = now.Add(dayAgain)
+	if a.today == rt.grant.today {
+		a.day.left += rt.grant.day
+		if rt.limits.CallsPerDay > 0 && rt.grant.day < rt.day {
+			a.day.retryAt = now.Add(dayRetry)
 		}
-	}
-	a.held, a.heldAt = q.grant.slots, now
-	if q.grant.slots < q.slots {
-		a.noSlots = now.Add(slotsAgain)
 	}
 }
