@@ -6,15 +6,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/internal/uuidv7"
 )
 
 // audit adds a row that tells of the transaction.
 func (t tx) audit(e identity.AuditEntry) error {
 	if e.ID == "" {
-		e.ID = uuid.Must(uuid.NewV7()).String()
+		e.ID = uuidv7.New(time.Now()).String()
 	}
 	if e.At.IsZero() {
 		e.At = time.Now()
