@@ -18,6 +18,8 @@ import (
 
 	"github.com/tallygate/tallygate/admin"
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
+	"github.com/tallygate/tallygate/identity/quota"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -25,7 +27,7 @@ import (
 // their limits by their options and DSN, their users' sessions and ledgers by
 // their DSN, journals by their folder.
 var (
-	authorities = caddy.NewUsagePool() // of pooled[*identity.Authority]
+	authorities = caddy.NewUsagePool() // of pooled[*authn.Authority]
 	limiters    = caddy.NewUsagePool() // of pooled[closingLimiter]
 	ledgers     = caddy.NewUsagePool() // of pooled[usage.Ledger]
 	pipelines   = caddy.NewUsagePool() // of pooled[*pipeline]
@@ -45,8 +47,8 @@ const (
 // backend is what the handlers of a running config work with. It lives until
 // the config and every request that began under it have let go.
 type backend struct {
-	authority *identity.Authority
-	limiter   *identity.Limiter
+	authority *authn.Authority
+	limiter   *quota.Limiter
 	sessions  *sessions
 	pipeline  *pipeline
 	admin     http.Handler
@@ -68,12 +70,12 @@ func openBackend(a *App) (_ *backend, err error) {
 
 	// An Authority's options are those that it was made with: a config that
 	// changes them has one of its own.
-	b.authority, err = open(b, authorities, fmt.Sprint(a.StaleOK, " ", a.Store), func() (*identity.Authority, error) {
+	b.authority, err = open(b, authorities, fmt.Sprint(a.StaleOK, " ", a.Store), func() (*authn.Authority, error) {
 		s, err := a.store.OpenStore()
 		if err != nil {
 			return nil, err
 		}
-		return identity.NewAuthority(s, identity.Options{StaleOK: time.Duration(a.StaleOK)}), nil
+		return authn.New(s, authn.Options{StaleOK: time.Duration(a.StaleOK)}), nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
@@ -85,7 +87,7 @@ func openBackend(a *App) (_ *backend, err error) {
 	}
 
 	limiter, err := open(b, limiters, fmt.Sprint(a.StaleOK, " ", a.Store), func() (closingLimiter, error) {
-		return closingLimiter{identity.NewLimiter(b.authority)}, nil
+		return closingLimiter{quota.NewLimiter(b.authority)}, nil
 	})
 	if err != nil {
 		return nil, err
@@ -150,7 +152,7 @@ type pooled[T io.Closer] struct{ value T }
 func (p pooled[T]) Destruct() error { return p.value.Close() }
 
 // closingLimiter is a Limiter for the pool.
-type closingLimiter struct{ *identity.Limiter }
+type closingLimiter struct{ *quota.Limiter }
 
 // Close gives back what the Limiter has in hand.
 func (l closingLimiter) Close() error {

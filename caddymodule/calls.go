@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/quota"
 	"github.com/tallygate/tallygate/internal/pace"
 	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
@@ -35,7 +35,7 @@ type call struct {
 	abandoned bool        // its stream has ended
 	cancelled bool        // by its client: nobody will resume its stream
 	unread    bool        // its result came in a form that is not read
-	permit    identity.Permit
+	permit    quota.Permit
 	released  bool        // the permit counts no more against the concurrent calls
 	expiry    *time.Timer // nil while its waiting has no end
 

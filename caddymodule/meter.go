@@ -12,7 +12,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
+	"github.com/tallygate/tallygate/identity/quota"
 	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
 )
@@ -28,15 +29,15 @@ type meter struct {
 	http.ResponseWriter
 	gate      *Gate
 	backend   *backend
-	principal *identity.Principal // nil for a request without a key
-	sessionID string              // that the request names
-	revision  string              // of the protocol, likewise
-	session   session             // what is known of it
-	origin    string              // the request's Origin, which is allowed
-	remoteIP  string              // of a request with a key
-	cancel    context.CancelFunc  // ends a request with a key
-	permits   []identity.Permit   // of the request's calls to come; none for a key without limits
-	onePermit [1]identity.Permit  // what permits begins as
+	principal *authn.Principal   // nil for a request without a key
+	sessionID string             // that the request names
+	revision  string             // of the protocol, likewise
+	session   session            // what is known of it
+	origin    string             // the request's Origin, which is allowed
+	remoteIP  string             // of a request with a key
+	cancel    context.CancelFunc // ends a request with a key
+	permits   []quota.Permit     // of the request's calls to come; none for a key without limits
+	onePermit [1]quota.Permit    // what permits begins as
 
 	questions []question   // whose answers concern calls
 	one       [1]question  // what questions begins as
@@ -56,7 +57,7 @@ type meter struct {
 
 	handlerFail int // HTTP status of the error that the upstream's handler returned
 
-	watch    identity.Watch // of an event stream's key
+	watch    authn.Watch // of an event stream's key
 	watched  bool
 	listened callKey // of an event stream's session; zero: none
 

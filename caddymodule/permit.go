@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
+	"github.com/tallygate/tallygate/identity/quota"
 	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
 )
 
 // Why a key's calls are denied, as the metric labels it: its scopes, or one of
-// its limits, as identity.Exceeded names them.
+// its limits, as quota.Exceeded names them.
 const deniedByScope = "scope"
 
 var denials = []string{deniedByScope, "calls_per_minute", "calls_per_day", "records_per_day", "concurrent_calls"}
@@ -59,7 +61,7 @@ func (m *meter) permit(r *http.Request, body *mcp.Body, arrived time.Time) *refu
 			p.Release()
 		}
 		m.permits = nil
-		var e *identity.Exceeded
+		var e *quota.Exceeded
 		if !errors.As(err, &e) { // the client is gone, or the gate about to be
 			return &refusal{status: http.StatusServiceUnavailable, id: body.Messages[i].ID, code: codeUnavailable, message: "The limits of the key cannot be checked now; try again"}
 		}
@@ -70,7 +72,7 @@ func (m *meter) permit(r *http.Request, body *mcp.Body, arrived time.Time) *refu
 }
 
 // exceeded tells a person which limit a call would exceed.
-func exceeded(e *identity.Exceeded) string {
+func exceeded(e *quota.Exceeded) string {
 	what := map[string]string{
 		"calls_per_minute": "calls a minute", "calls_per_day": "calls a day", "records_per_day": "records a day", "concurrent_calls": "calls at the same time",
 	}[e.Limit]
@@ -113,7 +115,7 @@ func (m *meter) deny(body *mcp.Body, arrived time.Time, ref *refusal, why string
 }
 
 // nextPermit is that of the request's next call.
-func (m *meter) nextPermit() (p identity.Permit) {
+func (m *meter) nextPermit() (p quota.Permit) {
 	if len(m.permits) > 0 {
 		p, m.permits = m.permits[0], m.permits[1:]
 	}
@@ -123,7 +125,7 @@ func (m *meter) nextPermit() (p identity.Permit) {
 // uncheckable refuses a key that cannot be looked up: the client's address has
 // shown too many that do not exist, or the store is away.
 func uncheckable(b *backend, err error) *refusal {
-	var t *identity.Throttled
+	var t *authn.Throttled
 	if !errors.As(err, &t) {
 		return &refusal{status: http.StatusServiceUnavailable, code: codeUnavailable, message: "The key cannot be checked now; try again", cause: err}
 	}

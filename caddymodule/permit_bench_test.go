@@ -10,6 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
+	"github.com/tallygate/tallygate/identity/quota"
 	"github.com/tallygate/tallygate/identity/sqlite"
 	"github.com/tallygate/tallygate/usage"
 )
@@ -21,8 +23,8 @@ func BenchmarkPermit(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	authority := identity.NewAuthority(store, identity.Options{})
-	limiter := identity.NewLimiter(authority)
+	authority := authn.New(store, authn.Options{})
+	limiter := quota.NewLimiter(authority)
 	pipeline, err := openPipeline(b.TempDir(), &pipelineUser{journal: usage.JournalOptions{Logger: slog.New(slog.DiscardHandler)}})
 	if err != nil {
 		b.Fatal(err)
