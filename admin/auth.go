@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-	"github.com/google/uuid"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/internal/uuidv7"
 )
 
 // tokens signs and verifies the tokens that a login returns: a JWT (RFC 7519) with
@@ -53,7 +53,7 @@ func (t tokens) sign(ctx context.Context, u identity.User) (string, error) {
 	}
 	now := time.Now()
 	token := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{jwt.RegisteredClaims{
-		ID:        uuid.Must(uuid.NewV7()).String(),
+		ID:        uuidv7.New(time.Now()).String(),
 		Issuer:    issuer,
 		Audience:  jwt.ClaimStrings{audience},
 		Subject:   u.ID,

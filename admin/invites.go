@@ -7,9 +7,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/internal/uuidv7"
 )
 
 // How long an invitation can be accepted.
@@ -134,7 +133,7 @@ func (a *API) acceptInvite(ctx context.Context, r request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	u := identity.User{ID: uuid.Must(uuid.NewV7()).String(), Email: i.Email, PasswordHash: hash, CreatedAt: time.Now()}
+	u := identity.User{ID: uuidv7.New(time.Now()).String(), Email: i.Email, PasswordHash: hash, CreatedAt: time.Now()}
 	u, err = a.store.AcceptInvite(identity.WithActor(ctx, r.actor(u)), digest, u)
 	switch {
 	case errors.Is(err, identity.ErrNotFound):

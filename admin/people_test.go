@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
 )
 
 const otherPassword = "tr0ub4dor and three more words"
@@ -133,8 +134,8 @@ func TestUsers(t *testing.T) {
 	refused(t, w.as(t, w.root, "POST", "/api/users/create", `{"email":"CLEO@example.com","password":"`+otherPassword+`"}`), 409, "email_taken", "exists already")
 	token := w.login(t, cleo.Email, otherPassword)
 	key := into[createdKey](t, w.do(t, "POST", "/api/mcp-keys/create", bearer(token), `{"key_name":"a"}`), 201)
-	authority := w.store.(*identity.Authority)
-	principal := func() (*identity.Principal, bool) {
+	authority := w.store.(*authn.Authority)
+	principal := func() (*authn.Principal, bool) {
 		p, live, err := authority.Authenticate(t.Context(), key.Key, clientAddr)
 		if err != nil {
 			t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
 	"github.com/tallygate/tallygate/identity/postgres"
 	"github.com/tallygate/tallygate/identity/postgres/postgrestest"
 	usagesqlite "github.com/tallygate/tallygate/usage/sqlite"
@@ -30,7 +30,7 @@ func replicas(t *testing.T, n int) []*world {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &world{store: identity.NewAuthority(store, identity.Options{}), ledger: ledger, log: &syncBuffer{}}
+		w := &world{store: authn.New(store, authn.Options{}), ledger: ledger, log: &syncBuffer{}}
 		t.Cleanup(func() {
 			if err := errors.Join(w.store.Close(), ledger.Close()); err != nil {
 				t.Error(err)

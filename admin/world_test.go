@@ -22,6 +22,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
 	identitysqlite "github.com/tallygate/tallygate/identity/sqlite"
 	"github.com/tallygate/tallygate/usage"
 	usagesqlite "github.com/tallygate/tallygate/usage/sqlite"
@@ -75,7 +76,7 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := identity.NewAuthority(users, identity.Options{})
+	store := authn.New(users, authn.Options{})
 	ledger, err := usagesqlite.Open("sqlite:" + filepath.Join(dir, "usage.db"))
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,8 @@ import (
 	"github.com/tallygate/tallygate/admin"
 	"github.com/tallygate/tallygate/gate"
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
+	"github.com/tallygate/tallygate/identity/quota"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -27,7 +29,7 @@ import (
 // DSN, sessions by the store's DSN, ledgers by their DSN, pipelines by the
 // journal's folder.
 var (
-	authorities = caddy.NewUsagePool() // of pooled[*identity.Authority]
+	authorities = caddy.NewUsagePool() // of pooled[*authn.Authority]
 	limiters    = caddy.NewUsagePool() // of pooled[closingLimiter]
 	ledgers     = caddy.NewUsagePool() // of pooled[usage.Ledger]
 	pipelines   = caddy.NewUsagePool() // of pooled[*pipeline]
@@ -47,7 +49,7 @@ const (
 // backend is what the handlers of a running config work with. It is closed when
 // the config and every request that began under it have released it.
 type backend struct {
-	authority *identity.Authority
+	authority *authn.Authority
 	pipeline  *pipeline
 	gate      gate.Backend // the same, for the gates
 	admin     http.Handler
@@ -70,12 +72,12 @@ func openBackend(a *App) (_ *backend, err error) {
 
 	// The options of an Authority cannot change, so a config with other options has
 	// an Authority of its own.
-	b.authority, err = open(b, authorities, fmt.Sprint(a.StaleOK, " ", a.Store), func() (*identity.Authority, error) {
+	b.authority, err = open(b, authorities, fmt.Sprint(a.StaleOK, " ", a.Store), func() (*authn.Authority, error) {
 		s, err := a.store.OpenStore()
 		if err != nil {
 			return nil, err
 		}
-		return identity.NewAuthority(s, identity.Options{StaleOK: time.Duration(a.StaleOK)}), nil
+		return authn.New(s, authn.Options{StaleOK: time.Duration(a.StaleOK)}), nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
@@ -87,7 +89,7 @@ func openBackend(a *App) (_ *backend, err error) {
 	}
 
 	limiter, err := open(b, limiters, fmt.Sprint(a.StaleOK, " ", a.Store), func() (closingLimiter, error) {
-		return closingLimiter{identity.NewLimiter(b.authority)}, nil
+		return closingLimiter{quota.NewLimiter(b.authority)}, nil
 	})
 	if err != nil {
 		return nil, err
@@ -185,7 +187,7 @@ type pooled[T io.Closer] struct{ value T }
 func (p pooled[T]) Destruct() error { return p.value.Close() }
 
 // closingLimiter is a Limiter for the pool.
-type closingLimiter struct{ *identity.Limiter }
+type closingLimiter struct{ *quota.Limiter }
 
 // Close returns unused calls to the store.
 func (l closingLimiter) Close() error {

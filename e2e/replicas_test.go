@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
 	"github.com/tallygate/tallygate/identity/postgres/postgrestest"
 )
 
@@ -143,7 +144,7 @@ func TestReplicasWithoutStore(t *testing.T) {
 
 	r.server.Stop(t)
 	// Longer than a cached key is trusted while the store is available.
-	for began := time.Now(); time.Since(began) < 3*identity.MaxAge; {
+	for began := time.Now(); time.Since(began) < 3*authn.MaxAge; {
 		r.want(t, "without the store, a known key", key, http.StatusOK)
 	}
 	if a := do(t, "POST", strict.gate, stockCall("1", "stock_basic", 1), "Authorization: Bearer "+key); a.status != http.StatusServiceUnavailable {

@@ -15,6 +15,8 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
+	"github.com/tallygate/tallygate/identity/quota"
 	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
 )
@@ -48,7 +50,7 @@ func (x *exchange) identify(r *http.Request) {
 // unchecked refuses a key that cannot be looked up: the client's address has
 // shown too many that do not exist, or the store is away.
 func unchecked(err error) *refusal {
-	throttled, ok := errors.AsType[*identity.Throttled](err)
+	throttled, ok := errors.AsType[*authn.Throttled](err)
 	if !ok {
 		return unavailable("The key cannot be checked now; try again", err)
 	}
@@ -217,7 +219,7 @@ func (x *exchange) admit(ctx context.Context) *refusal {
 		if !x.body.Messages[i].IsCall() {
 			continue
 		}
-		p, err := x.backend.Limiter.Acquire(ctx, x.principal)
+		p, err := x.backend.Limiter.Acquire(ctx, x.principal.KeyID, x.principal.Limits)
 		if err == nil {
 			x.permits = append(x.permits, p)
 			continue
@@ -226,7 +228,7 @@ func (x *exchange) admit(ctx context.Context) *refusal {
 			p.Release()
 		}
 		x.permits = nil
-		exceeded, ok := errors.AsType[*identity.Exceeded](err)
+		exceeded, ok := errors.AsType[*quota.Exceeded](err)
 		if !ok { // the client is gone, or the gate is about to be
 			ref := unavailable("The limits of the key cannot be checked now; try again", nil)
 			ref.id = x.body.Messages[i].ID
@@ -239,10 +241,8 @@ func (x *exchange) admit(ctx context.Context) *refusal {
 }
 
 // limitMessage says which limit a call would exceed.
-func limitMessage(e *identity.Exceeded) string {
-	what := map[string]string{
-		"calls_per_minute": "calls a minute", "calls_per_day": "calls a day", "records_per_day": "records a day", "concurrent_calls": "calls at the same time",
-	}[e.Limit]
+func limitMessage(e *quota.Exceeded) string {
+	what := identity.LimitFieldNamed(e.Limit).Text
 	if e.Value == 1 {
 		what = strings.Replace(what, "s ", " ", 1)
 	}
@@ -251,7 +251,7 @@ func limitMessage(e *identity.Exceeded) string {
 }
 
 // nextPermit returns the permit of the request's next call.
-func (x *exchange) nextPermit() (p identity.Permit) {
+func (x *exchange) nextPermit() (p quota.Permit) {
 	if len(x.permits) > 0 {
 		p, x.permits = x.permits[0], x.permits[1:]
 	}

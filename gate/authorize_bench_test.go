@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
+	"github.com/tallygate/tallygate/identity/quota"
 	"github.com/tallygate/tallygate/identity/sqlite"
 	"github.com/tallygate/tallygate/usage"
 )
@@ -17,8 +19,8 @@ func BenchmarkAuthorize(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	authority := identity.NewAuthority(store, identity.Options{})
-	limiter := identity.NewLimiter(authority)
+	authority := authn.New(store, authn.Options{})
+	limiter := quota.NewLimiter(authority)
 	journal, err := usage.OpenJournal(b.TempDir(), usage.JournalOptions{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)

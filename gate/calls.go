@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/quota"
 	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
 )
@@ -37,7 +37,7 @@ type call struct {
 	abandoned  bool         // its stream has ended
 	cancelled  bool         // by its client, so that nobody will resume its stream
 	unreadable bool         // its result came in a form that is not read
-	permit     identity.Permit
+	permit     quota.Permit
 	released   bool        // the permit does not count against the concurrent calls any more
 	expiry     *time.Timer // nil while the call does not expire
 

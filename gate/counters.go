@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
 )
@@ -17,8 +18,8 @@ type Counters struct {
 }
 
 // denials are the reasons for which calls are denied to a key: its scopes, or one
-// of its limits, as identity.Exceeded names them.
-var denials = []string{reasonScope, "calls_per_minute", "calls_per_day", "records_per_day", "concurrent_calls"}
+// of its limits, as quota.Exceeded names them.
+var denials = []string{reasonScope, identity.LimitCallsPerMinute, identity.LimitCallsPerDay, identity.LimitRecordsPerDay, identity.LimitConcurrentCalls}
 
 // aspect is what a call can leave unknown.
 type aspect uint8

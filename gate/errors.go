@@ -34,7 +34,7 @@ const (
 )
 
 // Reasons of refusals. A call that exceeds one of its key's limits is refused
-// for the reason that identity.Exceeded names.
+// for the reason that quota.Exceeded names.
 const (
 	reasonKeyRequired = "key_required"
 	reasonKeyInvalid  = "key_invalid"

@@ -11,19 +11,19 @@ import (
 	"strings"
 
 	"github.com/tallygate/tallygate/gate"
-	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
 	"github.com/tallygate/tallygate/usage"
 )
 
 // oneKey is an Authenticator that knows one key.
 type oneKey string
 
-func (k oneKey) Authenticate(_ context.Context, presented string, _ netip.Addr) (*identity.Principal, bool, error) {
-	return &identity.Principal{UserID: "ann", KeyName: "laptop"}, presented == string(k), nil
+func (k oneKey) Authenticate(_ context.Context, presented string, _ netip.Addr) (*authn.Principal, bool, error) {
+	return &authn.Principal{UserID: "ann", KeyName: "laptop"}, presented == string(k), nil
 }
 
-func (oneKey) Watch(*identity.Watch, *identity.Principal, func()) {}
-func (oneKey) Unwatch(*identity.Watch)                            {}
+func (oneKey) Watch(*authn.Watch, *authn.Principal, func()) {}
+func (oneKey) Unwatch(*authn.Watch)                         {}
 
 // printer is a Journal that prints events and keeps no pending calls.
 type printer struct{}

@@ -5,7 +5,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
+	"github.com/tallygate/tallygate/identity/quota"
 	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
 )
@@ -27,10 +28,10 @@ type exchange struct {
 	body      mcp.Body
 
 	// Who makes it.
-	principal *identity.Principal // nil for a public message
-	denied    *refusal            // why there is no principal
-	session   session             // what is known of the session
-	permits   []identity.Permit   // of the calls that have not been made yet
+	principal *authn.Principal // nil for a public message
+	denied    *refusal         // why there is no principal
+	session   session          // what is known of the session
+	permits   []quota.Permit   // of the calls that have not been made yet
 
 	// What it asks for.
 	pending  []pendingReply // the replies that concern calls

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
+	"github.com/tallygate/tallygate/identity/quota"
 	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
 )
@@ -26,22 +28,22 @@ import (
 type Authenticator interface {
 	// Authenticate returns the user and key that a presented string stands for.
 	// It returns false for a string that is no live key. An error is an
-	// *identity.Throttled when the client presented too many keys that do not
+	// *authn.Throttled when the client presented too many keys that do not
 	// exist; any other means that keys cannot be looked up now.
-	Authenticate(ctx context.Context, presented string, client netip.Addr) (*identity.Principal, bool, error)
+	Authenticate(ctx context.Context, presented string, client netip.Addr) (*authn.Principal, bool, error)
 
 	// Watch calls dead, at most once, when the principal's key stops being live.
 	// Unwatch ends the watch.
-	Watch(w *identity.Watch, p *identity.Principal, dead func())
-	Unwatch(w *identity.Watch)
+	Watch(w *authn.Watch, p *authn.Principal, dead func())
+	Unwatch(w *authn.Watch)
 }
 
 // Limiter holds keys to their limits.
 type Limiter interface {
-	// Acquire admits one call, or returns an *identity.Exceeded. Any other error
-	// means that the limits cannot be checked now. The permit is released when
-	// the call has ended.
-	Acquire(ctx context.Context, p *identity.Principal) (identity.Permit, error)
+	// Acquire admits one call of a key, or returns a *quota.Exceeded. Any other
+	// error means that the limits cannot be checked now. The permit is released
+	// when the call has ended.
+	Acquire(ctx context.Context, keyID string, limits identity.Limits) (quota.Permit, error)
 }
 
 // Journal keeps events until the ledger has them, and pending calls until their
@@ -202,7 +204,7 @@ func (b *Backend) release() {
 
 // Interface guards
 var (
-	_ Authenticator = (*identity.Authority)(nil)
-	_ Limiter       = (*identity.Limiter)(nil)
+	_ Authenticator = (*authn.Authority)(nil)
+	_ Limiter       = (*quota.Limiter)(nil)
 	_ Journal       = (*usage.Journal)(nil)
 )

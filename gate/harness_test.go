@@ -22,6 +22,8 @@ import (
 	"github.com/tallygate/tallygate/gate"
 	"github.com/tallygate/tallygate/gate/gatetest"
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
+	"github.com/tallygate/tallygate/identity/quota"
 	"github.com/tallygate/tallygate/identity/sqlite"
 )
 
@@ -30,8 +32,8 @@ import (
 type site struct {
 	url       string // of the MCP endpoint
 	journal   *gatetest.Journal
-	authority *identity.Authority
-	limiter   *identity.Limiter
+	authority *authn.Authority
+	limiter   *quota.Limiter
 	sessions  *gate.Sessions
 	calls     *gate.CallRegistry
 	log       *logBuffer
@@ -54,8 +56,8 @@ func startSite(t *testing.T, upstream string, options ...func(*gate.Config)) *si
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{journal: new(gatetest.Journal), authority: identity.NewAuthority(store, identity.Options{}), log: new(logBuffer)}
-	s.limiter = identity.NewLimiter(s.authority)
+	s := &site{journal: new(gatetest.Journal), authority: authn.New(store, authn.Options{}), log: new(logBuffer)}
+	s.limiter = quota.NewLimiter(s.authority)
 	t.Cleanup(func() {
 		s.limiter.Close()
 		if err := s.authority.Close(); err != nil {
@@ -297,13 +299,13 @@ func (l *logBuffer) String() string {
 
 // stubAuthenticator knows one principal, or answers with an error.
 type stubAuthenticator struct {
-	principal *identity.Principal
+	principal *authn.Principal
 	err       error
 }
 
-func (a stubAuthenticator) Authenticate(context.Context, string, netip.Addr) (*identity.Principal, bool, error) {
+func (a stubAuthenticator) Authenticate(context.Context, string, netip.Addr) (*authn.Principal, bool, error) {
 	return a.principal, a.principal != nil, a.err
 }
 
-func (stubAuthenticator) Watch(*identity.Watch, *identity.Principal, func()) {}
-func (stubAuthenticator) Unwatch(*identity.Watch)                            {}
+func (stubAuthenticator) Watch(*authn.Watch, *authn.Principal, func()) {}
+func (stubAuthenticator) Unwatch(*authn.Watch)                         {}

@@ -10,6 +10,7 @@ import (
 	"github.com/tallygate/tallygate/gate"
 	"github.com/tallygate/tallygate/gate/gatetest"
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/quota"
 )
 
 // TestUnavailable: what the gate cannot check or record is refused with 503 and
@@ -50,7 +51,7 @@ func TestUnavailable(t *testing.T) {
 	}
 	passes("no store, public", ping)
 
-	closed := identity.NewLimiter(s.authority)
+	closed := quota.NewLimiter(s.authority)
 	closed.Close()
 	unlimited := *good
 	unlimited.Limiter = closed

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/tallygate/tallygate/gate/gatetest"
-	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
 	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
 )
@@ -132,7 +132,7 @@ func TestRequestFactsAreLazy(t *testing.T) {
 		},
 		"no header comes": func(http.ResponseWriter) error { return nil },
 	} {
-		x := &exchange{gate: g, method: http.MethodPost, principal: &identity.Principal{UserID: "u"}, arrived: time.Now()}
+		x := &exchange{gate: g, method: http.MethodPost, principal: &authn.Principal{UserID: "u"}, arrived: time.Now()}
 		x.backend = &Backend{Calls: newTestRegistry(t, j)}
 		x.response = meteringWriter{ResponseWriter: httptest.NewRecorder(), x: x}
 		if err := x.body.Read([]byte(gatetest.CallBody("rows")), false); err != nil {
@@ -193,7 +193,7 @@ func TestFlushes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x := &exchange{gate: g, method: http.MethodPost, principal: &identity.Principal{UserID: "u"}, arrived: time.Now()}
+		x := &exchange{gate: g, method: http.MethodPost, principal: &authn.Principal{UserID: "u"}, arrived: time.Now()}
 		x.backend = &Backend{Authenticator: unwatched{}, Calls: newTestRegistry(t, new(gatetest.Journal))}
 		client := &flushCounter{ResponseWriter: httptest.NewRecorder()}
 		x.response = meteringWriter{ResponseWriter: client, x: x}
@@ -226,8 +226,8 @@ func TestFlushes(t *testing.T) {
 // unwatched watches nothing.
 type unwatched struct{ Authenticator }
 
-func (unwatched) Watch(*identity.Watch, *identity.Principal, func()) {}
-func (unwatched) Unwatch(*identity.Watch)                            {}
+func (unwatched) Watch(*authn.Watch, *authn.Principal, func()) {}
+func (unwatched) Unwatch(*authn.Watch)                         {}
 
 // flushCounter counts flushes.
 type flushCounter struct {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
 	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
 )
@@ -29,7 +29,7 @@ type meteringWriter struct {
 	unflushed  bool         // a flush was skipped, and nothing has been flushed since
 	ended      bool         // the next handler returned, and did not panic
 
-	watch     identity.Watch // of the key, during an event stream
+	watch     authn.Watch // of the key, during an event stream
 	watched   bool
 	streamKey callKey // of an event stream's session; zero: none
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Action is what a row of the audit log tells of.
+// Action is what a row of the audit log records.
 type Action string
 
 // The actions.
@@ -37,14 +37,14 @@ type AuditEntry struct {
 	At     time.Time
 	Action Action
 	Actor
-	UserID   string            // whom it is about: the user, or the owner of the key; empty: nobody
+	UserID   string            // the user it concerns, or the owner of the key; empty: none
 	TargetID string            // what was changed: the ID of a user, key, invitation or signing key
-	Target   string            // what that is called: an address or a key's name, as it was then
-	Details  map[string]string // what else there is to say
+	Target   string            // its name at that time: an address or the name of a key
+	Details  map[string]string // anything else, by name
 }
 
-// Actor is who makes a change, and from where. The zero Actor is the program
-// itself, or someone at its command line.
+// Actor is the user who makes a change, and their address. The zero Actor is the
+// program itself, or somebody at its command line.
 type Actor struct {
 	ActorID    string // a user's
 	ActorEmail string
@@ -53,7 +53,7 @@ type Actor struct {
 
 type actorKey struct{}
 
-// WithActor returns a context in which a Store's changes are the actor's.
+// WithActor returns a context whose changes a Store attributes to an actor.
 func WithActor(ctx context.Context, a Actor) context.Context {
 	return context.WithValue(ctx, actorKey{}, a)
 }
@@ -64,7 +64,8 @@ func ActorOf(ctx context.Context) Actor {
 	return a
 }
 
-// AuditQuery chooses rows of the audit log. What is zero chooses nothing.
+// AuditQuery selects rows of the audit log. A field that is zero does not narrow
+// the selection.
 type AuditQuery struct {
 	ActorID  string
 	UserID   string
@@ -83,7 +84,7 @@ const (
 	MaxAuditLimit     = 1000
 )
 
-// PageSize is how many rows a page has at most.
+// PageSize returns how many rows a page has at most.
 func (q AuditQuery) PageSize() int {
 	if q.Limit <= 0 {
 		return DefaultAuditLimit

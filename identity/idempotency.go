@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// Idempotency makes a request that creates a key safe to repeat: who repeats
-// it with the same idempotency key gets the first answer again, API key
+// Idempotency makes a request that creates a key safe to repeat: a client that
+// repeats it with the same idempotency key gets the first answer again, API key
 // included, for ReceiptLifetime.
 //
-// The answer holds an API key, which is stored nowhere in the clear. It is
-// kept encrypted (AES-256-GCM) under a key that is derived (HKDF-SHA-256) from
-// the client's idempotency key, which is not kept: without the client's part,
-// the store alone opens nothing. Refusing the repetition instead would leave
-// whoever lost the answer, which is what the header is for, with a key that
-// works and that nobody has. What the client sends must therefore be hard to
-// guess: 16 characters at least, and best a random UUID.
+// The answer contains an API key, which is never stored in the clear. It is
+// encrypted (AES-256-GCM) under a key that is derived (HKDF-SHA-256) from the
+// client's idempotency key. That is not stored, so that the store alone cannot
+// decrypt the answer. Refusing the repetition instead would leave a client that
+// lost the answer, which is what the header is for, with a key that works and
+// that nobody has. An idempotency key must therefore be hard to guess: at least
+// 16 characters, best a random UUID.
 type Idempotency struct {
 	userID  string
 	id      Digest
@@ -28,7 +28,7 @@ type Idempotency struct {
 	seal    cipher.AEAD
 }
 
-// Receipt is an answer as it is kept.
+// Receipt is an encrypted answer, as a Store keeps it.
 type Receipt struct {
 	UserID    string
 	ID        Digest // of the idempotency key
@@ -46,12 +46,13 @@ const (
 	maxIdempotencyKey = 255
 )
 
-// ErrOtherRequest is that an idempotency key came with another request than
-// the first time.
+// ErrOtherRequest says that an idempotency key was used for a different request
+// before.
 var ErrOtherRequest = errors.New("this idempotency key was used for another request")
 
-// NewIdempotency takes a request of a user and the idempotency key that came
-// with it: 16 to 255 visible ASCII characters. An error is an Invalid.
+// NewIdempotency returns the Idempotency of a user's request and the idempotency
+// key that came with it: 16 to 255 visible ASCII characters. An error is an
+// Invalid.
 func NewIdempotency(userID, key string, request []byte) (*Idempotency, error) {
 	if len(key) < minIdempotencyKey || len(key) > maxIdempotencyKey {
 		return nil, Invalid(fmt.Sprintf("the idempotency key must have %d to %d characters: send a random UUID", minIdempotencyKey, maxIdempotencyKey))
@@ -83,7 +84,7 @@ func NewIdempotency(userID, key string, request []byte) (*Idempotency, error) {
 	return &Idempotency{userID: userID, id: Digest(id), request: sha256.Sum256(request), seal: seal}, nil
 }
 
-// ID is what Store.Receipt finds the answer under.
+// ID returns the ID that Store.Receipt finds the answer under.
 func (i *Idempotency) ID() Digest { return i.id }
 
 // Seal returns the receipt of an answer, ready for Store.CreateKeyOnce.

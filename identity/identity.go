@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Role is what a user may do beside using their own keys.
+// Role decides what a user may do besides using their own keys.
 type Role string
 
 // The roles.
@@ -15,7 +15,7 @@ const (
 	Member Role = "user"  // sees and manages themselves
 )
 
-// Check returns an Invalid for what is no role.
+// Check returns an Invalid for anything that is not a role.
 func (r Role) Check() error {
 	if r != Admin && r != Member {
 		return Invalid(fmt.Sprintf("the role is %q: it must be %q or %q", string(r), string(Admin), string(Member)))
@@ -29,32 +29,32 @@ type User struct {
 	Email        string // as NormalizeEmail returns it; unique
 	PasswordHash string // PHC string of argon2id, from HashPassword
 	Role         Role
-	Disabled     bool   // refuses the login and every key of the user
-	Limits       Limits // of each key of the user that says nothing else
-	TokenEpoch   int64  // tokens made in an earlier one are refused: see Session
+	Disabled     bool   // the login and every key of the user are refused
+	Limits       Limits // for each key of the user that has no limit of its own
+	TokenEpoch   int64  // tokens of an earlier epoch are refused: see Session
 	CreatedAt    time.Time
 }
 
-// Key is an API key as it is stored: its digest, never the key itself.
+// Key is the record of an API key. It has the digest, never the key itself.
 type Key struct {
 	ID           string // UUIDv7
 	UserID       string
 	Name         string
 	Note         string
-	Prefix       string   // what may be shown: "sk-a1b2c3d4…"
+	Prefix       string   // the part that may be shown: "sk-a1b2c3d4…"
 	Digest       Digest   // SHA-256 of the key; unique
-	Scopes       []string // as NewScope takes them; none: every tool
+	Scopes       []string // patterns for NewScope; none: every tool
 	Limits       Limits
 	CreatedAt    time.Time
 	ExpiresAt    time.Time // zero: never
 	RevokedAt    time.Time // zero: not revoked
 	RevokeReason string
-	LastUsedAt   time.Time // zero: never; true within a minute
-	Replaces     string    // the key that this one was made for by a rotation
-	ReplacedBy   string    // the key that a rotation made for this one
+	LastUsedAt   time.Time // at most a minute late; zero: never
+	Replaces     string    // the ID of the key that a rotation replaced by this one
+	ReplacedBy   string    // the ID of the key that a rotation replaced this one by
 }
 
-// Status of a key at a moment.
+// Status is what a key is at a moment.
 type Status string
 
 // The statuses.
@@ -65,7 +65,7 @@ const (
 	Revoked Status = "revoked"
 )
 
-// Status tells what the key is at now. A key expires at ExpiresAt, not after.
+// Status returns what the key is at now. A key is expired at ExpiresAt already.
 func (k *Key) Status(now time.Time) Status {
 	switch {
 	case !k.RevokedAt.IsZero():
@@ -79,8 +79,8 @@ func (k *Key) Status(now time.Time) Status {
 	}
 }
 
-// ExpiresWithin tells whether the key is active now and will not be any more
-// when d has passed.
+// ExpiresWithin reports whether the key is active now and will have expired when
+// d has passed.
 func (k *Key) ExpiresWithin(d time.Duration, now time.Time) bool {
 	return k.Status(now) == Active && !k.ExpiresAt.IsZero() && !now.Add(d).Before(k.ExpiresAt)
 }

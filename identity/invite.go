@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/tallygate/tallygate/internal/uuidv7"
 )
 
-// Invite lets whoever has its token make themselves a user, once.
+// Invite lets the person who has its token register as a user, once.
 type Invite struct {
 	ID         string // UUIDv7
-	Email      string // of the user to be, as NormalizeEmail returns it
+	Email      string // of the new user, as NormalizeEmail returns it
 	Role       Role
 	Limits     Limits
 	Digest     Digest // SHA-256 of the token; unique
@@ -22,14 +22,14 @@ type Invite struct {
 	AcceptedAt time.Time // zero: not accepted
 }
 
-// Open tells whether the invitation can be accepted at now.
+// Open reports whether the invitation can be accepted at now.
 func (i *Invite) Open(now time.Time) bool {
 	return i.AcceptedAt.IsZero() && now.Before(i.ExpiresAt)
 }
 
-// NewInvite makes an invitation, ready for Store.CreateInvite, and its token,
-// which is nowhere else: put it into the link that the invited person gets. An
-// error is an Invalid.
+// NewInvite makes an invitation, ready for Store.CreateInvite, and its token. The
+// token is not kept anywhere: put it into the link that the invited person gets.
+// An error is an Invalid.
 func NewInvite(email string, role Role, l Limits, validFor time.Duration) (i Invite, token string, err error) {
 	email, err = NormalizeEmail(email)
 	if err != nil {
@@ -49,10 +49,10 @@ func NewInvite(email string, role Role, l Limits, validFor time.Duration) (i Inv
 	token = base64.RawURLEncoding.EncodeToString(random[:])
 	now := storable(time.Now())
 	return Invite{
-		ID: uuid.Must(uuid.NewV7()).String(), Email: email, Role: role, Limits: l, Digest: InviteDigest(token),
+		ID: uuidv7.New(now).String(), Email: email, Role: role, Limits: l, Digest: InviteDigest(token),
 		CreatedAt: now, ExpiresAt: storable(now.Add(validFor)),
 	}, token, nil
 }
 
-// InviteDigest returns what an invitation is found under, by its token.
+// InviteDigest returns the digest that the invitation of a token is found under.
 func InviteDigest(token string) Digest { return sha256.Sum256([]byte(token)) }

@@ -8,14 +8,14 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
+	"github.com/tallygate/tallygate/internal/uuidv7"
 )
 
 const maxNoteChars = 1000
 
-// KeySpec is what someone asks a key to be.
+// KeySpec describes a key to be made.
 type KeySpec struct {
-	Name      string // 1 to 100 printable characters beside the spaces around it, which are dropped
+	Name      string // 1 to 100 printable characters; spaces around them are dropped
 	Note      string // at most 1000 characters
 	Scopes    []string
 	Limits    Limits
@@ -28,7 +28,7 @@ func IssueKey(userID, name string, expiresAt time.Time) (record Key, key string,
 }
 
 // Issue makes a key for a user and its record, ready for Store.CreateKey. The
-// key itself is nowhere else: show it to the user, once. An error is an
+// key itself is not kept anywhere: show it to the user, once. An error is an
 // Invalid.
 func (f KeyFormat) Issue(userID string, s KeySpec) (record Key, key string, err error) {
 	c := KeyChange{Name: &s.Name, Note: &s.Note, Scopes: &s.Scopes, Limits: &s.Limits, ExpiresAt: &s.ExpiresAt}
@@ -38,20 +38,20 @@ func (f KeyFormat) Issue(userID string, s KeySpec) (record Key, key string, err 
 	}
 	key, digest, prefix := f.NewKey()
 	record = Key{
-		ID: uuid.Must(uuid.NewV7()).String(), UserID: userID, Prefix: prefix, Digest: digest, CreatedAt: storable(now),
+		ID: uuidv7.New(now).String(), UserID: userID, Prefix: prefix, Digest: digest, CreatedAt: storable(now),
 	}
 	c.Apply(&record)
 	return record, key, nil
 }
 
-// Replacement makes a key that is to take the place of another, ready for
-// Store.RotateKey, which gives it the rest of what the old one has. It lives
-// as long as the old one was made to live.
+// Replacement makes a key that is to replace another, ready for Store.RotateKey,
+// which copies the rest from the old key. Its lifetime is as long as that of the
+// old key was.
 func (f KeyFormat) Replacement(old Key) (record Key, key string) {
 	key, digest, prefix := f.NewKey()
+	now := time.Now()
 	record = Key{
-		ID: uuid.Must(uuid.NewV7()).String(), UserID: old.UserID, Prefix: prefix, Digest: digest,
-		CreatedAt: storable(time.Now()),
+		ID: uuidv7.New(now).String(), UserID: old.UserID, Prefix: prefix, Digest: digest, CreatedAt: storable(now),
 	}
 	if !old.ExpiresAt.IsZero() {
 		record.ExpiresAt = record.CreatedAt.Add(old.ExpiresAt.Sub(old.CreatedAt))
@@ -59,8 +59,8 @@ func (f KeyFormat) Replacement(old Key) (record Key, key string) {
 	return record, key
 }
 
-// Check finds what is wrong with a change, and brings it into the form that is
-// stored. An error is an Invalid.
+// Check validates a change, and brings it into the form that is stored. An error
+// is an Invalid.
 func (c *KeyChange) Check(now time.Time) error {
 	if c.Name != nil {
 		name, err := keyName(*c.Name)
@@ -74,7 +74,7 @@ func (c *KeyChange) Check(now time.Time) error {
 		if utf8.RuneCountInString(*c.Note) > maxNoteChars {
 			return Invalid(fmt.Sprintf("the key's note is longer than %d characters", maxNoteChars))
 		}
-		// A note may have lines.
+		// A note may have more than one line.
 		if !utf8.ValidString(*c.Note) || strings.IndexFunc(*c.Note, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) >= 0 {
 			return Invalid("the key's note has characters that cannot be printed")
 		}
@@ -98,7 +98,7 @@ func (c *KeyChange) Check(now time.Time) error {
 	return nil
 }
 
-// Apply makes the change, and returns what it changed: the names of fields.
+// Apply makes the change, and returns the names of the fields that it changed.
 func (c *KeyChange) Apply(k *Key) (changed []string) {
 	note := func(name string, differs bool) {
 		if differs {

@@ -18,8 +18,8 @@ type Digest [sha256.Size]byte
 // padded with zeros to their width; the digits are 0-9A-Za-z. The mark is
 // "sk-" unless the operator wants another.
 //
-// The checksum tells a key from a typing error without asking the store, and
-// a real key from a likely string in a secret scanner. It is no secret.
+// The checksum detects a typing error without a lookup in the store, and lets a
+// secret scanner distinguish keys from random strings. It is not a secret.
 const (
 	DefaultMark = "sk-"
 
@@ -28,22 +28,24 @@ const (
 	digits         = randomDigits + checksumDigits
 	shownDigits    = 8 // of the random ones, in a prefix: 208 bits stay secret
 	maxMark        = 24
-	maxKeyLength   = maxMark + digits
+	// MaxKeyLength is the length of the longest keys, in bytes.
+	MaxKeyLength = maxMark + digits
 )
 
-// markPattern is what a mark may be. Its end tells it from the digits.
+// markPattern matches the marks that are allowed. Their last character separates
+// them from the digits.
 var markPattern = regexp.MustCompile(`^[A-Za-z][0-9A-Za-z_-]{0,22}[_-]$`)
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// KeyFormat makes keys with a mark of the operator's choice. The zero
-// KeyFormat makes those of DefaultMark. The mark is no condition for a key to
-// work: keys that were made with another go on working.
+// KeyFormat makes keys with a mark that the operator chose. The zero KeyFormat
+// has DefaultMark. Keys are not refused for their mark: those that were made with
+// another one go on working.
 type KeyFormat struct{ mark string }
 
-// NewKeyFormat returns the format of keys that begin with a mark: 2 to 24 of
-// the characters A-Za-z0-9_-, a letter first and _ or - last. An error is an
-// Invalid.
+// NewKeyFormat returns the format of keys that begin with a mark. It must have 2
+// to 24 of the characters A-Za-z0-9_-, with a letter first and _ or - last. An
+// error is an Invalid.
 func NewKeyFormat(mark string) (KeyFormat, error) {
 	if !markPattern.MatchString(mark) {
 		return KeyFormat{}, Invalid(fmt.Sprintf("the key prefix is %q: it must be 2 to %d letters, digits, _ or -, begin with a letter and end with _ or -, as in acme_live_", mark, maxMark))
@@ -51,17 +53,17 @@ func NewKeyFormat(mark string) (KeyFormat, error) {
 	return KeyFormat{mark}, nil
 }
 
-// Mark is what the keys begin with.
+// Mark returns the characters that the keys begin with.
 func (f KeyFormat) Mark() string { return cmp.Or(f.mark, DefaultMark) }
 
-// Pattern is a regular expression for secret scanners; the syntax is common to
-// RE2, PCRE and Hyperscan. Of what it finds, WellFormed tells which are keys.
+// Pattern returns a regular expression for secret scanners. Its syntax is common
+// to RE2, PCRE and Hyperscan. WellFormed decides which of the matches are keys.
 func (f KeyFormat) Pattern() string {
 	return `\b` + regexp.QuoteMeta(f.Mark()) + `[0-9A-Za-z]{49}\b`
 }
 
-// NewKey makes a key. Only its digest is to be stored, with the prefix, which
-// may be shown: "sk-a1b2c3d4…".
+// NewKey makes a key. Store only its digest, and the prefix, which may be shown:
+// "sk-a1b2c3d4…".
 func (f KeyFormat) NewKey() (key string, d Digest, prefix string) {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails: it ends the program instead
@@ -83,9 +85,9 @@ func keyFrom(mark string, random [32]byte) string {
 	return string(key)
 }
 
-// WellFormed tells whether a string can be a key, of any mark: its length, its
-// digits and its checksum are a key's. It does the same work for every string
-// of a length, and allocates nothing.
+// WellFormed reports whether a string can be a key, with any mark: it has the
+// length, the digits and the checksum of one. It takes the same time for every
+// string of the same length, and allocates nothing.
 func WellFormed(key string) bool {
 	mark := len(key) - digits
 	if mark < 2 || mark > maxMark {
@@ -107,10 +109,10 @@ func WellFormed(key string) bool {
 	return wrong == 0
 }
 
-// DigestOf returns what a key is stored and found under. It allocates nothing
-// for a string of a key's length.
+// DigestOf returns the digest that a key is stored and found under. It allocates
+// nothing for a string of a key's length.
 func DigestOf(key string) Digest {
-	return sha256.Sum256(append(make([]byte, 0, maxKeyLength), key...))
+	return sha256.Sum256(append(make([]byte, 0, MaxKeyLength), key...))
 }
 
 func checksum(s string) (sum [checksumDigits]byte) {
@@ -123,8 +125,8 @@ func checksum(s string) (sum [checksumDigits]byte) {
 	return sum
 }
 
-// encodeBase62 fills dst with a number, most significant word first, and
-// leaves zero in its place.
+// encodeBase62 writes a number, most significant word first, into all of dst. It
+// overwrites the number with zero.
 func encodeBase62(dst []byte, number []uint32) {
 	for i := len(dst) - 1; i >= 0; i-- {
 		var rest uint64
@@ -136,7 +138,7 @@ func encodeBase62(dst []byte, number []uint32) {
 	}
 }
 
-// notBase62 is 1 for every byte that is no base62 digit.
+// notBase62 is 1 for every byte that is not a base62 digit.
 var notBase62 = func() (table [256]byte) {
 	for i := range table {
 		table[i] = 1
@@ -147,6 +149,6 @@ var notBase62 = func() (table [256]byte) {
 	return table
 }()
 
-// isJoint is 1 for the bytes that a mark may have beside digits, and has at
-// its end.
+// isJoint is 1 for the bytes other than digits that a mark may have, one of which
+// is its last.
 var isJoint = [256]byte{'-': 1, '_': 1}

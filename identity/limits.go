@@ -1,8 +1,11 @@
 package identity
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
-// Limits are what may be done with one key. A zero is no limit.
+// Limits bound what may be done with one key. A zero is no limit.
 type Limits struct {
 	// CallsPerMinute is how many calls may be made in a minute on average, and
 	// Burst how many at once: in any span of m minutes, Burst plus m times
@@ -10,31 +13,69 @@ type Limits struct {
 	CallsPerMinute int64 `json:"calls_per_minute,omitempty"`
 	Burst          int64 `json:"burst,omitempty"`
 	// CallsPerDay and RecordsPerDay hold from midnight to midnight UTC. A call
-	// is let in while there are records left, and may take more than are.
+	// is let in while there are records left, and may return more than are left.
 	CallsPerDay   int64 `json:"calls_per_day,omitempty"`
 	RecordsPerDay int64 `json:"records_per_day,omitempty"`
-	// ConcurrentCalls is how many calls may be under way at once.
+	// ConcurrentCalls is how many calls may be in flight at once, on each
+	// replica.
 	ConcurrentCalls int64 `json:"concurrent_calls,omitempty"`
 }
 
-// The bounds of limits, so that what is reckoned with them cannot overflow.
+// The names of the limits, as JSON, commands and metrics have them.
 const (
-	maxLimit = 1_000_000_000
-	maxBurst = 1_000_000
+	LimitCallsPerMinute  = "calls_per_minute"
+	LimitBurst           = "burst"
+	LimitCallsPerDay     = "calls_per_day"
+	LimitRecordsPerDay   = "records_per_day"
+	LimitConcurrentCalls = "concurrent_calls"
 )
 
-// Check returns an Invalid that tells what is wrong with the limits.
+// The highest values of limits, so that arithmetic with them cannot overflow.
+const (
+	MaxLimit = 1_000_000_000
+	MaxBurst = 1_000_000
+)
+
+// LimitField describes one field of Limits.
+type LimitField struct {
+	Name string // its name: one of the Limit constants
+	Text string // what it counts, for a sentence: "10 calls a minute"
+	Unit string // the same for a table: "10 calls/min"
+	Max  int64  // its highest value
+	// Of returns the field.
+	Of func(*Limits) *int64
+}
+
+// LimitFields are the fields of Limits, in the order in which they are shown.
+// Whatever handles limits one by one ranges over them.
+var LimitFields = []LimitField{
+	{LimitCallsPerMinute, "calls a minute", "calls/min", MaxLimit, func(l *Limits) *int64 { return &l.CallsPerMinute }},
+	{LimitBurst, "calls at once (the burst)", "at once", MaxBurst, func(l *Limits) *int64 { return &l.Burst }},
+	{LimitCallsPerDay, "calls a day", "calls/day", MaxLimit, func(l *Limits) *int64 { return &l.CallsPerDay }},
+	{LimitRecordsPerDay, "records a day", "records/day", MaxLimit, func(l *Limits) *int64 { return &l.RecordsPerDay }},
+	{LimitConcurrentCalls, "calls at the same time", "concurrent", MaxLimit, func(l *Limits) *int64 { return &l.ConcurrentCalls }},
+}
+
+// LimitFieldNamed returns the field of a name, which must be one of the Limit
+// constants.
+func LimitFieldNamed(name string) LimitField {
+	return LimitFields[slices.IndexFunc(LimitFields, func(f LimitField) bool { return f.Name == name })]
+}
+
+// LimitNames returns the names of all limits, in the order of LimitFields.
+func LimitNames() []string {
+	names := make([]string, len(LimitFields))
+	for i, f := range LimitFields {
+		names[i] = f.Name
+	}
+	return names
+}
+
+// Check returns an Invalid that says what is wrong with the limits.
 func (l Limits) Check() error {
-	for _, limit := range []struct {
-		name       string
-		value, max int64
-	}{
-		{"calls a minute", l.CallsPerMinute, maxLimit}, {"calls at once (the burst)", l.Burst, maxBurst},
-		{"calls a day", l.CallsPerDay, maxLimit}, {"records a day", l.RecordsPerDay, maxLimit},
-		{"concurrent calls", l.ConcurrentCalls, maxLimit},
-	} {
-		if limit.value < 0 || limit.value > limit.max {
-			return Invalid(fmt.Sprintf("the limit of %s is %d: it must be 0, for none, or up to %d", limit.name, limit.value, limit.max))
+	for _, f := range LimitFields {
+		if value := *f.Of(&l); value < 0 || value > f.Max {
+			return Invalid(fmt.Sprintf("the limit of %s is %d: it must be 0, for none, or up to %d", f.Text, value, f.Max))
 		}
 	}
 	if l.Burst > 0 && l.CallsPerMinute == 0 {
@@ -45,23 +86,23 @@ func (l Limits) Check() error {
 
 // Or returns l with each limit that it lacks taken from other.
 func (l Limits) Or(other Limits) Limits {
+	// The burst belongs to the calls a minute, and comes with them.
 	if l.CallsPerMinute == 0 {
-		l.CallsPerMinute, l.Burst = other.CallsPerMinute, other.Burst
+		l.Burst = 0
+	} else {
+		other.Burst = 0
 	}
-	if l.CallsPerDay == 0 {
-		l.CallsPerDay = other.CallsPerDay
-	}
-	if l.RecordsPerDay == 0 {
-		l.RecordsPerDay = other.RecordsPerDay
-	}
-	if l.ConcurrentCalls == 0 {
-		l.ConcurrentCalls = other.ConcurrentCalls
+	for _, f := range LimitFields {
+		if value := f.Of(&l); *value == 0 {
+			*value = *f.Of(&other)
+		}
 	}
 	return l
 }
 
-// burst is how many calls may be made at once under a limit of calls a minute.
-func (l Limits) burst() int64 {
+// EffectiveBurst returns how many calls may be made at once under a limit of
+// calls a minute.
+func (l Limits) EffectiveBurst() int64 {
 	if l.Burst > 0 {
 		return l.Burst
 	}

@@ -30,7 +30,7 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	for perMinute, want := range map[int64]int64{1: 5, 300: 5, 600: 10, 10_000: 166} {
-		if got := (Limits{CallsPerMinute: perMinute}).burst(); got != want {
+		if got := (Limits{CallsPerMinute: perMinute}).EffectiveBurst(); got != want {
 			t.Errorf("the burst of %d calls a minute is %d, want %d", perMinute, got, want)
 		}
 	}

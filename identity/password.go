@@ -14,16 +14,16 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// What a password must be: its length and nothing else (NIST SP 800-63B,
-// 3.1.1.2: no rules of composition). The upper limit is there so that nobody
-// has megabytes hashed.
+// The length of a password is checked, and nothing else (NIST SP 800-63B, 3.1.1.2:
+// no composition rules). The upper limit keeps clients from having megabytes
+// hashed.
 const (
 	MinPasswordBytes = 8
 	MaxPasswordBytes = 1024
 )
 
-// HashPassword returns what a password is stored as: a PHC string of argon2id
-// with a random salt. An error is an Invalid, or the context's.
+// HashPassword returns the form in which a password is stored: a PHC string of
+// argon2id with a random salt. An error is an Invalid, or the context's.
 func HashPassword(ctx context.Context, password string) (string, error) {
 	if len(password) < MinPasswordBytes || len(password) > MaxPasswordBytes {
 		return "", Invalid(fmt.Sprintf("the password must have %d to %d bytes", MinPasswordBytes, MaxPasswordBytes))
@@ -39,7 +39,7 @@ func HashPassword(ctx context.Context, password string) (string, error) {
 	return h.String(), nil
 }
 
-// CheckPassword tells whether a password is the one that was hashed. An error
+// CheckPassword reports whether a password is the one that was hashed. An error
 // is the context's, or says what is wrong with the hash.
 func CheckPassword(ctx context.Context, hash, password string) (bool, error) {
 	h, err := parsePHC(hash)
@@ -47,7 +47,7 @@ func CheckPassword(ctx context.Context, hash, password string) (bool, error) {
 		return false, err
 	}
 	if len(password) > MaxPasswordBytes {
-		return false, nil // HashPassword took no such password
+		return false, nil // HashPassword accepts no such password
 	}
 	key, err := h.derive(ctx, password)
 	if err != nil {
@@ -56,8 +56,8 @@ func CheckPassword(ctx context.Context, hash, password string) (bool, error) {
 	return subtle.ConstantTimeCompare(key, h.key) == 1, nil
 }
 
-// CheckNobody takes the time and the path of CheckPassword for a user that
-// does not exist, so that nobody learns from a login which addresses do.
+// CheckNobody does the work of CheckPassword for a user that does not exist, so
+// that the time of a failed login does not reveal which users exist.
 func CheckNobody(ctx context.Context, password string) error {
 	_, err := CheckPassword(ctx, nobody, password)
 	return err
@@ -72,18 +72,17 @@ type argon2id struct {
 	key    []byte
 }
 
-// current is what passwords are hashed with from now on: the first of the
-// configurations that OWASP's Password Storage Cheat Sheet gives as minimum.
+// current has the parameters of new hashes: the first of the minimum
+// configurations in OWASP's Password Storage Cheat Sheet.
 var current = argon2id{memory: 19456, passes: 2, lanes: 1, salt: make([]byte, 16), key: make([]byte, 32)}
 
-// nobody is the hash of no password that anyone could find.
+// nobody is a hash for which nobody can find a password.
 var nobody = current.String()
 
-// hashing has one place for each password that may be hashed at once, since
-// each takes a core and 19 MiB for some 30 ms.
+// hashing is a semaphore: each hash takes a core and 19 MiB for some 30 ms.
 var hashing = make(chan struct{}, runtime.GOMAXPROCS(0))
 
-// derive returns the key that a password has under h's parameters and salt.
+// derive returns the key of a password under h's parameters and salt.
 func (h argon2id) derive(ctx context.Context, password string) ([]byte, error) {
 	select {
 	case hashing <- struct{}{}:
@@ -94,20 +93,20 @@ func (h argon2id) derive(ctx context.Context, password string) ([]byte, error) {
 	return argon2.IDKey([]byte(password), h.salt, h.passes, h.memory, h.lanes, uint32(len(h.key))), nil
 }
 
-// String is h in the PHC string format
+// String returns h in the PHC string format
 // (github.com/P-H-C/phc-string-format/blob/master/phc-sf-spec.md).
 func (h argon2id) String() string {
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.memory, h.passes, h.lanes,
 		base64.RawStdEncoding.EncodeToString(h.salt), base64.RawStdEncoding.EncodeToString(h.key))
 }
 
-// phcPattern bounds the lengths of numbers, salt (8 to 64 bytes) and key (16
-// to 64 bytes).
+// phcPattern also bounds the lengths of the numbers, the salt (8 to 64 bytes) and
+// the key (16 to 64 bytes).
 var phcPattern = regexp.MustCompile(`^\$argon2id\$v=19\$m=([0-9]{1,9}),t=([0-9]{1,9}),p=([0-9]{1,3})` +
 	`\$([0-9A-Za-z+/]{11,86})\$([0-9A-Za-z+/]{22,86})$`)
 
-// The dearest parameters that are followed: a hash must not be able to ask for
-// more than a login may cost.
+// The most expensive parameters that are accepted: a stored hash must not make a
+// login cost more.
 const (
 	maxMemory = 256 << 10 // KiB
 	maxPasses = 16

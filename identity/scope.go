@@ -2,8 +2,11 @@ package identity
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tallygate/tallygate/internal/glob"
 )
 
 // Limits of the scopes of a key.
@@ -26,10 +29,10 @@ const (
 //	!run_sql                    everything but this
 //	query_*, !query_secret_*    these, less some
 type Scope struct {
-	allow, deny []glob
+	allow, deny []string // patterns of glob.Match
 }
 
-// NewScope compiles patterns. An error is an Invalid.
+// NewScope returns the scope of a list of patterns; nil for an empty one. An error is an Invalid.
 func NewScope(patterns []string) (*Scope, error) {
 	if len(patterns) == 0 {
 		return nil, nil
@@ -49,65 +52,24 @@ func NewScope(patterns []string) (*Scope, error) {
 			return nil, Invalid(fmt.Sprintf("the scope %q has a character that is not allowed: write a tool's name, in which * may stand for any characters, after ! to deny it", pattern))
 		}
 		if denies {
-			s.deny = append(s.deny, newGlob(rest))
+			s.deny = append(s.deny, rest)
 		} else {
-			s.allow = append(s.allow, newGlob(rest))
+			s.allow = append(s.allow, rest)
 		}
 	}
 	return s, nil
 }
 
-// Match tells whether a tool is in the scope. It allocates nothing, and takes
+// Match reports whether a tool is in the scope. It allocates nothing, and takes
 // time in proportion to the length of the name.
 func (s *Scope) Match(tool string) bool {
-	if s == nil {
+	matches := func(pattern string) bool { return glob.Match(pattern, tool) }
+	switch {
+	case s == nil:
 		return true
-	}
-	for i := range s.deny {
-		if s.deny[i].match(tool) {
-			return false
-		}
-	}
-	for i := range s.allow {
-		if s.allow[i].match(tool) {
-			return true
-		}
-	}
-	return len(s.allow) == 0
-}
-
-// glob is a pattern, cut at its stars.
-type glob struct {
-	first  string   // what a name begins with, or is when there is no star
-	middle []string // what comes next, in this order, with anything between
-	last   string   // what it ends with
-	star   bool
-}
-
-func newGlob(pattern string) glob {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return glob{first: pattern}
-	}
-	return glob{first: parts[0], middle: parts[1 : len(parts)-1], last: parts[len(parts)-1], star: true}
-}
-
-// match takes each part of the middle at its first place: where any match
-// there is, there is one that does so.
-func (g *glob) match(name string) bool {
-	if !g.star {
-		return name == g.first
-	}
-	if len(name) < len(g.first)+len(g.last) || !strings.HasPrefix(name, g.first) || !strings.HasSuffix(name, g.last) {
+	case slices.ContainsFunc(s.deny, matches):
 		return false
+	default:
+		return len(s.allow) == 0 || slices.ContainsFunc(s.allow, matches)
 	}
-	name = name[len(g.first) : len(name)-len(g.last)]
-	for _, part := range g.middle {
-		i := strings.Index(name, part)
-		if i < 0 {
-			return false
-		}
-		name = name[i+len(part):]
-	}
-	return true
 }

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/tallygate/tallygate/internal/uuidv7"
 )
 
 // SigningKey is a key that tokens of the admin API are signed with.
@@ -18,38 +18,38 @@ type SigningKey struct {
 	ID        string // the token's kid
 	Secret    []byte // 32 random bytes
 	CreatedAt time.Time
-	ExpiresAt time.Time // when no token that it signed can be good any more; zero: never
+	ExpiresAt time.Time // when the last token that it signed has expired; zero: never
 }
 
-// Keyring holds the signing keys of a store, the same in every process that
-// shares it: one to sign with, and those that may have signed a token that is
-// still good. A new one takes the place of the current one every period.
+// Keyring holds the signing keys of a store, which are the same in every process
+// that shares it: one to sign with, and those that may have signed a token that
+// is still valid. A new key replaces the current one every period.
 type Keyring struct {
 	store    SessionStore
 	period   time.Duration
 	lifetime time.Duration // of a token
 	fixed    *SigningKey
 
-	mu     sync.Mutex // held while the store is asked, too: there is one question for all
+	mu     sync.Mutex // held during a read of the store too, so that concurrent callers share it
 	keys   []SigningKey
 	readAt time.Time
 }
 
 const (
-	keyringAge     = 5 * time.Second // how long the keys are trusted that were read
-	keyringAgain   = time.Second     // at most this often they are read for an unknown kid
+	keyringAge     = 5 * time.Second // how long the keys that were read are trusted
+	keyringReread  = time.Second     // how often they are read again at most for an unknown kid
 	signingSecrets = 32              // bytes
-	signingOverlap = time.Minute     // clocks differ, and a process may sign with a key just replaced
+	signingOverlap = time.Minute     // clocks differ, and a process may still sign with a key that was just replaced
 )
 
-// NewKeyring returns the signing keys of a store. A key signs for a period, and
-// its tokens are good for a lifetime after.
+// NewKeyring returns the signing keys of a store. A key signs tokens for a
+// period, and each token is valid for a lifetime.
 func NewKeyring(s SessionStore, period, lifetime time.Duration) *Keyring {
 	return &Keyring{store: s, period: period, lifetime: lifetime}
 }
 
-// FixedKeyring returns the keyring of one secret that never changes, and that
-// no store knows.
+// FixedKeyring returns the keyring of one secret that never changes and is not
+// in a store.
 func FixedKeyring(secret []byte) *Keyring {
 	sum := sha256.Sum256(append([]byte("tallygate kid "), secret...))
 	return &Keyring{fixed: &SigningKey{ID: "fixed-" + hex.EncodeToString(sum[:4]), Secret: secret}}
@@ -77,7 +77,8 @@ func (r *Keyring) Current(ctx context.Context) (SigningKey, error) {
 	return r.keys[0], nil
 }
 
-// ByID returns the key that a token names as its kid, if it is one to trust.
+// ByID returns the key that a token names as its kid, and reports whether it is
+// to be trusted.
 func (r *Keyring) ByID(ctx context.Context, id string) (SigningKey, bool, error) {
 	if r.fixed != nil {
 		return *r.fixed, r.fixed.ID == id, nil
@@ -95,15 +96,15 @@ func (r *Keyring) ByID(ctx context.Context, id string) (SigningKey, bool, error)
 			return r.keys[i], now.Before(r.keys[i].ExpiresAt), nil
 		}
 		// Another process may have made it a moment ago.
-		if age == keyringAgain {
+		if age == keyringReread {
 			return SigningKey{}, false, nil
 		}
-		age = keyringAgain
+		age = keyringReread
 	}
 }
 
-// Rotate makes a new key to sign with. Tokens signed with those before stay
-// good, unless they are retired: then everyone has to log in again.
+// Rotate makes a new key to sign with. Tokens signed with earlier keys stay valid,
+// unless retire is set: then everyone has to log in again.
 func (r *Keyring) Rotate(ctx context.Context, retire bool) error {
 	if r.fixed != nil {
 		return Invalid("the signing key is set from outside: change it there")
@@ -125,17 +126,17 @@ func (r *Keyring) Rotate(ctx context.Context, retire bool) error {
 
 func (r *Keyring) add(ctx context.Context, now, newest time.Time) error {
 	k := SigningKey{
-		ID: uuid.Must(uuid.NewV7()).String(), Secret: make([]byte, signingSecrets), CreatedAt: storable(now),
+		ID: uuidv7.New(now).String(), Secret: make([]byte, signingSecrets), CreatedAt: storable(now),
 		ExpiresAt: storable(now.Add(r.period + r.lifetime + signingOverlap)),
 	}
 	_, _ = rand.Read(k.Secret) // never fails: it ends the program instead
 	if _, err := r.store.AddSigningKey(ctx, k, newest); err != nil {
 		return err
 	}
-	return r.read(ctx, 0, now) // another's, if that was faster
+	return r.read(ctx, 0, now) // another process may have been faster
 }
 
-// read reads the keys, unless it did so less than an age ago.
+// read reads the keys, unless they were read less than an age ago.
 func (r *Keyring) read(ctx context.Context, age time.Duration, now time.Time) error {
 	if !r.readAt.IsZero() && now.Sub(r.readAt) < age {
 		return nil

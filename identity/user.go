@@ -9,12 +9,11 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
+	"github.com/tallygate/tallygate/internal/uuidv7"
 )
 
-// Invalid is what is wrong with an entry, in words for the person who made it.
-// Find it with errors.As; whatever else an entry's function returns is a
-// technical fault.
+// Invalid says what is wrong with an input, for the person who entered it. Find
+// it with errors.As. Any other error of the functions here is a technical fault.
 type Invalid string
 
 func (e Invalid) Error() string { return string(e) }
@@ -26,9 +25,8 @@ const (
 	errEmail = Invalid("the email address is not valid: enter it like name@example.com")
 )
 
-// NewUser makes a user with a fresh ID, ready for Store.CreateUser. The
-// address is normalised and the password hashed. An error is an Invalid, or
-// the context's.
+// NewUser makes a user with a fresh ID, ready for Store.CreateUser. It normalizes
+// the address and hashes the password. An error is an Invalid, or the context's.
 func NewUser(ctx context.Context, email, password string, role Role) (User, error) {
 	email, err := NormalizeEmail(email)
 	if err != nil {
@@ -42,7 +40,7 @@ func NewUser(ctx context.Context, email, password string, role Role) (User, erro
 		return User{}, err
 	}
 	return User{
-		ID:           uuid.Must(uuid.NewV7()).String(),
+		ID:           uuidv7.New(time.Now()).String(),
 		Email:        email,
 		PasswordHash: hash,
 		Role:         role,
@@ -50,10 +48,10 @@ func NewUser(ctx context.Context, email, password string, role Role) (User, erro
 	}, nil
 }
 
-// NormalizeEmail returns the one form of an address that users are stored and
-// found under: without the spaces around it, in lower case. It must be a bare
-// address (RFC 5322 addr-spec, no display name, quotes or comments) of
-// printable characters and at most 254 bytes. An error is an Invalid.
+// NormalizeEmail returns the form of an address that users are stored and found
+// under: in lower case, without the spaces around it. It must be a bare address
+// (RFC 5322 addr-spec, no display name, quotes or comments) of printable
+// characters and at most 254 bytes. An error is an Invalid.
 func NormalizeEmail(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	if !printable(s) {
@@ -63,8 +61,7 @@ func NormalizeEmail(s string) (string, error) {
 	if len(email) > maxEmailBytes {
 		return "", Invalid(fmt.Sprintf("the email address is longer than %d bytes", maxEmailBytes))
 	}
-	// An address that net/mail writes differently had more to it than the
-	// address.
+	// Where net/mail writes it differently, there was more than a bare address.
 	parsed, err := mail.ParseAddress(email)
 	if err != nil || parsed.Address != email {
 		return "", errEmail
@@ -85,13 +82,14 @@ func keyName(s string) (string, error) {
 	return name, nil
 }
 
-// printable refuses controls, among them the invisible ones that turn the
-// direction of writing, and all spaces but the plain one.
+// printable reports whether a string has printable characters only. It refuses
+// control characters, among them the invisible ones that change the direction of
+// writing, and all spaces but the plain one.
 func printable(s string) bool {
 	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
 
-// storable is t as a Store keeps it.
+// storable returns t as a Store returns it: in UTC, to the microsecond.
 func storable(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Microsecond)
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/tallygate/tallygate/internal/glob"
 )
 
 // Rule says where the tools it is for name their tables and their record
@@ -79,7 +81,7 @@ const fewRules = 4
 // For returns the extractor of the first rule that the tool's name matches.
 func (x *Extractors) For(tool string) *Extractor {
 	if len(x.rules) <= fewRules {
-		return x.rules[slices.IndexFunc(x.rules, func(e *Extractor) bool { return matchGlob(e.tool, tool) })]
+		return x.rules[slices.IndexFunc(x.rules, func(e *Extractor) bool { return glob.Match(e.tool, tool) })]
 	}
 	if len(tool) > maxFound {
 		return x.search(tool)
@@ -103,7 +105,7 @@ func (x *Extractors) search(tool string) *Extractor {
 			if i >= first {
 				break
 			}
-			if matchGlob(x.rules[i].tool, tool) {
+			if glob.Match(x.rules[i].tool, tool) {
 				first = i
 			}
 		}
@@ -114,41 +116,6 @@ func (x *Extractors) search(tool string) *Extractor {
 // All returns the extractors of all rules, for a Scanner of a stream that may
 // answer any call.
 func (x *Extractors) All() []*Extractor { return x.rules }
-
-// matchGlob takes time in proportion to both lengths at most, whatever the
-// name is: only the last * is ever gone back to.
-func matchGlob(glob, name string) bool {
-	g, n := 0, 0
-	star, again := -1, 0
-	for n < len(name) {
-		switch {
-		case g < len(glob) && glob[g] == '*':
-			star, again = g, n
-			g++
-		case g < len(glob) && glob[g] == '?':
-			g++
-			n += runeLen(name[n:])
-		case g < len(glob) && glob[g] == name[n]:
-			g++
-			n++
-		case star >= 0:
-			again += runeLen(name[again:])
-			g, n = star+1, again
-		default:
-			return false
-		}
-	}
-	return strings.Trim(glob[g:], "*") == ""
-}
-
-func runeLen(s string) int {
-	for i := range s {
-		if i > 0 {
-			return i
-		}
-	}
-	return len(s)
-}
 
 // Extractor is a rule made ready. The nil Extractor looks for nothing.
 type Extractor struct {

@@ -72,27 +72,6 @@ func TestFirstRuleThatMatchesWins(t *testing.T) {
 	})
 }
 
-func TestGlobs(t *testing.T) {
-	for _, c := range []struct {
-		glob, name string
-		want       bool
-	}{
-		{"query_*", "query_stock", true},
-		{"query_*", "query_", true},
-		{"query_*", "requery_stock", false},
-		{"*/query", "a/b/query", true},
-		{"a?c", "a/c", true},
-		{"[a-z]", "[a-z]", true},
-		{"[a-z]", "m", false},
-		{`\*`, `\x`, true},
-		{strings.Repeat("*a", 50) + "b", strings.Repeat("a", 100_000), false},
-	} {
-		if got := matchGlob(c.glob, c.name); got != c.want {
-			t.Errorf("%.20q matches %.20q: %v", c.glob, c.name, got)
-		}
-	}
-}
-
 func TestFactsMerge(t *testing.T) {
 	many := func(n int) (names []string) {
 		for i := range n {

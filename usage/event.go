@@ -6,12 +6,12 @@ package usage
 
 import (
 	"database/sql"
-	"encoding/binary"
 	"encoding/json"
-	"math/rand/v2"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/tallygate/tallygate/internal/uuidv7"
 )
 
 // Outcome is how a call ended, on the level where it ended.
@@ -59,15 +59,8 @@ type Event struct {
 	RemoteIP        string
 }
 
-// NewID makes the ID of an event of that time: a UUIDv7 whose 12 bits behind the
-// millisecond are its fraction (RFC 9562, section 6.2, method 3). It is unique,
-// and no secret.
-func NewID(now time.Time) (id uuid.UUID) {
-	ms, ns := now.UnixMilli(), now.Nanosecond()%1_000_000
-	binary.BigEndian.PutUint64(id[:], uint64(ms)<<16|0x7000|uint64(ns<<12/1_000_000))
-	binary.BigEndian.PutUint64(id[8:], 1<<63|rand.Uint64()>>2)
-	return id
-}
+// NewID makes the ID of an event of that time.
+func NewID(now time.Time) uuid.UUID { return uuidv7.New(now) }
 
 // TableName is the first of the event's tables, or "" when none is known.
 func (e *Event) TableName() string {

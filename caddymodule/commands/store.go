@@ -46,7 +46,7 @@ type storeCommand struct {
 
 // newStoreCommand makes a command that works on the store that a config names.
 // The store tells the gates that run of what it changes, or they find out
-// within identity.MaxAge.
+// within authn.MaxAge.
 func newStoreCommand(cmd *cobra.Command, args cobra.PositionalArgs, run func(context.Context, *storeCommand) error) *cobra.Command {
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
 	cmd.Long = strings.TrimRight(cmd.Long, "\n") + "\n" + exitStatuses

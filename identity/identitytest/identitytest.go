@@ -178,6 +178,11 @@ func wantUsers(t *testing.T, s identity.Store, want ...identity.User) {
 
 func wantKey(t *testing.T, s identity.Store, wantKey identity.Key, wantUser identity.User) {
 	t.Helper()
+	byID, err := s.Key(t.Context(), wantKey.ID)
+	must(t, err)
+	if diff := cmp.Diff(wantKey, byID); diff != "" {
+		t.Errorf("Key (-want +got):\n%s", diff)
+	}
 	k, u, err := s.KeyByDigest(t.Context(), wantKey.Digest)
 	must(t, err)
 	if diff := cmp.Diff(wantKey, k); diff != "" {
@@ -224,6 +229,7 @@ func calls(s identity.Store, u identity.User, k identity.Key) map[string]func(co
 			return s.CreateKeyOnce(ctx, k, identity.Receipt{UserID: u.ID, Answer: []byte("answer"), ExpiresAt: epoch})
 		},
 		"Receipt":     func(ctx context.Context) error { _, err := s.Receipt(ctx, u.ID, k.Digest, epoch); return err },
+		"Key":         func(ctx context.Context) error { _, err := s.Key(ctx, k.ID); return err },
 		"KeyByDigest": func(ctx context.Context) error { _, _, err := s.KeyByDigest(ctx, k.Digest); return err },
 		"Keys":        func(ctx context.Context) error { _, err := s.Keys(ctx, u.ID); return err },
 		"UpdateKey": func(ctx context.Context) error {

@@ -160,8 +160,8 @@ func testCreateKeyOnce(t *testing.T, open func() identity.Store) {
 		t.Errorf("the answer is %q", answer)
 	}
 
-	// The same key of someone else is another; so is it when the first has
-	// expired.
+	// The same idempotency key of another user is a different one, and so is one
+	// whose receipt has expired.
 	_, r3 := receipt(bob.ID)
 	must(t, s.CreateKeyOnce(t.Context(), newKey(bob, 3), r3))
 	_, err = s.Receipt(t.Context(), ann.ID, once.ID(), r.ExpiresAt)
@@ -170,7 +170,7 @@ func testCreateKeyOnce(t *testing.T, open func() identity.Store) {
 	late.CreatedAt = r.ExpiresAt
 	must(t, s.CreateKeyOnce(t.Context(), late, r2))
 
-	// Neither the key nor the receipt is kept of what fails.
+	// A failure stores neither the key nor the receipt.
 	nobody, r4 := receipt(newUser(3).ID)
 	wantError(t, "CreateKeyOnce for nobody", s.CreateKeyOnce(t.Context(), newKey(newUser(3), 5), r4), identity.ErrNotFound)
 	_, err = s.Receipt(t.Context(), r4.UserID, nobody.ID(), epoch)
@@ -194,23 +194,18 @@ func testTallies(t *testing.T, open func() identity.Store) {
 			if diff := cmp.Diff(identity.Tally{}, tallies[i]); diff != "" {
 				t.Errorf("a fresh tally (-want +got):\n%s", diff)
 			}
-			tallies[i] = identity.Tally{
-				NextAt: 1 << 62, Day: 20000, Calls: int64(i), Records: 1 << 60,
-				Slots: map[string]identity.Slots{ids[i]: {Held: 3, Until: 1 << 52}},
-			}
+			tallies[i] = identity.Tally{NextAt: 1 << 62, Day: 20000, Calls: int64(i), Records: 1 << 60}
 		}
 	})
 	update(other, []string{"c", "d"}, func(_ time.Time, tallies []identity.Tally) {
-		want := []identity.Tally{
-			{NextAt: 1 << 62, Day: 20000, Calls: 2, Records: 1 << 60, Slots: map[string]identity.Slots{"c": {Held: 3, Until: 1 << 52}}}, {},
-		}
+		want := []identity.Tally{{NextAt: 1 << 62, Day: 20000, Calls: 2, Records: 1 << 60}, {}}
 		if diff := cmp.Diff(want, tallies); diff != "" {
 			t.Errorf("tallies (-want +got):\n%s", diff)
 		}
 	})
 
-	// Nobody's change is lost, and nobody waits for ever, from the first
-	// change on: each round has tallies that are yet to be made.
+	// No change is lost and nothing deadlocks, from the first change on: in each
+	// round the tallies do not exist yet.
 	stores := []identity.Store{one, other}
 	const callers, rounds, changes = 8, 10, 3
 	for round := range rounds {

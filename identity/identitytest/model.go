@@ -15,8 +15,8 @@ import (
 	"github.com/tallygate/tallygate/identity"
 )
 
-// testModel holds a store against the plainest one there can be, slices in
-// memory, over random sequences of calls.
+// testModel compares a store with a model, slices in memory, over random sequences
+// of calls.
 func testModel(t *testing.T, storage Storage) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := storage(t)()
@@ -49,8 +49,8 @@ type model struct {
 	secrets map[string]string
 }
 
-// A few addresses, so that they collide, and a few times; two users or keys
-// never have the same time, which would leave their order open.
+// newUser draws a user with one of a few addresses, so that they collide. Two users
+// or keys never have the same time, which would leave their order undefined.
 func (m *model) newUser(t *rapid.T) identity.User {
 	u := newUser(rapid.IntRange(0, 5).Draw(t, "address"))
 	u.CreatedAt = m.freeTime(t)
@@ -68,7 +68,7 @@ func (m *model) freeTime(t *rapid.T) time.Time {
 	}).Draw(t, "time")
 }
 
-// anyUser draws a user that is there or, as -1, one that is not.
+// anyUser draws a user that exists or, as -1, one that does not.
 func (m *model) anyUser(t *rapid.T) (i int, id string) {
 	i = rapid.IntRange(-1, len(m.users)-1).Draw(t, "user")
 	if i < 0 {
@@ -112,7 +112,7 @@ func (m *model) setPassword(t *rapid.T) {
 	expect(t, m.SetPassword(t.Context(), id, hash), want)
 }
 
-// lastAdmin tells whether a user is the only admin who can log in.
+// lastAdmin reports whether a user is the only admin who can log in.
 func (m *model) lastAdmin(i int) bool {
 	able := func(u identity.User) bool { return u.Role == identity.Admin && !u.Disabled }
 	return able(m.users[i]) && !slices.ContainsFunc(m.users, func(u identity.User) bool { return able(u) && u.ID != m.users[i].ID })
@@ -163,8 +163,8 @@ func (m *model) createKey(t *rapid.T) {
 	expect(t, m.CreateKey(t.Context(), k), want)
 }
 
-// anyKey draws a key that is there or, as -1, one that is not, and who asks for
-// it: allowed tells whether they get it.
+// anyKey draws a key that exists or, as -1, one that does not, and the user who asks
+// for it. allowed reports whether they may have it.
 func (m *model) anyKey(t *rapid.T) (i int, userID, keyID string, allowed bool) {
 	if rapid.Bool().Draw(t, "by a user") {
 		_, userID = m.anyUser(t)
@@ -265,7 +265,7 @@ func (m *model) secret(t *rapid.T) {
 	same(t, "Secret", string(got), m.secrets[name])
 }
 
-// check reads everything in every way there is.
+// check reads everything by every method that reads.
 func (m *model) check(t *rapid.T) {
 	oldestFirst := slices.SortedFunc(slices.Values(m.users), func(a, b identity.User) int {
 		return a.CreatedAt.Compare(b.CreatedAt)
@@ -296,6 +296,9 @@ func (m *model) check(t *rapid.T) {
 		}))
 	}
 	for _, k := range m.keys {
+		byID, err := m.Key(t.Context(), k.ID)
+		expect(t, err, nil)
+		same(t, "Key", byID, k)
 		got, owner, err := m.KeyByDigest(t.Context(), k.Digest)
 		expect(t, err, nil)
 		same(t, "KeyByDigest", got, k)

@@ -57,6 +57,10 @@ func testNotFound(t *testing.T, open func() identity.Store) {
 	k := newKey(u, 1)
 	must(t, s.CreateKey(t.Context(), k))
 
+	for _, id := range []string{newKey(u, 2).ID, "", "nonsense", "\x00", "\xff"} {
+		_, err := s.Key(t.Context(), id)
+		wantError(t, fmt.Sprintf("Key of the ID %q", id), err, identity.ErrNotFound)
+	}
 	_, _, err := s.KeyByDigest(t.Context(), newKey(u, 2).Digest)
 	wantError(t, "KeyByDigest", err, identity.ErrNotFound)
 	_, _, err = s.KeyByDigest(t.Context(), identity.Digest{})

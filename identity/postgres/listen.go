@@ -12,52 +12,53 @@ import (
 )
 
 const (
-	pingEvery   = 250 * time.Millisecond // how often the connection that listens is tried
-	pingTimeout = 750 * time.Millisecond // then it counts as broken
+	pingInterval = 250 * time.Millisecond // of the connection that listens
+	pingTimeout  = 750 * time.Millisecond // then it counts as broken
 )
 
-// Listen implements identity.Notifier. It has a connection of its own.
-func (s *Store) Listen(ctx context.Context, heard func(from, to time.Time), changed func(userID string, key identity.Digest)) {
-	sqlstore.Listen(ctx, func() { s.listenOnce(ctx, heard, changed) })
+// Listen implements identity.Notifier. It opens a connection of its own.
+func (s *Store) Listen(ctx context.Context, heartbeat func(from, to time.Time), changed func(userID string, key identity.Digest)) {
+	sqlstore.Listen(ctx, func() { s.listenOnce(ctx, heartbeat, changed) })
 }
 
 // listenOnce listens until the connection breaks.
-func (s *Store) listenOnce(ctx context.Context, heard func(from, to time.Time), changed func(userID string, key identity.Digest)) {
-	// The store opens first, and makes the schema.
+func (s *Store) listenOnce(ctx context.Context, heartbeat func(from, to time.Time), changed func(userID string, key identity.Digest)) {
+	// This makes the schema where it is missing.
 	if _, err := s.DB(ctx); err != nil {
 		return
 	}
-	connecting, cancel := context.WithTimeout(ctx, connectTimeout)
+	connectCtx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(connecting, s.config.Copy())
+	conn, err := pgx.ConnectConfig(connectCtx, s.config.Copy())
 	if err != nil {
 		return
 	}
 	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTimeout)
+		closeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTimeout)
 		defer cancel()
-		_ = conn.Close(closing) // it may be broken already
+		_ = conn.Close(closeCtx) // it may be broken already
 	}()
-	if _, err := conn.Exec(connecting, `LISTEN `+channel); err != nil {
+	if _, err := conn.Exec(connectCtx, `LISTEN `+channel); err != nil {
 		return
 	}
 	from := time.Now()
 	for {
-		asked := time.Now()
-		// What was committed before is told before the answer, or on its heels.
+		pinged := time.Now()
+		// Notifications of what was committed before the ping arrive before the
+		// answer or right after it.
 		if err := ping(ctx, conn); err != nil {
 			return
 		}
-		heard(from, asked)
-		waiting, cancel := context.WithTimeout(ctx, pingEvery)
+		heartbeat(from, pinged)
+		waitCtx, cancel := context.WithTimeout(ctx, pingInterval)
 		for {
-			n, err := conn.WaitForNotification(waiting)
+			n, err := conn.WaitForNotification(waitCtx)
 			if err != nil {
 				break
 			}
-			sqlstore.Tell(n.Payload, changed)
+			sqlstore.Notify(n.Payload, changed)
 		}
-		idle := errors.Is(waiting.Err(), context.DeadlineExceeded)
+		idle := errors.Is(waitCtx.Err(), context.DeadlineExceeded)
 		cancel()
 		if !idle || conn.IsClosed() {
 			return

@@ -1,6 +1,6 @@
-// Package postgres keeps users and keys in PostgreSQL (13 and later), which
-// several replicas share: they are one gate. What one changes, the others are
-// told at once, by LISTEN and NOTIFY.
+// Package postgres keeps users and keys in PostgreSQL (13 and later), for several
+// replicas that share them. Each is notified at once of what the others change, by
+// LISTEN and NOTIFY.
 package postgres
 
 import (
@@ -34,15 +34,15 @@ type Store struct {
 
 const (
 	connections    = 10
-	idleFor        = 5 * time.Minute // then a connection that is not used is closed
-	connectTimeout = 5 * time.Second // unless the DSN says another connect_timeout
+	idleTimeout    = 5 * time.Minute // of a connection
+	connectTimeout = 5 * time.Second // unless the DSN has a connect_timeout
 )
 
 // Open returns the store in the database that a DSN names, as in
 // "postgres://user:password@host:5432/database?sslmode=verify-full" (libpq's
 // URI, its parameters and its environment variables included). It connects to
 // nothing: the first call does, and makes the schema where it is missing. A
-// schema that is newer than this program is refused.
+// database with any other schema is refused.
 //
 // The connection must be to PostgreSQL itself, or to a pooler that gives each
 // client a session of its own: LISTEN needs one.
@@ -52,8 +52,8 @@ func Open(dsn string) (*Store, error) {
 	}
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		// Its message repeats the DSN, with the password struck out only where it
-		// was understood.
+		// The error of pgx contains the DSN, and the password too where it could not
+		// be parsed.
 		return nil, errors.New("the DSN of the PostgreSQL store cannot be read: write postgres://user:password@host:5432/database, with %XX for characters like / and # in the password")
 	}
 	if config.ConnectTimeout == 0 {
@@ -67,7 +67,7 @@ func Open(dsn string) (*Store, error) {
 	return s, nil
 }
 
-// channel is where the schema's triggers tell of changes.
+// channel is where the schema's triggers send notifications.
 const channel = "tallygate"
 
 var dialect = sqlstore.Dialect{
@@ -78,8 +78,8 @@ var dialect = sqlstore.Dialect{
 	NotFound:  notFound,
 }
 
-// lock keeps others from adding and changing rows of a table. What is no table
-// of ours is the name of a lock.
+// lock keeps other transactions from adding and changing rows of a table.
+// "touches" is not a table, but the name of an advisory lock.
 func lock(table string) string {
 	if table == "touches" {
 		return fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, touchLock)
@@ -94,8 +94,8 @@ const (
 	touchLock   = 0x74616c6c79676132
 )
 
-// notFound: text that PostgreSQL cannot hold (invalid UTF-8, or a zero byte) is
-// nowhere in it.
+// notFound reports whether PostgreSQL refused a parameter that is not text
+// (invalid UTF-8, or a zero byte): no row can have it.
 func notFound(err error) bool {
 	refused, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && refused.Code == "22021" // character_not_in_repertoire
@@ -105,7 +105,7 @@ func (s *Store) connect(ctx context.Context) (_ *sql.DB, err error) {
 	db := stdlib.OpenDB(*s.config)
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
-	db.SetConnMaxIdleTime(idleFor)
+	db.SetConnMaxIdleTime(idleTimeout)
 	if err := migrate(ctx, db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -126,7 +126,7 @@ func migrate(ctx context.Context, db *sql.DB) (err error) {
 	if _, err := locked.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, int64(migrateLock)); err != nil {
 		return fmt.Errorf("waiting for other replicas to bring the schema up to date: %w", err)
 	}
-	// When this fails, the connection has, and the lock with it.
+	// When this fails, the connection is broken, and the lock is free.
 	defer func() {
 		_, _ = locked.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, int64(migrateLock))
 	}()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
 	"github.com/tallygate/tallygate/identity/postgres/postgrestest"
 )
 
@@ -23,17 +24,17 @@ const patience = time.Minute
 type cluster struct {
 	t        *testing.T
 	server   *postgrestest.Server
-	replicas [3]*identity.Authority
+	replicas [3]*authn.Authority
 	user     identity.User
 }
 
-func newCluster(t *testing.T, o identity.Options) *cluster {
+func newCluster(t *testing.T, o authn.Options) *cluster {
 	c := &cluster{t: t, server: postgrestest.Start(t)}
 	dsn := c.server.NewDatabase(t)
 	for i := range c.replicas {
 		s, err := Open(dsn)
 		must(t, err)
-		c.replicas[i] = identity.NewAuthority(s, o)
+		c.replicas[i] = authn.New(s, o)
 		t.Cleanup(func() {
 			if err := c.replicas[i].Close(); err != nil {
 				t.Error(err)
@@ -86,7 +87,7 @@ func (c *cluster) heard() {
 	_, key := c.issue(0)
 	for began := time.Now(); ; {
 		c.want(key, true)
-		if !slices.ContainsFunc(c.replicas[:], func(a *identity.Authority) bool { return !a.Hears() }) {
+		if !slices.ContainsFunc(c.replicas[:], func(a *authn.Authority) bool { return !a.Connected() }) {
 			return
 		}
 		if time.Since(began) > patience {
@@ -99,7 +100,7 @@ func (c *cluster) heard() {
 // TestOneGate: what happens on one replica holds on all: a new key at once, a
 // change soon, and in much less than MaxAge when the database tells.
 func TestOneGate(t *testing.T) {
-	c := newCluster(t, identity.Options{})
+	c := newCluster(t, authn.Options{})
 	c.heard()
 	name := "renamed"
 	var took []time.Duration
@@ -147,7 +148,7 @@ func TestOneGate(t *testing.T) {
 	// late on a machine that is busy.
 	slices.Sort(took)
 	t.Logf("changes reached the others after %v at the median, %v at most", took[len(took)/2], took[len(took)-1])
-	if took[len(took)/2] > identity.MaxAge/2 {
+	if took[len(took)/2] > authn.MaxAge/2 {
 		t.Errorf("changes reached the others after %v at the median", took[len(took)/2])
 	}
 }
@@ -155,7 +156,7 @@ func TestOneGate(t *testing.T) {
 // TestWatchElsewhere: what is open with a key ends when the key is revoked on
 // another replica.
 func TestWatchElsewhere(t *testing.T) {
-	c := newCluster(t, identity.Options{})
+	c := newCluster(t, authn.Options{})
 	c.heard()
 	for n := range 4 {
 		record, key := c.issue(0)
@@ -165,7 +166,7 @@ func TestWatchElsewhere(t *testing.T) {
 			if !ok || err != nil {
 				t.Fatal(ok, err)
 			}
-			var watch identity.Watch
+			var watch authn.Watch
 			c.replicas[replica].Watch(&watch, p, func() { ended <- replica })
 			defer c.replicas[replica].Unwatch(&watch)
 		}
@@ -186,14 +187,14 @@ func TestWatchElsewhere(t *testing.T) {
 	}
 }
 
-// TestFewLookUps: while a replica is told of changes, it does not ask again and
+// TestFewLookups: while a replica is told of changes, it does not ask again and
 // again.
-func TestFewLookUps(t *testing.T) {
+func TestFewLookups(t *testing.T) {
 	server := postgrestest.Start(t)
 	s, err := Open(server.NewDatabase(t))
 	must(t, err)
 	counting := &countingStore{Store: s}
-	a := identity.NewAuthority(counting, identity.Options{})
+	a := authn.New(counting, authn.Options{})
 	defer func() { must(t, a.Close()) }()
 	u := newUser(t)
 	must(t, a.CreateUser(t.Context(), u))
@@ -205,7 +206,7 @@ func TestFewLookUps(t *testing.T) {
 			t.Fatal(ok, err)
 		}
 	}
-	for began := time.Now(); !a.Hears(); {
+	for began := time.Now(); !a.Connected(); {
 		if call(); time.Since(began) > patience {
 			t.Fatal("the replica hears nothing")
 		}
@@ -213,26 +214,26 @@ func TestFewLookUps(t *testing.T) {
 	// What was read before it heard is read again, once.
 	p, _, err := a.Authenticate(t.Context(), key, client)
 	must(t, err)
-	var watch identity.Watch
+	var watch authn.Watch
 	a.Watch(&watch, p, func() { t.Error("the watch ended") })
 	defer a.Unwatch(&watch)
-	before := counting.lookUps.Load()
-	for began := time.Now(); time.Since(began) < 4*identity.MaxAge; {
+	before := counting.lookups.Load()
+	for began := time.Now(); time.Since(began) < 4*authn.MaxAge; {
 		call()
 		<-time.After(time.Millisecond)
 	}
-	if got := counting.lookUps.Load() - before; got > 2 {
-		t.Errorf("%d look-ups in %v", got, 4*identity.MaxAge)
+	if got := counting.lookups.Load() - before; got > 2 {
+		t.Errorf("%d lookups in %v", got, 4*authn.MaxAge)
 	}
 }
 
 type countingStore struct {
 	*Store
-	lookUps atomic.Int64
+	lookups atomic.Int64
 }
 
 func (s *countingStore) KeyByDigest(ctx context.Context, d identity.Digest) (identity.Key, identity.User, error) {
-	s.lookUps.Add(1)
+	s.lookups.Add(1)
 	return s.Store.KeyByDigest(ctx, d)
 }
 
@@ -249,7 +250,7 @@ func TestAway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newCluster(t, identity.Options{StaleOK: staleOK})
+			c := newCluster(t, authn.Options{StaleOK: staleOK})
 			_, key := c.issue(0)
 			revoked, revokedKey := c.issue(0)
 			_, err := c.replicas[0].RevokeKey(t.Context(), "", revoked.ID, time.Now(), "")
@@ -264,7 +265,7 @@ func TestAway(t *testing.T) {
 			began := time.Now()
 			c.want(key, true)
 			for i, a := range c.replicas {
-				if _, ok, err := a.Authenticate(t.Context(), unknownKey, client); ok || err == nil || errors.As(err, new(*identity.Throttled)) {
+				if _, ok, err := a.Authenticate(t.Context(), unknownKey, client); ok || err == nil || errors.As(err, new(*authn.Throttled)) {
 					t.Errorf("replica %d, an unknown key: %t, %v", i, ok, err)
 				}
 			}
@@ -279,10 +280,10 @@ func TestAway(t *testing.T) {
 				if !ok && err == nil {
 					t.Fatal("a known key was refused as if it were none")
 				}
-				if working = ok; !ok && asked.Sub(began) < staleOK-2*identity.MaxAge {
+				if working = ok; !ok && asked.Sub(began) < staleOK-2*authn.MaxAge {
 					t.Errorf("a known key ceased to work after %v: %v", asked.Sub(began), err)
 				}
-				if ok && asked.Sub(began) > staleOK+identity.MaxAge {
+				if ok && asked.Sub(began) > staleOK+authn.MaxAge {
 					t.Fatalf("a known key works for %v", asked.Sub(began))
 				}
 				if _, ok, _ := c.replicas[1].Authenticate(t.Context(), revokedKey, client); ok {
@@ -312,7 +313,7 @@ func TestAway(t *testing.T) {
 // TestRevokedUnheard: a replica whose connection for notifications is cut
 // learns of a revocation all the same.
 func TestRevokedUnheard(t *testing.T) {
-	c := newCluster(t, identity.Options{})
+	c := newCluster(t, authn.Options{})
 	c.heard()
 	for range 3 {
 		record, key := c.issue(0)
@@ -327,7 +328,7 @@ func TestRevokedUnheard(t *testing.T) {
 		for _, replica := range []int{1, 2} {
 			c.wantSoon(replica, key, false)
 		}
-		if took := time.Since(began); took > 5*identity.MaxAge { // on a machine that is busy
+		if took := time.Since(began); took > 5*authn.MaxAge { // on a machine that is busy
 			t.Errorf("it took %v", took)
 		}
 	}

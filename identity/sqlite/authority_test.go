@@ -10,18 +10,18 @@ import (
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
 )
 
-// The Authority over the real store. Time is the bubble's: it passes when all
-// wait, so that a second takes none.
+// The Authority over the real store, in synctest bubbles.
 
-// client is whose calls these are.
+// client is the address of all calls.
 var client = netip.MustParseAddr("192.0.2.1")
 
 type gate struct {
 	t         *testing.T
 	path      string
-	here      *identity.Authority
+	here      *authn.Authority
 	elsewhere *Store // another process's store on the same file
 	user      identity.User
 	record    identity.Key
@@ -31,7 +31,7 @@ type gate struct {
 func inBubble(t *testing.T, test func(*testing.T, *gate)) {
 	path := "sqlite:" + filepath.Join(t.TempDir(), "tallygate.db")
 	synctest.Test(t, func(t *testing.T) {
-		g := &gate{t: t, path: path, here: identity.NewAuthority(open(t, path), identity.Options{}), elsewhere: open(t, path)}
+		g := &gate{t: t, path: path, here: authn.New(open(t, path), authn.Options{}), elsewhere: open(t, path)}
 		t.Cleanup(func() {
 			if err := g.here.Close(); err != nil {
 				t.Error(err)
@@ -54,7 +54,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func (g *gate) want(want bool) *identity.Principal {
+func (g *gate) want(want bool) *authn.Principal {
 	g.t.Helper()
 	p, ok, err := g.here.Authenticate(g.t.Context(), g.key, client)
 	if err != nil || ok != want {
@@ -82,10 +82,10 @@ func TestRevokedHere(t *testing.T) {
 func TestRevokedElsewhere(t *testing.T) {
 	inBubble(t, func(t *testing.T, g *gate) {
 		dead := make(chan struct{})
-		g.here.Watch(new(identity.Watch), g.want(true), func() { close(dead) })
+		g.here.Watch(new(authn.Watch), g.want(true), func() { close(dead) })
 		_, err := g.elsewhere.RevokeKey(t.Context(), "", g.record.ID, time.Now(), "a reason")
 		must(t, err)
-		time.Sleep(identity.MaxAge)
+		time.Sleep(authn.MaxAge)
 		g.want(false)
 		synctest.Wait()
 		select {
@@ -101,7 +101,7 @@ func TestDisabledElsewhere(t *testing.T) {
 		for _, disabled := range []bool{true, false, true} {
 			g.want(disabled) // it was the other way round
 			must(t, g.elsewhere.SetDisabled(t.Context(), g.user.ID, disabled))
-			time.Sleep(identity.MaxAge)
+			time.Sleep(authn.MaxAge)
 			g.want(!disabled)
 		}
 	})
@@ -120,33 +120,33 @@ func TestCreatedElsewhere(t *testing.T) {
 	})
 }
 
-// TestChangedByHand: what somebody changes by SQL is told of, too.
+// TestChangedByHand: a change made by SQL is reported, too.
 func TestChangedByHand(t *testing.T) {
 	inBubble(t, func(t *testing.T, g *gate) {
 		g.want(true)
-		time.Sleep(identity.MaxAge) // it listens
+		time.Sleep(authn.MaxAge) // until it is listening
 		g.want(true)
 		db, err := g.elsewhere.DB(t.Context())
 		must(t, err)
 		_, err = db.ExecContext(t.Context(), `UPDATE keys SET revoked_at = 1 WHERE id = $1`, g.record.ID)
 		must(t, err)
-		time.Sleep(identity.MaxAge)
+		time.Sleep(authn.MaxAge)
 		g.want(false)
 		_, err = db.ExecContext(t.Context(), `UPDATE keys SET revoked_at = NULL WHERE id = $1`, g.record.ID)
 		must(t, err)
-		time.Sleep(identity.MaxAge)
+		time.Sleep(authn.MaxAge)
 		g.want(true)
 		_, err = db.ExecContext(t.Context(), `DELETE FROM keys WHERE id = $1`, g.record.ID)
 		must(t, err)
-		time.Sleep(identity.MaxAge)
+		time.Sleep(authn.MaxAge)
 		g.want(false)
 	})
 }
 
-// TestRevokedUnderLoad: keys are revoked while all of them are used from all
-// sides; whoever calls after a key was revoked is refused, and nobody before.
+// TestRevokedUnderLoad: keys are revoked while concurrent callers use all of them. A
+// call that begins after its key was revoked is refused, and none before.
 func TestRevokedUnderLoad(t *testing.T) {
-	a := identity.NewAuthority(open(t, newDSN(t)), identity.Options{})
+	a := authn.New(open(t, newDSN(t)), authn.Options{})
 	defer func() { must(t, a.Close()) }()
 	u := newUser(t)
 	must(t, a.CreateUser(t.Context(), u))

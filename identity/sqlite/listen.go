@@ -11,46 +11,46 @@ import (
 	"github.com/tallygate/tallygate/internal/sqlitefile"
 )
 
-// listenEvery is how often the file is looked at; much less than identity.MaxAge.
-const listenEvery = 100 * time.Millisecond
+// pollInterval is how often the file is polled; much less than authn.MaxAge.
+const pollInterval = 100 * time.Millisecond
 
-// Listen implements identity.Notifier: it looks again and again at what
-// triggers wrote of changes, of this process's too. So keys need not be read
-// anew one by one, however many there are.
-func (s *Store) Listen(ctx context.Context, heard func(from, to time.Time), changed func(userID string, key identity.Digest)) {
-	sqlstore.Listen(ctx, func() { s.listenOnce(ctx, heard, changed) })
+// Listen implements identity.Notifier. It polls the table in which triggers record
+// changes, those of this process too. That costs the same for any number of keys,
+// and reading each key again does not.
+func (s *Store) Listen(ctx context.Context, heartbeat func(from, to time.Time), changed func(userID string, key identity.Digest)) {
+	sqlstore.Listen(ctx, func() { s.listenOnce(ctx, heartbeat, changed) })
 }
 
-// listenOnce listens until a look fails, or has missed something.
-func (s *Store) listenOnce(ctx context.Context, heard func(from, to time.Time), changed func(userID string, key identity.Digest)) {
-	// The store opens first, and makes the schema.
+// listenOnce polls until a poll fails or finds that it has missed a change.
+func (s *Store) listenOnce(ctx context.Context, heartbeat func(from, to time.Time), changed func(userID string, key identity.Digest)) {
+	// This makes the schema where it is missing.
 	if _, err := s.DB(ctx); err != nil {
 		return
 	}
-	db, err := sqlitefile.OpenReadOnly(s.path) // calls never wait for a look
+	db, err := sqlitefile.OpenReadOnly(s.path) // so that calls never wait for a poll
 	if err != nil {
 		return
 	}
-	defer func() { _ = db.Close() }() // nothing was written
+	defer func() { _ = db.Close() }() // it only read
 	db.SetMaxOpenConns(1)
-	look, err := db.PrepareContext(ctx, `SELECT number, what FROM changes WHERE number > $1 ORDER BY number`)
+	poll, err := db.PrepareContext(ctx, `SELECT number, what FROM changes WHERE number > $1 ORDER BY number`)
 	if err != nil {
 		return
 	}
-	defer func() { _ = look.Close() }()
+	defer func() { _ = poll.Close() }()
 	var last int64
 	if err := db.QueryRowContext(ctx, `SELECT coalesce(max(number), 0) FROM changes`).Scan(&last); err != nil {
 		return
 	}
-	from := time.Now().Add(1) // what was read at this very instant may be of before
-	ticker := time.NewTicker(listenEvery)
+	from := time.Now().Add(1) // a read at this very instant may be older than max(number)
+	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {
-		asked := time.Now()
-		if last, err = tell(ctx, look, last, changed); err != nil {
+		polled := time.Now()
+		if last, err = report(ctx, poll, last, changed); err != nil {
 			return
 		}
-		heard(from, asked)
+		heartbeat(from, polled)
 		select {
 		case <-ctx.Done():
 			return
@@ -59,15 +59,15 @@ func (s *Store) listenOnce(ctx context.Context, heard func(from, to time.Time), 
 	}
 }
 
-var errMissed = errors.New("changes were forgotten before they were told of")
+var errMissed = errors.New("changes were deleted before they were read")
 
-// tell tells of the changes behind the last, and returns which is the last now.
-func tell(ctx context.Context, look *sql.Stmt, last int64, changed func(userID string, key identity.Digest)) (int64, error) {
-	rows, err := look.QueryContext(ctx, last)
+// report reports the changes after the last one, and returns the new last one.
+func report(ctx context.Context, poll *sql.Stmt, last int64, changed func(userID string, key identity.Digest)) (int64, error) {
+	rows, err := poll.QueryContext(ctx, last)
 	if err != nil {
 		return last, err
 	}
-	defer func() { _ = rows.Close() }() // rows.Err has said what there is to say
+	defer func() { _ = rows.Close() }() // rows.Err has returned any error
 	for rows.Next() {
 		var number int64
 		var change string
@@ -78,7 +78,7 @@ func tell(ctx context.Context, look *sql.Stmt, last int64, changed func(userID s
 			return last, errMissed
 		}
 		last = number
-		sqlstore.Tell(change, changed)
+		sqlstore.Notify(change, changed)
 	}
 	return last, rows.Err()
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/tallygate/tallygate/identity/internal/sqlstore"
 )
 
-// listener is what a Store tells while it listens.
+// listener collects what a Store reports while it listens.
 type listener struct {
 	mu       sync.Mutex
 	changes  []string
@@ -31,7 +31,7 @@ func (l *listener) listen(t *testing.T, s *Store) {
 		}, func(userID string, key identity.Digest) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			l.changes = append(l.changes, told(userID, key))
+			l.changes = append(l.changes, changeOf(userID, key))
 		})
 	})
 	t.Cleanup(func() {
@@ -40,30 +40,30 @@ func (l *listener) listen(t *testing.T, s *Store) {
 	})
 }
 
-func told(userID string, key identity.Digest) string { return fmt.Sprintf("%s/%x", userID, key) }
+func changeOf(userID string, key identity.Digest) string { return fmt.Sprintf("%s/%x", userID, key) }
 
-// take waits for a look and returns what was told of since the last.
+// take waits for a poll, and returns the changes since the last call.
 func (l *listener) take(t *testing.T) (changes []string) {
 	t.Helper()
-	time.Sleep(2 * listenEvery)
+	time.Sleep(2 * pollInterval)
 	synctest.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if time.Since(l.to) > 2*listenEvery {
-		t.Errorf("heard up to %v ago", time.Since(l.to))
+	if time.Since(l.to) > 2*pollInterval {
+		t.Errorf("the last heartbeat was %v ago", time.Since(l.to))
 	}
 	changes, l.changes = l.changes, nil
 	return changes
 }
 
-// TestListen: each change that decides about keys is told of once, and nothing
-// else is.
+// TestListen: each change that decides whether keys are live is reported once, and
+// nothing else is.
 func TestListen(t *testing.T) {
 	inBubble(t, func(t *testing.T, g *gate) {
 		l := new(listener)
 		l.listen(t, open(t, g.path))
 		if got := l.take(t); got != nil {
-			t.Errorf("told of %v before anything changed", got)
+			t.Errorf("%v was reported before anything changed", got)
 		}
 		other, _, err := identity.IssueKey(g.user.ID, "another", time.Time{})
 		must(t, err)
@@ -77,26 +77,26 @@ func TestListen(t *testing.T) {
 			{func() error {
 				_, err := g.elsewhere.UpdateKey(t.Context(), "", other.ID, identity.KeyChange{Name: &name})
 				return err
-			}, []string{told("", other.Digest)}},
+			}, []string{changeOf("", other.Digest)}},
 			{func() error {
 				_, err := g.elsewhere.RevokeKey(t.Context(), "", other.ID, time.Now(), "")
 				return err
-			}, []string{told("", other.Digest)}},
-			{func() error { return g.elsewhere.SetDisabled(t.Context(), g.user.ID, true) }, []string{told(g.user.ID, identity.Digest{})}},
+			}, []string{changeOf("", other.Digest)}},
+			{func() error { return g.elsewhere.SetDisabled(t.Context(), g.user.ID, true) }, []string{changeOf(g.user.ID, identity.Digest{})}},
 			{func() error {
 				return g.elsewhere.SetUserLimits(t.Context(), g.user.ID, identity.Limits{CallsPerDay: 5})
-			}, []string{told(g.user.ID, identity.Digest{})}},
+			}, []string{changeOf(g.user.ID, identity.Digest{})}},
 		} {
 			must(t, change.make())
 			if got := l.take(t); !slices.Equal(got, change.want) {
-				t.Errorf("change %d: told of %v, want %v", i, got, change.want)
+				t.Errorf("change %d: reported %v, want %v", i, got, change.want)
 			}
 		}
 	})
 }
 
-// TestListenMissed: who has not been told of all changes, since the oldest are
-// forgotten, begins anew: nothing is vouched for that was read before.
+// TestListenMissed: a listener that missed changes, because the oldest are deleted,
+// starts again: its heartbeats do not cover what was read before.
 func TestListenMissed(t *testing.T) {
 	inBubble(t, func(t *testing.T, g *gate) {
 		l := new(listener)
@@ -113,14 +113,14 @@ func TestListenMissed(t *testing.T) {
 		if kept != 10_000 {
 			t.Errorf("%d changes are kept", kept)
 		}
-		time.Sleep(sqlstore.ListenAgain)
+		time.Sleep(sqlstore.ListenRetry)
 		l.take(t)
 		if !l.from.After(begun) {
-			t.Error("it goes on as if it had heard all")
+			t.Error("the heartbeats cover the time of the missed changes")
 		}
 		must(t, g.elsewhere.SetDisabled(t.Context(), g.user.ID, true))
-		if got := l.take(t); !slices.Equal(got, []string{told(g.user.ID, identity.Digest{})}) {
-			t.Errorf("told of %v, want the user", got)
+		if got := l.take(t); !slices.Equal(got, []string{changeOf(g.user.ID, identity.Digest{})}) {
+			t.Errorf("reported %v, want the user", got)
 		}
 	})
 }

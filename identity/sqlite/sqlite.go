@@ -26,8 +26,8 @@ type Store struct {
 // Open returns the store in the file that a DSN names, as in
 // "sqlite:data/tallygate.db"; relative paths are relative to the working
 // directory. It opens and makes nothing: the first call does, and makes the
-// file (mode 0600), its folder (0700) and the schema where they are missing.
-// A file whose schema is newer than this program is refused.
+// file (mode 0600), its folder (0700) and the schema where they are missing. A
+// file with any other schema is refused.
 func Open(dsn string) (*Store, error) {
 	path, err := sqlitefile.Path(dsn)
 	if err != nil {
@@ -37,8 +37,8 @@ func Open(dsn string) (*Store, error) {
 	return &Store{sqlstore.New(path, dialect, open), path}, nil
 }
 
-// A transaction has the file's only write lock from its start: there are no
-// others to keep from anything.
+// A transaction holds the file's only write lock from its start, so that no other
+// locks are needed.
 var dialect = sqlstore.Dialect{
 	Now:      `CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,
 	JSONEach: `json_each($1)`,

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,16 +12,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/gofrs/flock"
-	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/identity/identitytest"
-	"github.com/tallygate/tallygate/internal/sqlitefile"
 )
 
 // TestMain is also the other process in TestProcesses.
@@ -354,60 +352,36 @@ func newWith(b *testing.B, keys int) (dsn string, digests []identity.Digest) {
 	return dsn, digests
 }
 
-// TestUpgrade: a file of the first schema keeps what it has.
-func TestUpgrade(t *testing.T) {
-	dsn := newDSN(t)
-	path := strings.TrimPrefix(dsn, "sqlite:")
-	first, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		t.Fatal(err)
-	}
-	old := fstest.MapFS{}
-	const name = "00001_users_keys_secrets.sql"
-	if content, err := fs.ReadFile(first, name); err != nil {
-		t.Fatal(err)
-	} else {
-		old[name] = &fstest.MapFile{Data: content}
-	}
-	db, err := sqlitefile.Open(t.Context(), path, old)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, digest, prefix := identity.KeyFormat{}.NewKey()
-	created := time.Date(2026, 5, 17, 9, 30, 0, 123456000, time.UTC)
-	for _, statement := range []struct {
-		sql  string
-		args []any
-	}{
-		{`INSERT INTO users VALUES ('u', 'ann@example.com', 'hash', 'admin', 1, $1)`, []any{created.UnixMicro()}},
-		{`INSERT INTO keys VALUES ('k', 'u', 'name', $1, $2, $3, $3, NULL)`, []any{prefix, digest[:], created.UnixMicro()}},
-		{`INSERT INTO secrets VALUES ('jwt', $1)`, []any{[]byte("secret")}},
+// TestOtherSchemas: a file with any other schema is refused, with a sentence that
+// says what to do, and nothing in it changes.
+func TestOtherSchemas(t *testing.T) {
+	versions := `CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL, is_applied INTEGER NOT NULL, tstamp TIMESTAMP DEFAULT (datetime('now')));`
+	for _, test := range []struct{ name, sql, want string }{
+		{"earlier", versions + `INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, 1), (1, 1), (2, 1), (3, 1);
+			CREATE TABLE users (id TEXT NOT NULL PRIMARY KEY, email TEXT NOT NULL)`,
+			"its schema has version 3, from before the first release (version 100), and cannot be upgraded: move it away, and tallygate makes a new one"},
+		{"unknown", `CREATE TABLE keys (id TEXT)`,
+			"it has a table keys that tallygate did not make: name a database that is empty or does not exist"},
 	} {
-		if _, err := db.ExecContext(t.Context(), statement.sql, statement.args...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-
-	s := open(t, dsn)
-	k, u, err := s.KeyByDigest(t.Context(), identity.DigestOf(key))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := identity.Key{ID: "k", UserID: "u", Name: "name", Prefix: prefix, Digest: digest, CreatedAt: created, ExpiresAt: created, Scopes: []string{}}
-	if diff := cmp.Diff(want, k); diff != "" {
-		t.Errorf("the key (-want +got):\n%s", diff)
-	}
-	wantUser := identity.User{ID: "u", Email: "ann@example.com", PasswordHash: "hash", Role: identity.Admin, Disabled: true, CreatedAt: created}
-	if diff := cmp.Diff(wantUser, u); diff != "" {
-		t.Errorf("the user (-want +got):\n%s", diff)
-	}
-	if secret, err := s.Secret(t.Context(), "jwt", []byte("fresh")); string(secret) != "secret" || err != nil {
-		t.Errorf("the secret is %q, %v", secret, err)
-	}
-	if _, err := s.RevokeKey(t.Context(), "", "k", created, "old"); err != nil {
-		t.Error(err)
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "tallygate.db")
+			db, err := sql.Open("sqlite", path)
+			must(t, err)
+			defer func() { must(t, db.Close()) }()
+			_, err = db.ExecContext(t.Context(), test.sql)
+			must(t, err)
+			schema := func() (all string) {
+				must(t, db.QueryRowContext(t.Context(), `SELECT group_concat(sql, ';') FROM sqlite_schema`).Scan(&all))
+				return all
+			}
+			before := schema()
+			_, err = open(t, "sqlite:"+path).Users(t.Context())
+			if err == nil || !strings.HasSuffix(err.Error(), test.want) || !strings.Contains(err.Error(), path) {
+				t.Errorf("%v, want %s", err, test.want)
+			}
+			if after := schema(); after != before {
+				t.Errorf("the schema became %s", after)
+			}
+		})
 	}
 }

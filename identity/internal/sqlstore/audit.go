@@ -6,15 +6,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/internal/uuidv7"
 )
 
-// audit adds a row that tells of the transaction.
+// audit adds a row about the transaction.
 func (t tx) audit(e identity.AuditEntry) error {
 	if e.ID == "" {
-		e.ID = uuid.Must(uuid.NewV7()).String()
+		e.ID = uuidv7.New(time.Now()).String()
 	}
 	if e.At.IsZero() {
 		e.At = time.Now()
@@ -26,12 +25,14 @@ func (t tx) audit(e identity.AuditEntry) error {
 	return err
 }
 
-// aboutUser is a row about a change to a user. Details are names and values.
+// aboutUser returns a row about a change to a user. Details are names and values,
+// alternating.
 func aboutUser(a identity.Action, u identity.User, details ...string) identity.AuditEntry {
 	return identity.AuditEntry{Action: a, UserID: u.ID, TargetID: u.ID, Target: u.Email, Details: pairs(details)}
 }
 
-// aboutKey is a row about a change to a key, likewise.
+// aboutKey returns a row about a change to a key. Details are names and values,
+// alternating.
 func aboutKey(a identity.Action, k identity.Key, details ...string) identity.AuditEntry {
 	return identity.AuditEntry{Action: a, UserID: k.UserID, TargetID: k.ID, Target: k.Name,
 		Details: pairs(append([]string{"prefix", k.Prefix}, details...))}
@@ -47,8 +48,8 @@ func pairs(list []string) map[string]string {
 	return details
 }
 
-// inWords is limits as a row tells them.
-func inWords(l identity.Limits) string {
+// limitsText returns limits as the details of a row have them.
+func limitsText(l identity.Limits) string {
 	b, _ := json.Marshal(l) // numbers always marshal
 	return string(b)
 }
@@ -62,19 +63,19 @@ func (s *Store) Audit(ctx context.Context, e identity.AuditEntry) error {
 func (s *Store) AuditLog(ctx context.Context, q identity.AuditQuery) ([]identity.AuditEntry, error) {
 	var where []string
 	var args []any
-	chosen := func(condition string, given bool, arg any) {
+	filter := func(condition string, given bool, arg any) {
 		if given {
 			args = append(args, arg)
 			where = append(where, condition+placeholder(len(args)))
 		}
 	}
-	chosen("actor_id = ", q.ActorID != "", q.ActorID)
-	chosen("user_id = ", q.UserID != "", q.UserID)
-	chosen("target_id = ", q.TargetID != "", q.TargetID)
-	chosen("action = ", q.Action != "", string(q.Action))
-	chosen("at >= ", !q.From.IsZero(), micros{&q.From})
-	chosen("at < ", !q.To.IsZero(), micros{&q.To})
-	chosen("id < ", q.Before != "", q.Before)
+	filter("actor_id = ", q.ActorID != "", q.ActorID)
+	filter("user_id = ", q.UserID != "", q.UserID)
+	filter("target_id = ", q.TargetID != "", q.TargetID)
+	filter("action = ", q.Action != "", string(q.Action))
+	filter("at >= ", !q.From.IsZero(), micros{&q.From})
+	filter("at < ", !q.To.IsZero(), micros{&q.To})
+	filter("id < ", q.Before != "", q.Before)
 	query := `SELECT ` + auditColumns + ` FROM audit`
 	if len(where) > 0 {
 		query += ` WHERE ` + strings.Join(where, ` AND `)

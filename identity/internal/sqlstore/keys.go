@@ -49,12 +49,18 @@ func (s *Store) Receipt(ctx context.Context, userID string, id identity.Digest, 
 	return r, err
 }
 
+// Key implements identity.Store.
+func (s *Store) Key(ctx context.Context, id string) (k identity.Key, err error) {
+	err = s.row(ctx, keyFieldsRead(&k), `SELECT `+keySelect+` FROM keys WHERE id = $1`, id)
+	return k, err
+}
+
 var selectKeyByDigest = `SELECT ` + keySelect + `, ` + of("users", userColumns) + `
 	FROM keys JOIN users ON users.id = keys.user_id WHERE keys.digest = $1`
 
 // KeyByDigest implements identity.Store.
 func (s *Store) KeyByDigest(ctx context.Context, d identity.Digest) (k identity.Key, u identity.User, err error) {
-	db, err := s.open(ctx)
+	db, err := s.database(ctx)
 	if err != nil {
 		return k, u, err
 	}
@@ -126,8 +132,8 @@ func (s *Store) RotateKey(ctx context.Context, userID, keyID string, fresh ident
 	return old, fresh, nil
 }
 
-// updateKey changes a key of a user, or anyone's for "". An entry without an
-// action says that there is nothing to change.
+// updateKey changes a key of a user, or anyone's for "". change returns an entry
+// without an action when there is nothing to change.
 func (s *Store) updateKey(ctx context.Context, userID, keyID string, change func(tx, *identity.Key) (identity.AuditEntry, error)) (k identity.Key, err error) {
 	err = s.change(ctx, func(t tx) error {
 		if err := t.row(keyFieldsRead(&k), `SELECT `+keySelect+` FROM keys WHERE id = $1 AND (user_id = $2 OR $2 = '')`+s.dialect.ForUpdate,
@@ -161,8 +167,8 @@ func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error 
 		return err
 	}
 	return s.change(ctx, func(t tx) error {
-		// One at a time: two that lock the same rows in another order each would
-		// wait for each other.
+		// One transaction at a time: two that lock the same rows in a different order
+		// would deadlock.
 		if err := t.lock("touches"); err != nil {
 			return err
 		}
@@ -172,7 +178,7 @@ func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error 
 	})
 }
 
-// stored is a time as it comes back.
+// stored returns a time as it will be read.
 func stored(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}

@@ -12,8 +12,8 @@ import (
 	"github.com/tallygate/tallygate/identity"
 )
 
-// The columns of the tables, and in their order the fields that a row is
-// written from and scanned into.
+// The columns of the tables. The functions below return the fields of a row in the
+// same order.
 const (
 	userColumns       = `id, email, password_hash, role, disabled, limits, token_epoch, created_at`
 	keyColumns        = `id, user_id, name, note, prefix, digest, scopes, limits, created_at, expires_at, revoked_at, revoke_reason, last_used_at, replaces`
@@ -23,7 +23,7 @@ const (
 	auditColumns      = `id, at, action, actor_id, actor_email, ip, user_id, target_id, target, details`
 )
 
-// A key is read with the one that replaced it.
+// A key is read together with the ID of the key that replaced it.
 var (
 	keySelect = of("keys", keyColumns) + `, (SELECT id FROM keys AS newer WHERE newer.replaces = keys.id)`
 
@@ -45,7 +45,7 @@ func insert(table, columns string) string {
 	return `INSERT INTO ` + table + ` (` + columns + `) VALUES (` + strings.Join(values, ", ") + `)`
 }
 
-// of qualifies columns by their table.
+// of qualifies columns with their table.
 func of(table, columns string) string {
 	return table + "." + strings.ReplaceAll(columns, ", ", ", "+table+".")
 }
@@ -82,7 +82,7 @@ func auditFields(e *identity.AuditEntry) []any {
 	return []any{&e.ID, micros{&e.At}, &e.Action, &e.ActorID, &e.ActorEmail, &e.IP, &e.UserID, &e.TargetID, &e.Target, asJSON{&e.Details}}
 }
 
-// values are the fields' values, for writing.
+// values returns the values of fields, for writing.
 func values(fields []any) []any {
 	written := make([]any, len(fields))
 	for i, field := range fields {
@@ -108,8 +108,8 @@ func values(fields []any) []any {
 	return written
 }
 
-// micros is a time as a column keeps it: microseconds since 1970-01-01 UTC,
-// null for the zero time.
+// micros stores a time as microseconds since 1970-01-01 UTC, and the zero time as
+// null.
 type micros struct{ t *time.Time }
 
 func (m micros) Value() (driver.Value, error) {
@@ -131,7 +131,7 @@ func (m micros) Scan(src any) error {
 	return nil
 }
 
-// digest is a Digest as a column keeps it.
+// digest stores a Digest as bytes.
 type digest struct{ d *identity.Digest }
 
 func (d digest) Value() (driver.Value, error) { return d.d[:], nil }
@@ -145,7 +145,7 @@ func (d digest) Scan(src any) error {
 	return nil
 }
 
-// nullable is a string as a column keeps it that is null for the empty one.
+// nullable stores a string, and the empty one as null.
 type nullable struct{ s *string }
 
 func (n nullable) Value() (driver.Value, error) {
@@ -162,7 +162,7 @@ func (n nullable) Scan(src any) error {
 	return err
 }
 
-// asJSON is a value as a column keeps it that is JSON in text.
+// asJSON stores a value as JSON in text.
 type asJSON struct{ v any }
 
 func (j asJSON) Value() (driver.Value, error) {

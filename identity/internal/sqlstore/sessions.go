@@ -77,9 +77,9 @@ func (s *Store) RetireSigningKeys(ctx context.Context, before time.Time) error {
 
 // Secret implements identity.Store.
 func (s *Store) Secret(ctx context.Context, name string, fresh []byte) ([]byte, error) {
-	kept, err := s.kept(ctx, name)
+	stored, err := s.secret(ctx, name)
 	if !errors.Is(err, identity.ErrNotFound) {
-		return kept, err
+		return stored, err
 	}
 	err = s.change(ctx, func(t tx) error {
 		_, err := t.exec(`INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, name, fresh)
@@ -88,10 +88,10 @@ func (s *Store) Secret(ctx context.Context, name string, fresh []byte) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	return s.kept(ctx, name) // another's, if that was faster
+	return s.secret(ctx, name) // another caller may have been faster
 }
 
-func (s *Store) kept(ctx context.Context, name string) (secret []byte, err error) {
+func (s *Store) secret(ctx context.Context, name string) (secret []byte, err error) {
 	err = s.row(ctx, []any{&secret}, `SELECT value FROM secrets WHERE name = $1`, name)
 	return secret, err
 }

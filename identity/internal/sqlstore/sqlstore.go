@@ -1,5 +1,5 @@
-// Package sqlstore is an identity.Store in a database that speaks SQL: what
-// SQLite and PostgreSQL have in common, which is nearly everything.
+// Package sqlstore is an identity.Store in an SQL database. It has what SQLite and
+// PostgreSQL have in common, which is nearly everything.
 package sqlstore
 
 import (
@@ -15,22 +15,22 @@ import (
 	"github.com/tallygate/tallygate/identity"
 )
 
-// Dialect is what is particular to a database. Parameters are $1, $2, … in
+// Dialect has what differs between the databases. Parameters are $1, $2, … in
 // both.
 type Dialect struct {
 	// Now is the database's clock, as microseconds since 1970.
 	Now string
-	// JSONEach is a function that makes a table (key, value) of a JSON object,
-	// $1.
+	// JSONEach is a function that returns the members of a JSON object, $1, as a
+	// table (key, value).
 	JSONEach string
-	// ForUpdate ends a SELECT in a transaction that is to keep others from the
-	// rows; empty where a transaction keeps others from everything.
+	// ForUpdate ends a SELECT that locks its rows for the transaction; empty where
+	// each transaction locks the whole database.
 	ForUpdate string
-	// Lock, in a transaction, keeps others from adding rows to a table; nil
-	// likewise.
+	// Lock returns a statement that keeps other transactions from adding rows to a
+	// table; nil where each transaction locks the whole database.
 	Lock func(table string) string
-	// NotFound tells an error that says no more than that there is no such row,
-	// beside sql.ErrNoRows; nil where there is none.
+	// NotFound reports whether an error other than sql.ErrNoRows means that there
+	// is no such row; nil where none does.
 	NotFound func(error) bool
 }
 
@@ -43,9 +43,9 @@ type Store struct {
 	opening singleflight.Group
 	mu      sync.Mutex // held while the database is opened or closed
 
-	// life ends with Close, and with it an opening that still waits.
-	life context.Context
-	end  context.CancelFunc
+	// open is canceled by Close, which ends an attempt to connect.
+	open  context.Context
+	close context.CancelFunc
 }
 
 // database is an open database, its schema up to date.
@@ -54,18 +54,18 @@ type database struct {
 	keyByDigest *sql.Stmt
 }
 
-// New returns the store in a database. The name is for errors. connect is
-// called at the first call of the store, and again while it fails; it is to
-// bring the schema up to date.
+// New returns the store in a database. The name is for errors. connect opens the
+// database and makes its schema. It is called at the first call of the store, and
+// again at the next one when it failed.
 func New(name string, d Dialect, connect func(context.Context) (*sql.DB, error)) *Store {
 	s := &Store{name: name, dialect: d, connect: connect}
-	s.life, s.end = context.WithCancel(context.Background())
+	s.open, s.close = context.WithCancel(context.Background())
 	return s
 }
 
 // Close closes the database. Every call after it is an error.
 func (s *Store) Close() error {
-	s.end()
+	s.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if db := s.db.Load(); db != nil {
@@ -75,34 +75,34 @@ func (s *Store) Close() error {
 }
 
 // DB returns the open database. Calls that come while it is being opened wait
-// for that, each no longer than its context; when it fails, the next call
+// for that, each no longer than its context. When opening fails, the next call
 // tries again.
 func (s *Store) DB(ctx context.Context) (*sql.DB, error) {
-	db, err := s.open(ctx)
+	db, err := s.database(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return db.DB, nil
 }
 
-func (s *Store) open(ctx context.Context) (*database, error) {
+func (s *Store) database(ctx context.Context) (*database, error) {
 	if db := s.db.Load(); db != nil {
 		return db, nil
 	}
 	opened := s.opening.DoChan("", func() (any, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.life.Err() != nil {
+		if s.open.Err() != nil {
 			return nil, errors.New("it is closed")
 		}
 		if db := s.db.Load(); db != nil {
 			return db, nil
 		}
-		connected, err := s.connect(s.life)
+		connected, err := s.connect(s.open)
 		if err != nil {
 			return nil, err
 		}
-		keyByDigest, err := connected.PrepareContext(s.life, selectKeyByDigest)
+		keyByDigest, err := connected.PrepareContext(s.open, selectKeyByDigest)
 		if err != nil {
 			return nil, errors.Join(err, connected.Close())
 		}
@@ -121,7 +121,8 @@ func (s *Store) open(ctx context.Context) (*database, error) {
 	}
 }
 
-// fault says which store a technical fault is of; what is not there is none.
+// fault adds the name of the store to a technical fault. The errors of
+// identity.Store are returned as they are.
 func (s *Store) fault(err error) error {
 	if err == nil {
 		return nil
@@ -143,12 +144,13 @@ func (s *Store) fault(err error) error {
 type tx struct {
 	*sql.Tx
 	s   *Store
-	ctx context.Context // of the call that the transaction is
+	ctx context.Context // of the call
 }
 
-// change runs a transaction: committed when f succeeds, undone when it fails.
+// change runs a transaction: it is committed when f succeeds, and rolled back when
+// f fails.
 func (s *Store) change(ctx context.Context, f func(tx) error) error {
-	db, err := s.open(ctx)
+	db, err := s.database(ctx)
 	if err != nil {
 		return err
 	}
@@ -160,11 +162,11 @@ func (s *Store) change(ctx context.Context, f func(tx) error) error {
 	if err := f(tx{begun, s, ctx}); err != nil {
 		return s.fault(err)
 	}
-	// Only Commit tells that the change is on the disk.
+	// The change is on the disk when Commit has succeeded, not before.
 	return s.fault(begun.Commit())
 }
 
-// exec runs a statement and tells whether it changed a row.
+// exec runs a statement and reports whether it changed a row.
 func (t tx) exec(statement string, args ...any) (bool, error) {
 	result, err := t.ExecContext(t.ctx, statement, args...)
 	if err != nil {
@@ -190,7 +192,7 @@ func (t tx) lock(table string) error {
 
 // row reads one row outside of any transaction.
 func (s *Store) row(ctx context.Context, fields []any, query string, args ...any) error {
-	db, err := s.open(ctx)
+	db, err := s.database(ctx)
 	if err != nil {
 		return err
 	}
@@ -208,7 +210,7 @@ func list[T any](ctx context.Context, q queryer, fields func(*T) []any, query st
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = rows.Close() }() // rows.Err has said what there is to say
+	defer func() { _ = rows.Close() }() // rows.Err has returned any error
 	var items []T
 	for rows.Next() {
 		var item T
@@ -222,13 +224,13 @@ func list[T any](ctx context.Context, q queryer, fields func(*T) []any, query st
 
 // listAll is list outside of any transaction.
 func listAll[T any](ctx context.Context, s *Store, fields func(*T) []any, query string, args ...any) ([]T, error) {
-	db, err := s.open(ctx)
+	db, err := s.database(ctx)
 	if err != nil {
 		return nil, err
 	}
 	items, err := list(ctx, db, fields, query, args...)
 	if err = s.fault(err); errors.Is(err, identity.ErrNotFound) {
-		return nil, nil // of what cannot be there, there are none
+		return nil, nil // a value that no row can have: no rows
 	}
 	return items, err
 }

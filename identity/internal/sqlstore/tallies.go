@@ -8,7 +8,7 @@ import (
 	"github.com/tallygate/tallygate/identity"
 )
 
-// tallyRow is a tally, with the database's time at which it was read.
+// tallyRow is a tally and the database's time when it was read.
 type tallyRow struct {
 	keyID string
 	tally identity.Tally
@@ -19,8 +19,8 @@ func tallyFields(r *tallyRow) []any {
 	return []any{&r.keyID, asJSON{&r.tally}, micros{&r.now}}
 }
 
-// UpdateTallies implements identity.Store. However many keys there are, it
-// takes as many statements.
+// UpdateTallies implements identity.Store. It takes the same number of statements
+// for any number of keys.
 func (s *Store) UpdateTallies(ctx context.Context, keyIDs []string, update func(time.Time, []identity.Tally)) error {
 	if len(keyIDs) == 0 {
 		return nil
@@ -42,8 +42,8 @@ func (s *Store) UpdateTallies(ctx context.Context, keyIDs []string, update func(
 		if err != nil || found {
 			return err
 		}
-		// In a transaction of its own: one that held rows while it made
-		// others could wait for one that waits for it.
+		// In a transaction of its own: one that held locks on rows while it added
+		// others could deadlock with another.
 		err = s.change(ctx, func(t tx) error {
 			_, err := t.exec(`INSERT INTO tallies (key_id, tally) SELECT key, '{}' FROM `+s.dialect.JSONEach+` AS wanted
 				WHERE true ORDER BY key ON CONFLICT (key_id) DO NOTHING`, string(wanted))
@@ -55,12 +55,12 @@ func (s *Store) UpdateTallies(ctx context.Context, keyIDs []string, update func(
 	}
 }
 
-// updateTallies updates the tallies of the keys whose IDs are the names of
-// wanted, a JSON object, and the indices of order. It changes nothing and
-// returns false when one is yet to be made.
+// updateTallies updates the tallies of the keys whose IDs are the names in wanted,
+// a JSON object, and the keys of order. It changes nothing and returns false when
+// one of the rows does not exist yet.
 func (t tx) updateTallies(wanted string, order map[string]int, update func(time.Time, []identity.Tally)) (bool, error) {
 	dialect := t.s.dialect
-	// In the order of IDs, so that no two wait for each other.
+	// Rows are locked in the order of their IDs, which avoids deadlocks.
 	rows, err := list(t.ctx, t, tallyFields, `SELECT key_id, tally, `+dialect.Now+` FROM tallies
 		WHERE key_id IN (SELECT key FROM `+dialect.JSONEach+` AS wanted) ORDER BY key_id`+dialect.ForUpdate, wanted)
 	if err != nil || len(rows) < len(order) {

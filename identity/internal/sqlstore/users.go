@@ -99,7 +99,7 @@ func (s *Store) SetUserLimits(ctx context.Context, userID string, l identity.Lim
 			return identity.AuditEntry{}, nil
 		}
 		u.Limits = l
-		return aboutUser(identity.UserLimitsSet, *u, "limits", inWords(l)), nil
+		return aboutUser(identity.UserLimitsSet, *u, "limits", limitsText(l)), nil
 	})
 }
 
@@ -111,8 +111,8 @@ func (s *Store) EndSessions(ctx context.Context, userID string) error {
 	})
 }
 
-// updateUser changes a user. An entry without an action says that there is
-// nothing to change.
+// updateUser changes a user. change returns an entry without an action when there
+// is nothing to change.
 func (s *Store) updateUser(ctx context.Context, id string, change func(tx, *identity.User) (identity.AuditEntry, error)) error {
 	return s.change(ctx, func(t tx) error {
 		if err := t.lock("users"); err != nil {
@@ -134,8 +134,8 @@ func (s *Store) updateUser(ctx context.Context, id string, change func(tx, *iden
 	})
 }
 
-// notLastAdmin refuses to take the rights of a user while no other admin can
-// log in, unless the user is none of those.
+// notLastAdmin returns ErrLastAdmin when a user, as stored, is the only admin who
+// can log in.
 func (t tx) notLastAdmin(u *identity.User) error {
 	var isOne, others int64
 	err := t.row([]any{&isOne, &others}, `SELECT count(CASE WHEN id = $1 THEN 1 END), count(CASE WHEN id <> $1 THEN 1 END)

@@ -1,4 +1,4 @@
-package usage
+package uuidv7
 
 import (
 	"testing"
@@ -7,12 +7,12 @@ import (
 	"github.com/google/uuid"
 )
 
-func TestNewID(t *testing.T) {
+func TestNew(t *testing.T) {
 	seen := map[uuid.UUID]bool{}
 	begin := time.Now()
 	for n := range 1000 {
 		now := begin.Add(time.Duration(n) * time.Microsecond)
-		id := NewID(now)
+		id := New(now)
 		if id.Version() != 7 || id.Variant() != uuid.RFC4122 || seen[id] {
 			t.Fatalf("%v is no UUIDv7, or was made before", id)
 		}
@@ -20,7 +20,7 @@ func TestNewID(t *testing.T) {
 		if sec, ns := id.Time().UnixTime(); sec*1000+ns/1_000_000 != now.UnixMilli() {
 			t.Fatalf("%v is of %d.%09d, want %v", id, sec, ns, now)
 		}
-		if before := NewID(now.Add(-time.Microsecond)); before.String() >= id.String() {
+		if before := New(now.Add(-time.Microsecond)); before.String() >= id.String() {
 			t.Fatalf("%v of a microsecond before is not less than %v", before, id)
 		}
 	}

@@ -1,4 +1,4 @@
-package identity_test
+package authn_test
 
 import (
 	"context"
@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
 )
 
-// TestFaults: while the store cannot be read, nothing is known of keys that
-// were not read before, and what was read is good for StaleOK.
-func TestFaults(t *testing.T) {
+// TestStoreDown: while the store cannot be read, keys that are not cached are an
+// error, and cached live keys work for StaleOK.
+func TestStoreDown(t *testing.T) {
 	bubble(t, func(_ *testing.T, w *world) {
 		disabledSoon, disabledKey := w.issue(time.Time{})
 		_, expiring := w.issue(time.Now().Add(time.Minute))
@@ -31,15 +32,15 @@ func TestFaults(t *testing.T) {
 		w.store.set(func() { w.store.fault = errDown })
 		w.wantFault(unknown)
 		w.want("malformed", false)
-		for time.Since(began) < identity.DefaultStaleOK {
+		for time.Since(began) < authn.DefaultStaleOK {
 			w.want(w.key, true)
 			if time.Since(began) < time.Minute {
 				w.want(expiring, true)
 			} else {
-				w.wantFault(expiring) // someone may have given it more time
+				w.wantFault(expiring) // its expiry may have been moved
 			}
-			if time.Since(began) > identity.MaxAge {
-				w.wantFault(disabledKey) // someone may have enabled its user again
+			if time.Since(began) > authn.MaxAge {
+				w.wantFault(disabledKey) // its user may have been enabled again
 			}
 			w.wantFault(unknown)
 			time.Sleep(7 * time.Second)
@@ -52,12 +53,13 @@ func TestFaults(t *testing.T) {
 	})
 }
 
-// TestStaleRevoked: once the store is back, it is asked again.
+// TestStaleRevoked: a key that was revoked while the store was down is refused once
+// the store is back.
 func TestStaleRevoked(t *testing.T) {
 	bubble(t, func(_ *testing.T, w *world) {
 		w.want(w.key, true)
 		w.store.set(func() { w.store.fault = errDown })
-		time.Sleep(2 * identity.MaxAge)
+		time.Sleep(2 * authn.MaxAge)
 		w.want(w.key, true)
 		w.revokeElsewhere()
 		w.store.set(func() { w.store.fault = nil })
@@ -67,22 +69,23 @@ func TestStaleRevoked(t *testing.T) {
 	})
 }
 
-// TestStaleOK: none is none; changes made here are not forgotten.
+// TestStaleOK: a negative StaleOK is none, and a change made through the Authority
+// takes effect although the store is down.
 func TestStaleOK(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		strict := identity.NewAuthority(w.store, identity.Options{StaleOK: -1})
+		strict := authn.New(w.store, authn.Options{StaleOK: -1})
 		defer func() {
 			if err := strict.Close(); err != nil {
 				t.Error(err)
 			}
 		}()
-		for _, a := range []*identity.Authority{strict, w.Authority} {
+		for _, a := range []*authn.Authority{strict, w.Authority} {
 			if _, ok, err := a.Authenticate(t.Context(), w.key, client); !ok || err != nil {
 				t.Fatal(ok, err)
 			}
 		}
 		w.store.set(func() { w.store.fault, w.store.changes = errDown, errDown })
-		time.Sleep(identity.MaxAge)
+		time.Sleep(authn.MaxAge)
 		w.want(w.key, true)
 		if _, ok, err := strict.Authenticate(t.Context(), w.key, client); ok || !errors.Is(err, errDown) {
 			t.Errorf("with no StaleOK: %t, %v", ok, err)
@@ -95,14 +98,14 @@ func TestStaleOK(t *testing.T) {
 	})
 }
 
-// TestStaleHanging: a store that never answers keeps known keys waiting for
-// MaxAge, and only once.
+// TestStaleHanging: a store that never answers makes calls with cached keys wait
+// for MaxAge, and only once.
 func TestStaleHanging(t *testing.T) {
 	bubble(t, func(_ *testing.T, w *world) {
 		w.want(w.key, true)
 		w.store.set(func() { w.store.before = func(ctx context.Context) { <-ctx.Done() } })
-		time.Sleep(identity.MaxAge)
-		for _, wait := range []time.Duration{identity.MaxAge, 0, 0} {
+		time.Sleep(authn.MaxAge)
+		for _, wait := range []time.Duration{authn.MaxAge, 0, 0} {
 			began := time.Now()
 			w.want(w.key, true)
 			if waited := time.Since(began); waited != wait {
@@ -112,8 +115,8 @@ func TestStaleHanging(t *testing.T) {
 	})
 }
 
-// TestFlood: a client may have so many keys looked up that there are none of,
-// and then has to wait; keys that exist, and other clients, are not concerned.
+// TestFlood: a client may have a number of keys that do not exist looked up, and
+// then has to wait. Keys that exist, and other clients, are not affected.
 func TestFlood(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		present := func(from string, times int) (throttled int) {
@@ -121,7 +124,7 @@ func TestFlood(t *testing.T) {
 			for range times {
 				unknown, _, _ := identity.KeyFormat{}.NewKey()
 				_, ok, err := w.Authenticate(t.Context(), unknown, netip.MustParseAddr(from))
-				if limit, is := errors.AsType[*identity.Throttled](err); is && limit.RetryAfter > 0 && limit.RetryAfter <= time.Second {
+				if limit, is := errors.AsType[*authn.Throttled](err); is && limit.RetryAfter > 0 && limit.RetryAfter <= time.Second {
 					throttled++
 				} else if ok || err != nil {
 					t.Errorf("Authenticate = %t, %v", ok, err)
@@ -141,7 +144,7 @@ func TestFlood(t *testing.T) {
 				t.Errorf("%d of %d from %s were refused, want %d", got, step.times, step.from, step.throttled)
 			}
 		}
-		w.wantLookUps(1 + 30 + 30 + 30 + 30)
+		w.wantLookups(1 + 30 + 30 + 30 + 30)
 		w.want(w.key, true)
 		time.Sleep(5 * time.Second)
 		w.want(w.key, true)
@@ -155,28 +158,28 @@ func TestFlood(t *testing.T) {
 	})
 }
 
-// TestFloodAtOnce: many at a time have no more looked up than one after the
-// other, but for the few that are under way.
-func TestFloodAtOnce(t *testing.T) {
+// TestFloodConcurrent: concurrent calls may have no more keys looked up than
+// sequential ones, apart from the few lookups in flight.
+func TestFloodConcurrent(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.store.before = func(context.Context) { time.Sleep(time.Millisecond) }
 		var callers sync.WaitGroup
 		for range 1000 {
 			callers.Go(func() {
 				unknown, _, _ := identity.KeyFormat{}.NewKey()
-				if _, ok, err := w.Authenticate(t.Context(), unknown, client); ok || err != nil && !errors.As(err, new(*identity.Throttled)) {
+				if _, ok, err := w.Authenticate(t.Context(), unknown, client); ok || err != nil && !errors.As(err, new(*authn.Throttled)) {
 					t.Errorf("Authenticate = %t, %v", ok, err)
 				}
 			})
 		}
 		callers.Wait()
-		if got := w.store.lookedUp(); got < 30 || got > 30+8 {
-			t.Errorf("%d look-ups, want 30 to 38", got)
+		if got := w.store.lookupCount(); got < 30 || got > 30+8 {
+			t.Errorf("%d lookups, want 30 to 38", got)
 		}
 	})
 }
 
-// TestFloodOfClients: however many clients there are, few are remembered.
+// TestFloodOfClients: the number of clients that are remembered is bounded.
 func TestFloodOfClients(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		for n := range 25_000 {
@@ -186,14 +189,14 @@ func TestFloodOfClients(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := w.Clients(); got > 10_000 {
+		if got := w.FloodClients(); got > 10_000 {
 			t.Errorf("%d clients are remembered", got)
 		}
 	})
 }
 
-// TestLastUsed: the store learns within a minute when keys were used, in
-// batches, and when the Authority is closed.
+// TestLastUsed: the time of a key's last use is written within a minute, and when
+// the Authority is closed.
 func TestLastUsed(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		other, otherKey := w.issue(time.Time{})
@@ -202,7 +205,7 @@ func TestLastUsed(t *testing.T) {
 			t.Helper()
 			for id, at := range lastUse {
 				if got := w.store.touched[id]; at.Sub(got).Abs() > within {
-					t.Errorf("last used at %v, was told %v", at, got)
+					t.Errorf("last used at %v, the store has %v", at, got)
 				}
 			}
 		}
@@ -235,8 +238,8 @@ func TestLastUsed(t *testing.T) {
 	})
 }
 
-// TestHangingStore: a store that never answers is a fault after a while, and
-// nothing is left waiting.
+// TestHangingStore: a lookup in a store that never answers times out, and nothing is
+// left waiting.
 func TestHangingStore(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.store.before = func(ctx context.Context) { <-ctx.Done() }
@@ -251,7 +254,7 @@ func TestHangingStore(t *testing.T) {
 	})
 }
 
-func TestCloseEndsLookUps(t *testing.T) {
+func TestCloseCancelsLookups(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.store.before = func(ctx context.Context) { <-ctx.Done() }
 		answered := make(chan error)
@@ -269,99 +272,99 @@ func TestCloseEndsLookUps(t *testing.T) {
 	})
 }
 
-// speaker is a store that tells of changes when a test says so.
-type speaker struct {
+// fakeNotifier is a store whose notifications a test sends.
+type fakeNotifier struct {
 	*fakeStore
-	heard   func(from, to time.Time)
-	changed func(userID string, key identity.Digest)
+	heartbeat func(from, to time.Time)
+	changed   func(userID string, key identity.Digest)
 }
 
-func (s *speaker) Listen(ctx context.Context, heard func(from, to time.Time), changed func(userID string, key identity.Digest)) {
-	s.heard, s.changed = heard, changed
+func (s *fakeNotifier) Listen(ctx context.Context, heartbeat func(from, to time.Time), changed func(userID string, key identity.Digest)) {
+	s.heartbeat, s.changed = heartbeat, changed
 	<-ctx.Done()
 }
 
-// TestTold: while the store tells of changes, what was read is trusted;
-// what it tells of is read again at once; when it falls silent, what was
-// read is trusted for MaxAge again.
-func TestTold(t *testing.T) {
+// TestNotifications: while the store sends heartbeats, cached entries are trusted.
+// A change that it reports is read at once. When the heartbeats stop, entries are
+// trusted for MaxAge again.
+func TestNotifications(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		store := &speaker{fakeStore: w.store}
-		told := &world{Authority: identity.NewAuthority(store, identity.Options{}), t: t, store: w.store, key: w.key, record: w.record}
+		store := &fakeNotifier{fakeStore: w.store}
+		notified := &world{Authority: authn.New(store, authn.Options{}), t: t, store: w.store, key: w.key, record: w.record}
 		defer func() {
-			if err := told.Close(); err != nil {
+			if err := notified.Close(); err != nil {
 				t.Error(err)
 			}
 		}()
-		told.want(w.key, true)
+		notified.want(w.key, true)
 		synctest.Wait()
 		from := time.Now()
-		hear := func(lasting time.Duration) {
-			for began := time.Now(); time.Since(began) < lasting; time.Sleep(identity.MaxAge / 4) {
-				store.heard(from, time.Now())
-				told.want(w.key, true)
+		beat := func(lasting time.Duration) {
+			for began := time.Now(); time.Since(began) < lasting; time.Sleep(authn.MaxAge / 4) {
+				store.heartbeat(from, time.Now())
+				notified.want(w.key, true)
 			}
 		}
-		var watch identity.Watch
-		told.Watch(&watch, told.want(w.key, true), func() { t.Error("a watch ended") })
-		hear(10 * time.Minute)
-		told.wantLookUps(1) // and none for the watch
-		if !told.Hears() {
-			t.Error("it does not hear")
+		var watch authn.Watch
+		notified.Watch(&watch, notified.want(w.key, true), func() { t.Error("a watch ended") })
+		beat(10 * time.Minute)
+		notified.wantLookups(1) // and none for the watch
+		if !notified.Connected() {
+			t.Error("Connected = false")
 		}
-		told.Unwatch(&watch)
+		notified.Unwatch(&watch)
 
-		// A change that it is told of.
+		// A change that is reported.
 		_, otherKey := w.issue(time.Time{})
-		other := told.watch(told.want(otherKey, true))
-		got := told.watch(told.want(w.key, true))
-		before := w.store.lookedUp()
+		other := notified.watch(notified.want(otherKey, true))
+		got := notified.watch(notified.want(w.key, true))
+		before := w.store.lookupCount()
 		w.revokeElsewhere()
-		told.want(w.key, true) // it cannot know
+		notified.want(w.key, true) // it cannot know
 		store.changed("", w.record.Digest)
-		told.want(w.key, false)
-		told.wantDead(got, 1)
-		told.wantDead(other, 0)
-		told.wantLookUps(before + 1)
+		notified.want(w.key, false)
+		notified.wantDead(got, 1)
+		notified.wantDead(other, 0)
+		notified.wantLookups(before + 1)
 		if err := w.store.SetDisabled(t.Context(), "user", true); err != nil {
 			t.Fatal(err)
 		}
 		store.changed("someone else", identity.Digest{})
-		told.want(otherKey, true)
+		notified.want(otherKey, true)
 		store.changed("user", identity.Digest{})
-		told.want(otherKey, false)
-		told.wantDead(other, 1)
+		notified.want(otherKey, false)
+		notified.wantDead(other, 1)
 		if err := w.store.SetDisabled(t.Context(), "user", false); err != nil {
 			t.Fatal(err)
 		}
 		store.changed("user", identity.Digest{})
-		told.want(otherKey, true)
+		notified.want(otherKey, true)
 
-		// A change while the connection is broken, and a new connection, which
-		// tells nothing of it.
+		// A change while the connection is broken. The new connection does not report
+		// it.
 		third, thirdKey := w.issue(time.Time{})
-		store.heard(from, time.Now())
-		told.want(thirdKey, true)
+		store.heartbeat(from, time.Now())
+		notified.want(thirdKey, true)
 		if _, err := w.store.RevokeKey(t.Context(), "", third.ID, time.Now(), ""); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(identity.MaxAge / 2)
-		store.heard(time.Now(), time.Now())
-		told.want(thirdKey, true)
-		time.Sleep(identity.MaxAge / 2)
-		store.heard(time.Now(), time.Now())
-		told.want(thirdKey, false)
+		time.Sleep(authn.MaxAge / 2)
+		store.heartbeat(time.Now(), time.Now())
+		notified.want(thirdKey, true)
+		time.Sleep(authn.MaxAge / 2)
+		store.heartbeat(time.Now(), time.Now())
+		notified.want(thirdKey, false)
 
-		// And one after which nothing is heard at all.
-		store.heard(time.Now(), time.Now())
-		told.want(otherKey, true)
-		time.Sleep(identity.MaxAge)
-		if told.Hears() {
-			t.Error("it hears")
+		// And a change after the last heartbeat.
+		store.heartbeat(time.Now(), time.Now())
+		notified.want(otherKey, true)
+		time.Sleep(authn.MaxAge)
+		if notified.Connected() {
+			t.Error("Connected = true")
 		}
 		if err := w.store.SetDisabled(t.Context(), "user", true); err != nil {
 			t.Fatal(err)
 		}
-		told.want(otherKey, false)
+		notified.want(otherKey, false)
 	})
 }

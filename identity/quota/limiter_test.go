@@ -1,4 +1,4 @@
-package identity_test
+package quota_test
 
 import (
 	"context"
@@ -10,12 +10,15 @@ import (
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/quota"
 )
 
-// tallies is a TallyStore in memory, which fails or takes its time as it is
-// told.
+var errDown = errors.New("the store is down")
+
+// tallies is a TallyStore in memory that can be made to fail, to hang or to be
+// slow.
 type tallies struct {
-	turn    chan struct{} // to update; a mutex would keep a bubble's time from passing
+	sem     chan struct{} // held during an update; a mutex would keep a bubble's time from passing
 	mu      sync.Mutex
 	kept    map[string]identity.Tally
 	fault   error
@@ -26,12 +29,12 @@ type tallies struct {
 }
 
 func newTallies(delay time.Duration) *tallies {
-	return &tallies{turn: make(chan struct{}, 1), kept: map[string]identity.Tally{}, delay: delay}
+	return &tallies{sem: make(chan struct{}, 1), kept: map[string]identity.Tally{}, delay: delay}
 }
 
 func (s *tallies) UpdateTallies(ctx context.Context, keyIDs []string, update func(time.Time, []identity.Tally)) error {
-	s.turn <- struct{}{}
-	defer func() { <-s.turn }()
+	s.sem <- struct{}{}
+	defer func() { <-s.sem }()
 	s.mu.Lock()
 	s.updates++
 	hang, delay := s.hang, s.delay
@@ -63,25 +66,24 @@ func (s *tallies) set(f func()) {
 	f()
 }
 
-// limited is some replicas that share a store, and a key.
-type limited struct {
+// cluster is some replicas that share a store, and the limits of a key.
+type cluster struct {
 	t        *testing.T
 	store    *tallies
-	replicas []*identity.Limiter
-	key      *identity.Principal
+	replicas []*quota.Limiter
+	limits   identity.Limits
 }
 
-// limit runs a test in a bubble, where time passes only when everything waits.
+// bubble runs a test in a synctest bubble, where time passes only when everything waits.
 // It begins at midnight UTC.
-func limit(t *testing.T, replicas int, l identity.Limits, test func(*testing.T, *limited)) {
+func bubble(t *testing.T, replicas int, l identity.Limits, test func(*testing.T, *cluster)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &limited{
-			t: t, store: newTallies(time.Millisecond),
-			key: &identity.Principal{KeyID: "key", Limits: l},
+		w := &cluster{
+			t: t, store: newTallies(time.Millisecond), limits: l,
 		}
 		for range replicas {
-			w.replicas = append(w.replicas, identity.NewLimiter(w.store))
+			w.replicas = append(w.replicas, quota.NewLimiter(w.store))
 		}
 		test(t, w)
 		for _, r := range w.replicas {
@@ -91,10 +93,10 @@ func limit(t *testing.T, replicas int, l identity.Limits, test func(*testing.T, 
 }
 
 // call makes a call, and returns the limit that refuses it.
-func (w *limited) call(replica int) (identity.Permit, *identity.Exceeded) {
+func (w *cluster) call(replica int) (quota.Permit, *quota.Exceeded) {
 	w.t.Helper()
-	permit, err := w.replicas[replica].Acquire(w.t.Context(), w.key)
-	over, _ := errors.AsType[*identity.Exceeded](err)
+	permit, err := w.replicas[replica].Acquire(w.t.Context(), "key", w.limits)
+	over, _ := errors.AsType[*quota.Exceeded](err)
 	if err != nil && over == nil {
 		w.t.Fatal(err)
 	}
@@ -103,7 +105,7 @@ func (w *limited) call(replica int) (identity.Permit, *identity.Exceeded) {
 
 // calls makes calls that end at once, and returns how many were let in and the
 // limit that refused the last.
-func (w *limited) calls(replica, n int) (in int, over *identity.Exceeded) {
+func (w *cluster) calls(replica, n int) (in int, over *quota.Exceeded) {
 	w.t.Helper()
 	for range n {
 		permit, refused := w.call(replica)
@@ -117,7 +119,7 @@ func (w *limited) calls(replica, n int) (in int, over *identity.Exceeded) {
 	return in, over
 }
 
-func (w *limited) want(replica, n, want int, over string) {
+func (w *cluster) want(replica, n, want int, over string) {
 	w.t.Helper()
 	got, refused := w.calls(replica, n)
 	name := ""
@@ -130,7 +132,7 @@ func (w *limited) want(replica, n, want int, over string) {
 }
 
 func TestNoLimits(t *testing.T) {
-	limit(t, 1, identity.Limits{}, func(t *testing.T, w *limited) {
+	bubble(t, 1, identity.Limits{}, func(t *testing.T, w *cluster) {
 		w.want(0, 10_000, 10_000, "")
 		permit, _ := w.call(0)
 		permit.Records(1 << 40)
@@ -142,7 +144,7 @@ func TestNoLimits(t *testing.T) {
 }
 
 func TestBurst(t *testing.T) {
-	limit(t, 1, identity.Limits{CallsPerMinute: 60, Burst: 10}, func(t *testing.T, w *limited) {
+	bubble(t, 1, identity.Limits{CallsPerMinute: 60, Burst: 10}, func(t *testing.T, w *cluster) {
 		w.want(0, 100, 10, "calls_per_minute")
 		_, over := w.call(0)
 		if over == nil || over.Value != 60 || over.RetryAfter <= 0 || over.RetryAfter > time.Second {
@@ -158,9 +160,9 @@ func TestBurst(t *testing.T) {
 	})
 }
 
-// TestShared: over all replicas, as many calls as one would let in.
+// TestShared: all replicas together let in as many calls as one would.
 func TestShared(t *testing.T) {
-	limit(t, 3, identity.Limits{CallsPerMinute: 6000, Burst: 600}, func(t *testing.T, w *limited) {
+	bubble(t, 3, identity.Limits{CallsPerMinute: 6000, Burst: 600}, func(t *testing.T, w *cluster) {
 		in := 0
 		began := time.Now()
 		for time.Since(began) < time.Minute {
@@ -174,16 +176,16 @@ func TestShared(t *testing.T) {
 		if in > most || in < most*97/100 {
 			t.Errorf("%d calls were let in, want %d or up to 3 %% fewer", in, most)
 		}
-		// 1500 a second were made, and few asked for.
+		// 1500 calls a second were made. Few of them asked the store.
 		if w.store.updates > 60*50 {
 			t.Errorf("the store was asked %d times in a minute", w.store.updates)
 		}
 	})
 }
 
-// TestSlowKey: a call that comes now and then does not wait for the store.
+// TestSlowKey: occasional calls do not wait for the store.
 func TestSlowKey(t *testing.T) {
-	limit(t, 1, identity.Limits{CallsPerMinute: 600, CallsPerDay: 10_000, RecordsPerDay: 10_000, ConcurrentCalls: 3}, func(t *testing.T, w *limited) {
+	bubble(t, 1, identity.Limits{CallsPerMinute: 600, CallsPerDay: 10_000, RecordsPerDay: 10_000, ConcurrentCalls: 3}, func(t *testing.T, w *cluster) {
 		w.want(0, 1, 1, "")
 		time.Sleep(100 * time.Millisecond)
 		w.store.set(func() { w.store.delay = 50 * time.Millisecond })
@@ -201,10 +203,10 @@ func TestSlowKey(t *testing.T) {
 }
 
 func TestCallsPerDay(t *testing.T) {
-	limit(t, 3, identity.Limits{CallsPerDay: 1000}, func(t *testing.T, w *limited) {
+	bubble(t, 3, identity.Limits{CallsPerDay: 1000}, func(t *testing.T, w *cluster) {
 		for day := range 3 {
 			in := 0
-			var last *identity.Exceeded
+			var last *quota.Exceeded
 			for range 1000 {
 				for replica := range w.replicas {
 					n, over := w.calls(replica, 1)
@@ -223,7 +225,7 @@ func TestCallsPerDay(t *testing.T) {
 			if left := time.Until(midnight); last.RetryAfter > left+time.Minute || last.RetryAfter < left-time.Minute {
 				t.Errorf("try again in %v, at midnight it is %v", last.RetryAfter, left)
 			}
-			// What the others do not use, they give back; all of it can be used.
+			// The others give back what they do not use; all of it can be used.
 			time.Sleep(time.Minute)
 			n, _ := w.calls(0, 1000)
 			if in += n; in != 1000 {
@@ -235,7 +237,7 @@ func TestCallsPerDay(t *testing.T) {
 }
 
 func TestRecordsPerDay(t *testing.T) {
-	limit(t, 2, identity.Limits{RecordsPerDay: 1000}, func(t *testing.T, w *limited) {
+	bubble(t, 2, identity.Limits{RecordsPerDay: 1000}, func(t *testing.T, w *cluster) {
 		for range 2 {
 			for n := range 10 {
 				permit, over := w.call(n % 2)
@@ -257,18 +259,20 @@ func TestRecordsPerDay(t *testing.T) {
 	})
 }
 
-// TestConcurrent: over all replicas, no more at once than the limit, and none
-// is lost.
+// TestConcurrent: each replica lets no more calls in at once than the limit, and
+// does not know of the others'; it loses none of them.
 func TestConcurrent(t *testing.T) {
 	const most = 5
-	limit(t, 3, identity.Limits{ConcurrentCalls: most}, func(t *testing.T, w *limited) {
+	bubble(t, 3, identity.Limits{ConcurrentCalls: most}, func(t *testing.T, w *cluster) {
 		var mu sync.Mutex
-		underWay, peak, refused, in := 0, 0, 0, 0
+		var inFlight, peak [3]int
+		refused, in := 0, 0
 		var callers sync.WaitGroup
 		for n := range 30 {
+			replica := n % 3
 			callers.Go(func() {
 				for range 20 {
-					permit, over := w.call(n % 3)
+					permit, over := w.call(replica)
 					if over != nil {
 						mu.Lock()
 						refused++
@@ -277,25 +281,23 @@ func TestConcurrent(t *testing.T) {
 						continue
 					}
 					mu.Lock()
-					underWay++
+					inFlight[replica]++
 					in++
-					peak = max(peak, underWay)
+					peak[replica] = max(peak[replica], inFlight[replica])
 					mu.Unlock()
 					time.Sleep(time.Duration(100+n*13) * time.Millisecond)
 					mu.Lock()
-					underWay--
+					inFlight[replica]--
 					mu.Unlock()
 					permit.Release()
 				}
 			})
 		}
 		callers.Wait()
-		if peak != most || refused == 0 || in == 0 {
-			t.Errorf("%d calls were under way at once, %d were refused, %d let in", peak, refused, in)
+		if peak != [3]int{most, most, most} || refused == 0 || in == 0 {
+			t.Errorf("%v calls were in flight at once, %d were refused, %d let in", peak, refused, in)
 		}
-		time.Sleep(5 * time.Second)
-		// All five can be had by one.
-		var permits []identity.Permit
+		var permits []quota.Permit
 		for range most {
 			permit, over := w.call(1)
 			if over != nil {
@@ -304,68 +306,51 @@ func TestConcurrent(t *testing.T) {
 			permits = append(permits, permit)
 		}
 		w.want(1, 1, 0, "concurrent_calls")
-		w.want(2, 1, 0, "concurrent_calls")
-		time.Sleep(time.Minute) // long calls keep their slots
-		w.want(0, 1, 0, "concurrent_calls")
+		w.want(2, 1, 1, "") // counts for itself
+		time.Sleep(time.Hour)
+		w.want(1, 1, 0, "concurrent_calls") // however long the calls take
 		for _, permit := range permits {
 			permit.Release()
 		}
 		w.want(1, 10, 10, "")
-	})
-}
-
-// TestDeadReplica: what a replica holds that died is free after a while.
-func TestDeadReplica(t *testing.T) {
-	limit(t, 2, identity.Limits{ConcurrentCalls: 1}, func(_ *testing.T, w *limited) {
-		if _, over := w.call(0); over != nil {
-			w.t.Fatal(over)
+		if w.store.updates > 0 {
+			t.Error("the store was asked")
 		}
-		w.store.set(func() {
-			tally := w.store.kept["key"]
-			for _, slots := range tally.Slots {
-				tally.Slots = map[string]identity.Slots{"dead": slots}
-			}
-			w.store.kept["key"] = tally
-		})
-		w.want(1, 1, 0, "concurrent_calls")
-		time.Sleep(30 * time.Second)
-		// The first replica, which is not dead, has asked for its slot again.
-		w.want(1, 1, 0, "concurrent_calls")
 	})
 }
 
-// TestLimitChanges: another limit holds from the next call on.
+// TestLimitChanges: a new limit holds from the next call on.
 func TestLimitChanges(t *testing.T) {
-	limit(t, 1, identity.Limits{CallsPerDay: 10, CallsPerMinute: 60, Burst: 100}, func(_ *testing.T, w *limited) {
+	bubble(t, 1, identity.Limits{CallsPerDay: 10, CallsPerMinute: 60, Burst: 100}, func(_ *testing.T, w *cluster) {
 		w.want(0, 20, 10, "calls_per_day")
-		w.key = &identity.Principal{KeyID: "key", Limits: identity.Limits{CallsPerDay: 15, CallsPerMinute: 60, Burst: 100}}
+		w.limits = identity.Limits{CallsPerDay: 15, CallsPerMinute: 60, Burst: 100}
 		w.want(0, 20, 5, "calls_per_day")
-		w.key = &identity.Principal{KeyID: "key", Limits: identity.Limits{CallsPerMinute: 60, Burst: 20}}
+		w.limits = identity.Limits{CallsPerMinute: 60, Burst: 20}
 		w.want(0, 20, 5, "calls_per_minute")
-		w.key = &identity.Principal{KeyID: "key", Limits: identity.Limits{ConcurrentCalls: 1}}
+		w.limits = identity.Limits{ConcurrentCalls: 1}
 		w.want(0, 20, 20, "")
 	})
 }
 
-// TestLimitsAway: while the store is away, each replica goes on by itself, and
+// TestStoreDown: while the store is down, each replica goes on by itself, and
 // what it lets in counts when the store is back.
-func TestLimitsAway(t *testing.T) {
+func TestStoreDown(t *testing.T) {
 	for name, fail := range map[string]func(*tallies){
 		"fails": func(s *tallies) { s.fault = errDown },
 		"hangs": func(s *tallies) { s.hang = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := identity.Limits{CallsPerMinute: 600, Burst: 100, CallsPerDay: 1000, RecordsPerDay: 10_000, ConcurrentCalls: 10}
-			limit(t, 2, l, func(t *testing.T, w *limited) {
+			bubble(t, 2, l, func(t *testing.T, w *cluster) {
 				w.want(0, 50, 50, "")
 				time.Sleep(time.Minute)
 				w.store.set(func() { fail(w.store) })
 				began := time.Now()
 				w.want(0, 200, 100, "calls_per_minute")
 				if waited := time.Since(began); waited > 2*time.Second {
-					t.Errorf("waited %v for a store that is away", waited)
+					t.Errorf("waited %v for a store that is down", waited)
 				}
-				w.want(1, 200, 100, "calls_per_minute") // knows of no other
+				w.want(1, 200, 100, "calls_per_minute") // does not know of the other
 				for range 10 {
 					time.Sleep(time.Minute)
 					_, _ = w.calls(0, 200)
@@ -389,10 +374,10 @@ func TestLimitsAway(t *testing.T) {
 	}
 }
 
-// TestClockOfStore: the store's day and minute hold, whatever the replica's
-// clock says.
+// TestClockOfStore: days and minutes are those of the store's clock, whatever the
+// replica's clock says.
 func TestClockOfStore(t *testing.T) {
-	limit(t, 2, identity.Limits{CallsPerDay: 10, CallsPerMinute: 60_000}, func(_ *testing.T, w *limited) {
+	bubble(t, 2, identity.Limits{CallsPerDay: 10, CallsPerMinute: 60_000}, func(_ *testing.T, w *cluster) {
 		w.store.ahead = 24*time.Hour - time.Second
 		w.want(0, 20, 10, "calls_per_day")
 		w.want(1, 20, 0, "calls_per_day")
@@ -401,31 +386,31 @@ func TestClockOfStore(t *testing.T) {
 	})
 }
 
-// TestAcquireEnds: who gives up waiting leaves nothing behind, and nobody waits
-// for a Limiter that is closed.
-func TestAcquireEnds(t *testing.T) {
-	limit(t, 1, identity.Limits{CallsPerMinute: 60, Burst: 1, ConcurrentCalls: 1}, func(t *testing.T, w *limited) {
+// TestAcquireCanceled: a caller that gives up waiting leaves nothing behind, and
+// nobody waits for a Limiter that is closed.
+func TestAcquireCanceled(t *testing.T) {
+	bubble(t, 1, identity.Limits{CallsPerMinute: 60, Burst: 1, ConcurrentCalls: 1}, func(t *testing.T, w *cluster) {
 		w.store.set(func() { w.store.delay = 100 * time.Millisecond })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		if _, err := w.replicas[0].Acquire(ctx, w.key); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := w.replicas[0].Acquire(ctx, "key", w.limits); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Acquire: %v", err)
 		}
 		w.want(0, 2, 1, "calls_per_minute")
 
-		closed := identity.NewLimiter(w.store)
+		closed := quota.NewLimiter(w.store)
 		closed.Close()
-		if _, err := closed.Acquire(t.Context(), w.key); err == nil {
+		if _, err := closed.Acquire(t.Context(), "key", w.limits); err == nil {
 			t.Error("Acquire after Close succeeds")
 		}
 	})
 }
 
-// TestCloseGivesBack: what a replica had in hand, another can use.
+// TestCloseGivesBack: another replica can use the leases of one that was closed.
 func TestCloseGivesBack(t *testing.T) {
-	limit(t, 1, identity.Limits{CallsPerDay: 2000, ConcurrentCalls: 1}, func(_ *testing.T, w *limited) {
-		other := identity.NewLimiter(w.store)
-		if _, err := other.Acquire(w.t.Context(), w.key); err != nil {
+	bubble(t, 1, identity.Limits{CallsPerDay: 2000, ConcurrentCalls: 1}, func(_ *testing.T, w *cluster) {
+		other := quota.NewLimiter(w.store)
+		if _, err := other.Acquire(w.t.Context(), "key", w.limits); err != nil {
 			w.t.Fatal(err)
 		}
 		other.Close()
@@ -433,15 +418,15 @@ func TestCloseGivesBack(t *testing.T) {
 	})
 }
 
-// TestManyKeys: what many keys ask at once is one question, and keys that are
-// not used any more are forgotten.
+// TestManyKeys: concurrent requests of many keys are one transaction, and keys
+// that are not used any more are forgotten.
 func TestManyKeys(t *testing.T) {
-	limit(t, 1, identity.Limits{}, func(t *testing.T, w *limited) {
+	bubble(t, 1, identity.Limits{}, func(t *testing.T, w *cluster) {
 		var callers sync.WaitGroup
 		for n := range 1000 {
-			p := &identity.Principal{KeyID: fmt.Sprint(n), Limits: identity.Limits{CallsPerMinute: 60, CallsPerDay: 5}}
+			keyID, l := fmt.Sprint(n), identity.Limits{CallsPerMinute: 60, CallsPerDay: 5}
 			callers.Go(func() {
-				permit, err := w.replicas[0].Acquire(t.Context(), p)
+				permit, err := w.replicas[0].Acquire(t.Context(), keyID, l)
 				if err != nil {
 					t.Error(err)
 				}
@@ -467,12 +452,11 @@ func BenchmarkAcquire(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			store := newTallies(0)
-			limiter := identity.NewLimiter(store)
+			limiter := quota.NewLimiter(store)
 			defer limiter.Close()
-			p := &identity.Principal{KeyID: "key", Limits: l}
 			b.ReportAllocs()
 			for b.Loop() {
-				permit, err := limiter.Acquire(b.Context(), p)
+				permit, err := limiter.Acquire(b.Context(), "key", l)
 				if err != nil {
 					b.Fatal(err)
 				}

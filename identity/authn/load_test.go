@@ -1,4 +1,4 @@
-package identity_test
+package authn_test
 
 import (
 	"context"
@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
 )
 
-// TestBounded: however many keys there are, and whatever is presented, no more
-// are remembered than may be; those that are work.
-func TestBounded(t *testing.T) {
+// TestCacheIsBounded: the cache holds a bounded number of keys, and none that do not
+// exist. Evicted keys still work.
+func TestCacheIsBounded(t *testing.T) {
 	w := newWorld(t)
 	defer func() {
 		if err := w.Close(); err != nil {
@@ -33,9 +34,9 @@ func TestBounded(t *testing.T) {
 	for _, key := range keys {
 		w.want(key, true)
 	}
-	w.wantLookUps(len(keys))
-	if got := w.Known(); got != 4096 {
-		t.Errorf("%d keys are known, want 4096", got)
+	w.wantLookups(len(keys))
+	if got := w.Cached(); got != 4096 {
+		t.Errorf("%d keys are cached, want 4096", got)
 	}
 	for n := range 5000 {
 		unknown, _, _ := identity.KeyFormat{}.NewKey()
@@ -44,13 +45,13 @@ func TestBounded(t *testing.T) {
 			t.Errorf("Authenticate = %t, %v", ok, err)
 		}
 	}
-	if got := w.Known(); got != 4096 {
-		t.Errorf("after unknown ones, %d keys are known, want 4096", got)
+	if got := w.Cached(); got != 4096 {
+		t.Errorf("after unknown ones, %d keys are cached, want 4096", got)
 	}
 }
 
-// TestRevokedUnderLoad: with callers on all sides, a key is refused to whoever
-// calls after it was revoked.
+// TestRevokedUnderLoad: with many concurrent callers, no call that begins after a
+// key was revoked is let in.
 func TestRevokedUnderLoad(t *testing.T) {
 	w := newWorld(t)
 	defer func() {
@@ -93,13 +94,13 @@ func TestRevokedUnderLoad(t *testing.T) {
 	callers.Wait()
 }
 
-// telling is a store that tells of changes, of which there are none.
-type telling struct{ *fakeStore }
+// quietNotifier is a store that sends heartbeats and no changes.
+type quietNotifier struct{ *fakeStore }
 
-func (telling) Listen(ctx context.Context, heard func(from, to time.Time), _ func(userID string, key identity.Digest)) {
+func (quietNotifier) Listen(ctx context.Context, heartbeat func(from, to time.Time), _ func(userID string, key identity.Digest)) {
 	from := time.Now()
 	for ctx.Err() == nil {
-		heard(from, time.Now())
+		heartbeat(from, time.Now())
 		select {
 		case <-ctx.Done():
 		case <-time.After(100 * time.Millisecond):
@@ -120,8 +121,8 @@ func BenchmarkAuthenticate(b *testing.B) {
 	for _, kind := range []struct {
 		name  string
 		store identity.Store
-	}{{"silent", store}, {"telling", telling{store}}} {
-		a := identity.NewAuthority(kind.store, identity.Options{})
+	}{{"silent", store}, {"quietNotifier", quietNotifier{store}}} {
+		a := authn.New(kind.store, authn.Options{})
 		for _, n := range []int{1, len(keys)} {
 			b.Run(fmt.Sprintf("%s/%d", kind.name, n), func(b *testing.B) {
 				for _, key := range keys[:n] {
@@ -129,7 +130,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 						b.Fatal(ok, err)
 					}
 				}
-				before := store.lookedUp()
+				before := store.lookupCount()
 				b.ReportAllocs()
 				b.ResetTimer()
 				b.RunParallel(func(pb *testing.PB) {
@@ -139,7 +140,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 						}
 					}
 				})
-				b.ReportMetric(float64(store.lookedUp()-before)/float64(b.N), "look-ups/op")
+				b.ReportMetric(float64(store.lookupCount()-before)/float64(b.N), "lookups/op")
 			})
 		}
 		if err := a.Close(); err != nil {
@@ -152,7 +153,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 // keys known.
 func BenchmarkRevoke(b *testing.B) {
 	store := &fakeStore{keys: map[identity.Digest]identity.Key{}, user: identity.User{ID: "user"}}
-	a := identity.NewAuthority(store, identity.Options{})
+	a := authn.New(store, authn.Options{})
 	for i := range 100_000 {
 		key, digest, _ := identity.KeyFormat{}.NewKey()
 		store.keys[digest] = identity.Key{ID: fmt.Sprint(i), UserID: "user", Digest: digest}

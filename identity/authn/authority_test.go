@@ -1,4 +1,4 @@
-package identity_test
+package authn_test
 
 import (
 	"context"
@@ -14,25 +14,26 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
 )
 
-// fakeStore counts its look-ups, and fails or waits as it is told.
+// fakeStore counts its lookups, and can be made to fail or to wait.
 type fakeStore struct {
-	identity.Store // nil: an Authority calls no more than the methods below
+	identity.Store // nil: these tests need the methods below only
 
 	mu      sync.Mutex
 	keys    map[identity.Digest]identity.Key
 	user    identity.User // of every key
 	fault   error         // of everything
-	changes error         // of a change that was made all the same
-	lookUps int
+	changes error         // of changes, which are made all the same
+	lookups int
 	closed  int
 	touched map[string]time.Time // when each key was last used
-	// before and after a look-up has read, when set
+	// called before and after a lookup reads, unless nil
 	before, after func(context.Context)
 }
 
-// client is whose calls these are, where that does not matter.
+// client is the address of calls for which it does not matter.
 var client = netip.MustParseAddr("192.0.2.1")
 
 var errDown = errors.New("the store is down")
@@ -43,15 +44,15 @@ func (s *fakeStore) set(f func()) {
 	f()
 }
 
-func (s *fakeStore) lookedUp() int {
+func (s *fakeStore) lookupCount() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.lookUps
+	return s.lookups
 }
 
 func (s *fakeStore) KeyByDigest(ctx context.Context, d identity.Digest) (identity.Key, identity.User, error) {
 	s.mu.Lock()
-	s.lookUps++
+	s.lookups++
 	before, after := s.before, s.after
 	s.mu.Unlock()
 	if before != nil {
@@ -120,17 +121,17 @@ func (s *fakeStore) Close() error {
 	return nil
 }
 
-// world is an Authority over a fake store, with one key in it.
+// world is an Authority over a fake store with one key.
 type world struct {
-	*identity.Authority
+	*authn.Authority
 	t      *testing.T
 	store  *fakeStore
 	key    string
 	record identity.Key
 }
 
-// bubble runs a test in a world of its own, where time passes only when
-// everything waits. The test's contexts belong to it: use its own t.
+// bubble runs a test with a world of its own in a synctest bubble, where time
+// passes only when everything waits. The test must use the bubble's t.
 func bubble(t *testing.T, test func(*testing.T, *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -146,7 +147,7 @@ func newWorld(t *testing.T) *world {
 		keys: map[identity.Digest]identity.Key{},
 		user: identity.User{ID: "user", Email: "ann@example.com", Role: identity.Member},
 	}
-	w := &world{Authority: identity.NewAuthority(store, identity.Options{}), t: t, store: store}
+	w := &world{Authority: authn.New(store, authn.Options{}), t: t, store: store}
 	w.record, w.key = w.issue(time.Time{})
 	return w
 }
@@ -168,7 +169,7 @@ func (w *world) revokeElsewhere() {
 	}
 }
 
-func (w *world) want(key string, want bool) *identity.Principal {
+func (w *world) want(key string, want bool) *authn.Principal {
 	w.t.Helper()
 	p, ok, err := w.Authenticate(w.t.Context(), key, client)
 	if err != nil || ok != want || (p != nil) != want {
@@ -185,10 +186,10 @@ func (w *world) wantFault(key string) {
 	}
 }
 
-func (w *world) wantLookUps(want int) {
+func (w *world) wantLookups(want int) {
 	w.t.Helper()
-	if got := w.store.lookedUp(); got != want {
-		w.t.Errorf("%d look-ups, want %d", got, want)
+	if got := w.store.lookupCount(); got != want {
+		w.t.Errorf("%d lookups, want %d", got, want)
 	}
 }
 
@@ -196,30 +197,31 @@ func TestAuthenticate(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		expiresAt := time.Now().Add(time.Hour).UTC()
 		record, key := w.issue(expiresAt)
-		want := &identity.Principal{
+		want := &authn.Principal{
 			UserID: "user", UserEmail: "ann@example.com", KeyID: record.ID, KeyName: "my key", ExpiresAt: expiresAt,
 		}
 		for range 3 {
-			if diff := cmp.Diff(want, w.want(key, true), cmpopts.IgnoreUnexported(identity.Principal{})); diff != "" {
+			if diff := cmp.Diff(want, w.want(key, true), cmpopts.IgnoreUnexported(authn.Principal{})); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		}
-		w.wantLookUps(1)
+		w.wantLookups(1)
 		w.want(w.key, true)
-		w.wantLookUps(2)
+		w.wantLookups(2)
 
 		for _, malformed := range []string{"", "sk-", w.key[1:], w.key + "0", w.key[:20] + "!" + w.key[21:]} {
 			w.want(malformed, false)
 		}
-		w.wantLookUps(2)
+		w.wantLookups(2)
 		unknown, _, _ := identity.KeyFormat{}.NewKey()
 		w.want(unknown, false)
-		w.wantLookUps(3)
+		w.wantLookups(3)
 	})
 }
 
-// TestPrincipal: what a key may do is its own, and else its user's. Scopes that
-// cannot be read are a fault, and never no scopes.
+// TestPrincipal: a key has its own limits, and those of its user that it lacks.
+// Scopes that cannot be read are a fault: the key is not taken for one without
+// scopes.
 func TestPrincipal(t *testing.T) {
 	bubble(t, func(_ *testing.T, w *world) {
 		w.store.user.Limits = identity.Limits{CallsPerMinute: 1, CallsPerDay: 2}
@@ -239,48 +241,49 @@ func TestPrincipal(t *testing.T) {
 		}
 		other.Scopes = []string{"!"}
 		w.store.set(func() { w.store.keys[other.Digest] = other })
-		w.Forget()
+		w.EvictAll()
 		if _, ok, err := w.Authenticate(w.t.Context(), otherKey, client); ok || err == nil {
 			t.Errorf("with scopes that cannot be read: %t, %v", ok, err)
 		}
 	})
 }
 
-// TestTrust: what was read is trusted for MaxAge and not an instant longer.
-func TestTrust(t *testing.T) {
+// TestMaxAge: a cached entry is trusted for MaxAge and not an instant longer.
+func TestMaxAge(t *testing.T) {
 	bubble(t, func(_ *testing.T, w *world) {
 		w.want(w.key, true)
 		w.revokeElsewhere()
-		time.Sleep(identity.MaxAge - time.Nanosecond)
+		time.Sleep(authn.MaxAge - time.Nanosecond)
 		w.want(w.key, true)
-		w.wantLookUps(1)
+		w.wantLookups(1)
 		time.Sleep(time.Nanosecond)
 		w.want(w.key, false)
 		w.want(w.key, false)
-		w.wantLookUps(2)
+		w.wantLookups(2)
 	})
 }
 
-// TestTrustBeginsWithTheLookUp: a slow answer is as old as its question.
-func TestTrustBeginsWithTheLookUp(t *testing.T) {
+// TestMaxAgeBeginsWithTheLookup: the age of an entry counts from the beginning of
+// its lookup.
+func TestMaxAgeBeginsWithTheLookup(t *testing.T) {
 	bubble(t, func(_ *testing.T, w *world) {
-		w.store.after = func(context.Context) { time.Sleep(identity.MaxAge * 3 / 4) }
+		w.store.after = func(context.Context) { time.Sleep(authn.MaxAge * 3 / 4) }
 		w.want(w.key, true)
 		w.revokeElsewhere()
-		time.Sleep(identity.MaxAge / 4)
+		time.Sleep(authn.MaxAge / 4)
 		w.want(w.key, false)
 	})
 }
 
 func TestExpiry(t *testing.T) {
 	bubble(t, func(_ *testing.T, w *world) {
-		_, key := w.issue(time.Now().Add(identity.MaxAge / 2))
+		_, key := w.issue(time.Now().Add(authn.MaxAge / 2))
 		w.want(key, true)
-		time.Sleep(identity.MaxAge/2 - time.Nanosecond)
+		time.Sleep(authn.MaxAge/2 - time.Nanosecond)
 		w.want(key, true)
 		time.Sleep(time.Nanosecond)
 		w.want(key, false)
-		w.wantLookUps(1)
+		w.wantLookups(1)
 
 		// A key that expires while it is looked up has expired.
 		_, key = w.issue(time.Now().Add(time.Second))
@@ -299,16 +302,16 @@ func TestRevokedHere(t *testing.T) {
 			t.Errorf("revoked by someone else: %v", err)
 		}
 		w.want(w.key, true)
-		w.wantLookUps(2)
+		w.wantLookups(2)
 
 		got, err := w.RevokeKey(t.Context(), "user", w.record.ID, time.Now(), "a reason")
 		if err != nil || got.ID != w.record.ID {
 			t.Errorf("RevokeKey = %+v, %v", got, err)
 		}
 		w.want(w.key, false)
-		w.wantLookUps(3)
-		w.want(otherKey, true) // and is still known
-		w.wantLookUps(3)
+		w.wantLookups(3)
+		w.want(otherKey, true) // and is still cached
+		w.wantLookups(3)
 	})
 }
 
@@ -324,12 +327,12 @@ func TestDisabledHere(t *testing.T) {
 				w.want(otherKey, !disabled)
 			}
 		}
-		w.wantLookUps(8)
+		w.wantLookups(8)
 		if err := w.SetDisabled(t.Context(), "someone else", false); !errors.Is(err, identity.ErrNotFound) {
 			t.Errorf("SetDisabled of someone else: %v", err)
 		}
 		w.want(w.key, false)
-		w.wantLookUps(8)
+		w.wantLookups(8)
 	})
 }
 
@@ -347,8 +350,8 @@ func TestCreatedHere(t *testing.T) {
 	})
 }
 
-// TestChangeThatFailed: a store that reports a fault may have made the change.
-func TestChangeThatFailed(t *testing.T) {
+// TestFailedChange: a store that returns an error may have made the change.
+func TestFailedChange(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.store.changes = errDown
 		w.want(w.key, true)
@@ -367,9 +370,9 @@ func TestChangeThatFailed(t *testing.T) {
 	})
 }
 
-// TestOldAnswer: a look-up that has read before a change, and answers after
-// it, decides no call that begins after the change.
-func TestOldAnswer(t *testing.T) {
+// TestLookupDuringChange: a lookup that read before a change and answers after it
+// does not decide a call that begins after the change.
+func TestLookupDuringChange(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*world) error
 		old    bool // whether the key was live before
@@ -408,7 +411,7 @@ func TestOldAnswer(t *testing.T) {
 	}
 }
 
-func TestOneLookUpForMany(t *testing.T) {
+func TestConcurrentLookupsAreShared(t *testing.T) {
 	bubble(t, func(_ *testing.T, w *world) {
 		release := make(chan struct{})
 		w.store.before = func(context.Context) { <-release }
@@ -419,13 +422,13 @@ func TestOneLookUpForMany(t *testing.T) {
 		synctest.Wait()
 		close(release)
 		callers.Wait()
-		w.wantLookUps(1)
+		w.wantLookups(1)
 	})
 }
 
-// TestCallerLeaves: the others get their answer when the caller that began the
-// look-up gives up, and a caller that gives up does so at once.
-func TestCallerLeaves(t *testing.T) {
+// TestCallerGivesUp: a caller that gives up returns at once, and the others that
+// share its lookup still get the answer.
+func TestCallerGivesUp(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		release := make(chan struct{})
 		w.store.before = func(context.Context) { <-release }
@@ -441,17 +444,17 @@ func TestCallerLeaves(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		if err := <-left; !errors.Is(err, context.Canceled) {
-			t.Errorf("the caller that left: %v", err)
+			t.Errorf("the caller that gave up: %v", err)
 		}
 		close(release)
 		other.Wait()
-		w.wantLookUps(1)
+		w.wantLookups(1)
 	})
 }
 
-// TestJoinedTooLate: a caller does not take the answer of a look-up that began
-// more than MaxAge before it.
-func TestJoinedTooLate(t *testing.T) {
+// TestSharedLookupTooOld: a caller does not use the answer of a lookup that began
+// more than MaxAge before the call.
+func TestSharedLookupTooOld(t *testing.T) {
 	bubble(t, func(_ *testing.T, w *world) {
 		release := make(chan struct{})
 		w.store.after = func(context.Context) { <-release }
@@ -460,11 +463,11 @@ func TestJoinedTooLate(t *testing.T) {
 		synctest.Wait()
 		w.store.set(func() { w.store.after = nil })
 		w.revokeElsewhere()
-		time.Sleep(identity.MaxAge)
+		time.Sleep(authn.MaxAge)
 		callers.Go(func() { w.want(w.key, false) })
 		synctest.Wait()
 		close(release)
 		callers.Wait()
-		w.wantLookUps(2)
+		w.wantLookups(2)
 	})
 }

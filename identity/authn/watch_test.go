@@ -1,4 +1,4 @@
-package identity_test
+package authn_test
 
 import (
 	"context"
@@ -8,25 +8,26 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
 )
 
-// watched counts how often a watch said dead.
+// watched counts the calls of a watch's onDead.
 type watched struct {
 	dead atomic.Int32
 	stop func()
 }
 
-func (w *world) watch(p *identity.Principal) *watched {
+func (w *world) watch(p *authn.Principal) *watched {
 	w.t.Helper()
 	got := &watched{}
-	var watch identity.Watch
+	var watch authn.Watch
 	w.Watch(&watch, p, func() { got.dead.Add(1) })
 	got.stop = func() { w.Unwatch(&watch) }
 	return got
 }
 
-// wantDead waits until nothing moves, and tells how often dead was called.
+// wantDead waits until all goroutines are blocked, and checks how often onDead was
+// called.
 func (w *world) wantDead(got *watched, want int32) {
 	w.t.Helper()
 	synctest.Wait()
@@ -75,10 +76,10 @@ func TestWatchDisabledHere(t *testing.T) {
 	})
 }
 
-// TestWatchElsewhere: whenever it happens, a change elsewhere and an expiry end
-// a watch within MaxAge.
+// TestWatchElsewhere: a change elsewhere and an expiry end a watch within MaxAge,
+// at whatever time between two rounds.
 func TestWatchElsewhere(t *testing.T) {
-	for wait := time.Duration(0); wait <= identity.MaxAge; wait += identity.MaxAge / 10 {
+	for wait := time.Duration(0); wait <= authn.MaxAge; wait += authn.MaxAge / 10 {
 		for name, kill := range map[string]func(*world){
 			"revoke": func(w *world) { w.revokeElsewhere() },
 			"disable": func(w *world) {
@@ -93,7 +94,7 @@ func TestWatchElsewhere(t *testing.T) {
 				time.Sleep(3*time.Second + wait)
 				w.wantDead(got, 0)
 				kill(w)
-				time.Sleep(identity.MaxAge)
+				time.Sleep(authn.MaxAge)
 				w.wantDead(got, 1)
 				time.Sleep(time.Minute)
 				w.wantDead(got, 1)
@@ -107,14 +108,14 @@ func TestWatchElsewhere(t *testing.T) {
 			got := w.watch(w.want(key, true))
 			time.Sleep(3*time.Second + wait - 1)
 			w.wantDead(got, 0)
-			time.Sleep(identity.MaxAge)
+			time.Sleep(authn.MaxAge)
 			w.wantDead(got, 1)
 		})
 	}
 }
 
 // TestWatchRevokedBetween: a key that is revoked after Authenticate and before
-// Watch is found out too.
+// Watch ends the watch too.
 func TestWatchRevokedBetween(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		p := w.want(w.key, true)
@@ -122,14 +123,14 @@ func TestWatchRevokedBetween(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := w.watch(p)
-		time.Sleep(identity.MaxAge)
+		time.Sleep(authn.MaxAge)
 		w.wantDead(got, 1)
 	})
 }
 
-// TestWatchLookUps: one look-up for each key that is watched, every half
-// MaxAge, however often it is watched; none when none is.
-func TestWatchLookUps(t *testing.T) {
+// TestWatchLookups: a watched key is looked up once every half MaxAge, however many
+// watches it has. Without watches, nothing is looked up.
+func TestWatchLookups(t *testing.T) {
 	bubble(t, func(_ *testing.T, w *world) {
 		p := w.want(w.key, true)
 		_, otherKey := w.issue(time.Time{})
@@ -137,25 +138,25 @@ func TestWatchLookUps(t *testing.T) {
 		for range 50 {
 			all = append(all, w.watch(p), w.watch(w.want(otherKey, true)))
 		}
-		w.wantLookUps(2)
-		time.Sleep(10*identity.MaxAge + 1)
-		w.wantLookUps(2 + 2*20)
+		w.wantLookups(2)
+		time.Sleep(10*authn.MaxAge + 1)
+		w.wantLookups(2 + 2*20)
 		for _, one := range all {
 			w.wantDead(one, 0)
 			one.stop()
 		}
-		time.Sleep(10 * identity.MaxAge)
-		w.wantLookUps(2 + 2*20)
+		time.Sleep(10 * authn.MaxAge)
+		w.wantLookups(2 + 2*20)
 
 		again := w.watch(p)
-		time.Sleep(identity.MaxAge + 1)
-		w.wantLookUps(2 + 2*20 + 2)
+		time.Sleep(authn.MaxAge + 1)
+		w.wantLookups(2 + 2*20 + 2)
 		again.stop()
 	})
 }
 
-// TestWatchFaults: a store that cannot tell ends nothing but what has expired,
-// neither when it fails nor when it hangs.
+// TestWatchFaults: while the store fails or hangs, no watch ends, except of a key
+// that has expired.
 func TestWatchFaults(t *testing.T) {
 	for name, fail := range map[string]func(*fakeStore){
 		"fails": func(s *fakeStore) { s.fault = errDown },
@@ -170,40 +171,40 @@ func TestWatchFaults(t *testing.T) {
 				time.Sleep(57*time.Second - 1)
 				w.wantDead(got, 0)
 				w.wantDead(expired, 0)
-				time.Sleep(identity.MaxAge)
+				time.Sleep(authn.MaxAge)
 				w.wantDead(got, 0)
 				w.wantDead(expired, 1)
 				w.store.set(func() { w.store.fault, w.store.before = nil, nil })
-				// A look-up that hangs is given up after 5 s.
-				time.Sleep(5*time.Second + identity.MaxAge)
+				// A lookup that hangs is given up after 5 s.
+				time.Sleep(5*time.Second + authn.MaxAge)
 				w.wantDead(got, 1)
 			})
 		})
 	}
 }
 
-// TestWatchSlowStore: a store whose answers take a while makes nothing late,
-// and a watch may end while its key is being looked up.
+// TestWatchSlowStore: a slow store does not delay the end of a watch beyond MaxAge,
+// and a watch may be ended while its key is being looked up.
 func TestWatchSlowStore(t *testing.T) {
 	bubble(t, func(_ *testing.T, w *world) {
 		w.store.set(func() {
-			w.store.before = func(context.Context) { time.Sleep(identity.MaxAge / 5) }
+			w.store.before = func(context.Context) { time.Sleep(authn.MaxAge / 5) }
 			w.store.after = w.store.before
 		})
 		got, stopped := w.watch(w.want(w.key, true)), w.watch(w.want(w.key, true))
-		// The first round has just read the key, and has yet to learn what.
-		time.Sleep(identity.MaxAge/2 + identity.MaxAge/5 + 1)
+		// The first round has read the key, and the store has not answered yet.
+		time.Sleep(authn.MaxAge/2 + authn.MaxAge/5 + 1)
 		w.revokeElsewhere()
 		stopped.stop()
-		time.Sleep(identity.MaxAge)
+		time.Sleep(authn.MaxAge)
 		w.wantDead(got, 1)
 		w.wantDead(stopped, 0)
-		time.Sleep(identity.MaxAge) // until the store has answered
+		time.Sleep(authn.MaxAge) // until the store has answered
 	})
 }
 
-// TestWatchClose: after Close nothing is looked up and nothing ends; what the
-// test's end would find running would fail it.
+// TestWatchClose: after Close nothing is looked up and no watch ends. A goroutine
+// that is left running fails the bubble.
 func TestWatchClose(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		p := w.want(w.key, true)
@@ -216,7 +217,7 @@ func TestWatchClose(t *testing.T) {
 		time.Sleep(time.Minute)
 		w.wantDead(before, 0)
 		w.wantDead(after, 0)
-		w.wantLookUps(1)
+		w.wantLookups(1)
 		if _, _, err := w.Authenticate(t.Context(), w.key, client); !errors.Is(err, context.Canceled) {
 			t.Errorf("Authenticate after Close: %v", err)
 		}

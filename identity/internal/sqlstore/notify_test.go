@@ -8,8 +8,8 @@ import (
 	"github.com/tallygate/tallygate/identity"
 )
 
-// TestTell: what a trigger writes is told, and nothing else is.
-func TestTell(t *testing.T) {
+// TestNotify: what a trigger writes is reported, and nothing else is.
+func TestNotify(t *testing.T) {
 	d := identity.DigestOf("a key")
 	for change, want := range map[string]string{
 		"user 0190":                        "0190/",
@@ -25,14 +25,14 @@ func TestTell(t *testing.T) {
 		"other 0190":                       "",
 	} {
 		var got string
-		Tell(change, func(userID string, key identity.Digest) {
+		Notify(change, func(userID string, key identity.Digest) {
 			got = userID + "/"
 			if key != (identity.Digest{}) {
 				got += hexOf(key)
 			}
 		})
 		if got != want {
-			t.Errorf("%q told %q, want %q", change, got, want)
+			t.Errorf("%q reports %q, want %q", change, got, want)
 		}
 	}
 }

@@ -1,4 +1,5 @@
--- Times are microseconds since 1970-01-01 UTC. IDs are compared byte by byte.
+-- The schema of the first release. Times are microseconds since 1970-01-01 UTC.
+-- IDs are compared byte by byte.
 
 -- +goose Up
 CREATE TABLE users (
@@ -26,7 +27,7 @@ CREATE TABLE keys (
     revoked_at    BIGINT, -- null: not revoked
     revoke_reason TEXT   NOT NULL,
     last_used_at  BIGINT, -- null: never
-    replaces      TEXT COLLATE "C" UNIQUE REFERENCES keys (id) -- null: made by no rotation
+    replaces      TEXT COLLATE "C" UNIQUE REFERENCES keys (id) -- null: not made by a rotation
 ) WITH (fillfactor = 80); -- room for last_used_at to change in place
 
 CREATE INDEX keys_by_user ON keys (user_id, created_at, id);
@@ -47,7 +48,7 @@ CREATE TABLE invites (
     accepted_at BIGINT -- null: not accepted
 );
 
--- One invitation is open for an address.
+-- An address has one open invitation at most.
 CREATE UNIQUE INDEX invites_open ON invites (email) WHERE accepted_at IS NULL;
 
 CREATE TABLE receipts (
@@ -76,13 +77,13 @@ CREATE TABLE signing_keys (
 );
 
 CREATE TABLE audit (
-    id          TEXT COLLATE "C" NOT NULL PRIMARY KEY, -- UUIDv7: in the order of time
+    id          TEXT COLLATE "C" NOT NULL PRIMARY KEY, -- UUIDv7, which sorts by time
     at          BIGINT NOT NULL,
     action      TEXT   NOT NULL,
     actor_id    TEXT   NOT NULL, -- empty: the program itself
     actor_email TEXT   NOT NULL,
     ip          TEXT   NOT NULL,
-    user_id     TEXT   NOT NULL, -- empty: about nobody
+    user_id     TEXT   NOT NULL, -- empty: about no user
     target_id   TEXT   NOT NULL,
     target      TEXT   NOT NULL,
     details     TEXT   NOT NULL  -- JSON
@@ -97,13 +98,23 @@ CREATE TABLE tallies (
     tally  TEXT NOT NULL -- JSON
 ) WITH (fillfactor = 50);
 
--- +goose Down
-DROP TABLE tallies;
-DROP TABLE audit;
-DROP TABLE signing_keys;
-DROP TABLE revoked_tokens;
-DROP TABLE receipts;
-DROP TABLE invites;
-DROP TABLE secrets;
-DROP TABLE keys;
-DROP TABLE users;
+-- Notifies other replicas of changes that they must read: "user ID" or "key
+-- DIGEST". Triggers also see what is changed by hand. last_used_at is left out: no
+-- decision depends on it.
+-- +goose StatementBegin
+CREATE FUNCTION tallygate_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'keys' THEN
+        PERFORM pg_notify('tallygate', 'key ' || encode(OLD.digest, 'hex'));
+    ELSE
+        PERFORM pg_notify('tallygate', 'user ' || OLD.id);
+    END IF;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+
+CREATE TRIGGER key_changed AFTER UPDATE OF id, user_id, name, digest, expires_at, revoked_at, scopes, limits OR DELETE ON keys
+    FOR EACH ROW EXECUTE FUNCTION tallygate_changed();
+CREATE TRIGGER user_changed AFTER UPDATE OF id, email, disabled, limits ON users
+    FOR EACH ROW EXECUTE FUNCTION tallygate_changed();
