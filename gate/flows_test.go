@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -94,5 +95,28 @@ func TestPendingCallsSurvive(t *testing.T) {
 	gatetest.CheckRows(t, s.journal.Await(t, len(all)), all, u)
 	if pending, err := s.journal.Held(); len(pending) != 0 || err != nil {
 		t.Errorf("%d calls are pending, %v", len(pending), err)
+	}
+}
+
+// TestPendingRefused: a call that the journal cannot keep until its result comes
+// is recorded as aborted, and its result changes nothing.
+func TestPendingRefused(t *testing.T) {
+	u := gatetest.StartFlowUpstream(t)
+	s := startSite(t, u.Address())
+	s.journal.RefusePending(errors.New("too many"))
+	c := gatetest.Client{URL: s.url, Key: s.key(t)}
+	for i, name := range []string{"task", "task 2025", "resumed"} {
+		f := gatetest.Flow{Tool: fmt.Sprintf("query_%d", i), Name: name, Table: "t", Rows: 3, ID: "1", Session: fmt.Sprint("session ", i)}
+		if err := c.Run(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, row := range s.journal.Await(t, 3) {
+		if row["outcome"] != "aborted" || row["table_name"] != "t" || row["record_count"] != nil {
+			t.Errorf("the row is %v", row)
+		}
+	}
+	if !strings.Contains(s.log.String(), "too many") {
+		t.Error("the log does not say why")
 	}
 }

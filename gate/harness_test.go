@@ -31,6 +31,7 @@ import (
 // events in memory.
 type site struct {
 	url       string // of the MCP endpoint
+	gate      *gate.Gate
 	journal   *gatetest.Journal
 	authority *authn.Authority
 	limiter   *quota.Limiter
@@ -95,12 +96,11 @@ func startSite(t *testing.T, upstream string, options ...func(*gate.Config)) *si
 	for _, option := range options {
 		option(&config)
 	}
-	g, err := gate.New(config)
-	if err != nil {
+	if s.gate, err = gate.New(config); err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := g.ServeHTTP(w, r, s.forward); err != nil && r.Context().Err() == nil {
+		if err := s.gate.ServeHTTP(w, r, s.forward); err != nil && r.Context().Err() == nil {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 		}
 	}))

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/tallygate/tallygate/gate/gatetest"
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/identity/quota"
+	"github.com/tallygate/tallygate/mcp"
 )
 
 // TestUnavailable: what the gate cannot check or record is refused with 503 and
@@ -140,6 +143,66 @@ func TestMaxBody(t *testing.T) {
 			if reaches := u.Requests.Load() != reached; reaches != c.reaches {
 				t.Errorf("%s, declared %t: reaches the upstream: %t", c.what, declared, reaches)
 			}
+		}
+	}
+}
+
+// TestMalformed: requests that the strict reader of the headers and the body
+// refuses, beside those of TestRefused.
+func TestMalformed(t *testing.T) {
+	u := gatetest.StartUpstream(t)
+	s := startSite(t, u.Address())
+	key := s.key(t)
+	message := func(id string) string { return `{"jsonrpc":"2.0","id":` + id + `,"method":"ping"}` }
+	batch := "["
+	for i := range 101 {
+		batch += message(strconv.Itoa(i)) + ","
+	}
+	batch = strings.TrimSuffix(batch, ",") + "]"
+	for _, c := range []struct {
+		what, method, body string
+		headers            [][2]string
+		length             int64 // declared; 0: the body's
+		message            string
+	}{
+		{what: "two sessions", method: "POST", body: message("1"), headers: [][2]string{{"Mcp-Session-Id", "a"}, {"Mcp-Session-Id", "b"}}, message: "there is more than one Mcp-Session-Id"},
+		{what: "two revisions", method: "POST", body: message("1"), headers: [][2]string{{"Mcp-Protocol-Version", "2025-06-18"}, {"Mcp-Protocol-Version", "2025-11-25"}}, message: "there is more than one Mcp-Protocol-Version"},
+		{what: "a GET with a body", method: "GET", body: message("1"), message: "a GET carries no body"},
+		{what: "a DELETE with a body", method: "DELETE", body: message("1"), message: "a DELETE carries no body"},
+		{what: "a body that ends early", method: "POST", body: message("1"), length: 1000, message: "the body ended early"},
+		{what: "a batch of too many", method: "POST", body: batch, message: "a batch has more than 100 messages"},
+	} {
+		r := httptest.NewRequest(c.method, "/messages", strings.NewReader(c.body))
+		if c.length > 0 {
+			r.ContentLength = c.length
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer "+key)
+		for _, h := range c.headers {
+			r.Header.Add(h[0], h[1])
+		}
+		w := httptest.NewRecorder()
+		if err := s.gate.ServeHTTP(w, r, s.forward); err != nil {
+			t.Fatal(err)
+		}
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), c.message) {
+			t.Errorf("%s answers %d %s", c.what, w.Code, w.Body)
+		}
+	}
+	if n := u.Requests.Load(); n != 0 {
+		t.Errorf("%d refused requests reached the upstream", n)
+	}
+}
+
+// TestConfigRefused: New says which part of a config is wrong.
+func TestConfigRefused(t *testing.T) {
+	for want, c := range map[string]gate.Config{
+		"max_body: -1 is not from 1 to 1073741824":     {MaxBody: -1},
+		`allow_origin: "app.example.com" is no origin`: {AllowOrigin: []string{"app.example.com"}},
+		`tool "x": table: `:                            {Rules: []mcp.Rule{{Tool: "x", Tables: []string{"somewhere"}}}},
+	} {
+		if _, err := gate.New(c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("New returns %v, want an error with %q", err, want)
 		}
 	}
 }

@@ -239,3 +239,15 @@ func (f *flushCounter) FlushError() error {
 	f.flushes++
 	return nil
 }
+
+// TestClip: a text is cut between characters.
+func TestClip(t *testing.T) {
+	long := strings.Repeat("a", maxText-1)
+	for text, want := range map[string]string{
+		"short": "short", long + "b": long + "b", long + "bc": long + "b", long + "é": long, long + "\xe2\x82": long,
+	} {
+		if got := clip(text); got != want {
+			t.Errorf("%d bytes are clipped to %d, want %d", len(text), len(got), len(want))
+		}
+	}
+}

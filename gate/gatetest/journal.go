@@ -15,7 +15,8 @@ import (
 // Journal keeps events and suspended calls in memory. The zero value is ready.
 type Journal struct {
 	mu        sync.Mutex
-	refuse    error
+	refuse    error // what Admit returns
+	full      error // what Hold returns
 	events    []usage.Event
 	suspended map[uuid.UUID]usage.Held
 	appended  chan struct{} // closed by the next event; nil while nobody waits
@@ -47,10 +48,20 @@ func (j *Journal) Append(e *usage.Event) error {
 	return nil
 }
 
-// Hold suspends a call.
+// RefusePending lets no call be suspended from now on.
+func (j *Journal) RefusePending(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.full = err
+}
+
+// Hold suspends a call, or returns the error of RefusePending.
 func (j *Journal) Hold(h *usage.Held) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.full != nil {
+		return j.full
+	}
 	if j.suspended == nil {
 		j.suspended = map[uuid.UUID]usage.Held{}
 	}
