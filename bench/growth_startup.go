@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tallygate/tallygate/internal/freeport"
+	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -145,7 +146,7 @@ const keysInJournal = 10_000
 
 // fillJournal makes a journal of events that no ledger has had.
 func fillJournal(dir string, events int) (err error) {
-	j, err := usage.OpenJournal(dir, usage.JournalOptions{Sync: usage.SyncNone, MaxBytes: 8 << 30})
+	j, err := journal.Open(dir, journal.Options{Sync: journal.SyncNone, MaxBytes: 8 << 30})
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tallygate/tallygate/admin"
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -180,8 +181,8 @@ func open[T io.Closer](b *backend, pool *caddy.UsagePool, key string, open func(
 // pipeline is a journal and the shipper that empties it. A reload may change
 // the ledger and the options under it: those of the newest user hold.
 type pipeline struct {
-	journal *usage.Journal
-	shipper *usage.Shipper
+	journal *journal.Journal
+	shipper *journal.Shipper
 	open    *openCalls
 	log     *slog.Logger
 	calls   [5]atomic.Int64 // by their outcome's place in usage.Outcomes
@@ -196,16 +197,16 @@ type pipeline struct {
 // pipelineUser is what one config wants of a pipeline.
 type pipelineUser struct {
 	ledger   usage.Ledger
-	journal  usage.JournalOptions
-	shipping usage.ShipperOptions
+	journal  journal.Options
+	shipping journal.ShipperOptions
 }
 
 func openPipeline(dir string, u *pipelineUser) (*pipeline, error) {
-	j, err := usage.OpenJournal(dir, u.journal)
+	j, err := journal.Open(dir, u.journal)
 	if err != nil {
 		return nil, err
 	}
-	p := &pipeline{journal: j, shipper: usage.NewShipper(j, u.shipping), log: u.journal.Logger}
+	p := &pipeline{journal: j, shipper: journal.NewShipper(j, u.shipping), log: u.journal.Logger}
 	p.open = newOpenCalls(p)
 	if err := p.open.restore(); err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -219,7 +220,7 @@ func openPipeline(dir string, u *pipelineUser) (*pipeline, error) {
 func (p *pipeline) record(e *usage.Event, held bool) {
 	p.calls[slices.Index(usage.Outcomes, e.Outcome)].Add(1)
 	if held {
-		_ = p.journal.Settle(e)
+		_ = p.journal.Finish(e)
 	} else {
 		_ = p.journal.Append(e)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tallygate/tallygate/identity"
-	"github.com/tallygate/tallygate/internal/pace"
+	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
 )
@@ -123,7 +123,7 @@ func newOpenCalls(p *pipeline) *openCalls {
 
 // restore takes up the calls that the process before this one held.
 func (o *openCalls) restore() error {
-	held, err := o.p.journal.Held()
+	held, err := o.p.journal.PendingCalls()
 	if err != nil {
 		return err
 	}
@@ -258,7 +258,7 @@ func (o *openCalls) hold(c *call, soFar func(*usage.Event), key callKey, most ti
 	soFar(&c.event)
 	state, err := json.Marshal(c.facts)
 	if err == nil {
-		err = o.p.journal.Hold(&usage.Held{Event: c.event, Key: hex.EncodeToString(key[:]), Deadline: time.Now().Add(most), State: state})
+		err = o.p.journal.Suspend(&journal.PendingCall{Event: c.event, Key: hex.EncodeToString(key[:]), Deadline: time.Now().Add(most), State: state})
 	}
 	if err != nil {
 		o.p.log.Error("a call cannot be held until its result comes, it is recorded as aborted", "error", err)
@@ -417,9 +417,6 @@ func (o *openCalls) listening(session callKey) bool {
 
 // begin notes a request that can be ended; end undoes it.
 func (o *openCalls) begin(m *meter) {
-	if len(m.questions) > 0 {
-		pace.CallBegins()
-	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if m.later = o.requests; m.later != nil {
@@ -429,9 +426,6 @@ func (o *openCalls) begin(m *meter) {
 }
 
 func (o *openCalls) end(m *meter) {
-	if len(m.questions) > 0 {
-		pace.CallEnds()
-	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if m.later != nil {

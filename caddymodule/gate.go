@@ -14,8 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/mcp"
-	"github.com/tallygate/tallygate/usage"
 )
 
 func init() {
@@ -267,7 +267,7 @@ func firstKeyed(body *mcp.Body) *mcp.Message {
 }
 
 // admit refuses calls while the journal, by its on_full, lets none begin.
-func admit(body *mcp.Body, j *usage.Journal) *refusal {
+func admit(body *mcp.Body, j *journal.Journal) *refusal {
 	for i := range body.Messages {
 		if m := &body.Messages[i]; m.IsCall() {
 			if j.Admit() != nil { // logged and counted there

@@ -18,6 +18,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/usage"
 	"github.com/tallygate/tallygate/usage/export"
 )
@@ -62,7 +63,7 @@ events are set aside, records are damaged, or an event waits for longer than
 	check := cmd.Flags().Bool("check", false, "Exit with status 3 when something needs attention")
 	maxAge := cmd.Flags().Duration("max-age", 10*time.Minute, "How long an event may wait, for --check")
 	return appCommand(cmd, cobra.NoArgs, func(_ context.Context, app *App) (int, error) {
-		i, err := usage.InspectJournal(app.Journal.Folder)
+		i, err := journal.Inspect(app.Journal.Folder)
 		if err != nil {
 			return caddy.ExitCodeFailedStartup, err
 		}
@@ -82,7 +83,7 @@ events are set aside, records are damaged, or an event waits for longer than
 
 // journalStatus is an inspection as the command shows it.
 type journalStatus struct {
-	usage.Inspection
+	journal.Inspection
 	OldestAge float64 `json:"oldest_event_age_seconds"`
 }
 
@@ -110,7 +111,7 @@ func (s *journalStatus) print(out io.Writer, asJSON bool) error {
 		{"Batches under way", fmt.Sprint(s.PendingBatches)},
 		{"Segments", fmt.Sprintf("%d (%s)", s.Segments, bytes(s.Bytes))},
 		{"Events set aside", fmt.Sprint(s.SetAsideEvents)},
-		{"Unfinished calls", fmt.Sprint(s.HeldCalls)},
+		{"Unfinished calls", fmt.Sprint(s.PendingCalls)},
 		{"Damaged", bytes(s.DamagedBytes)},
 	} {
 		fmt.Fprintf(t, "%s\t%s\n", line[0], line[1])
@@ -137,7 +138,7 @@ file cannot be read; those stay. It is 1 when the ledger cannot be reached.`,
 		defer func() { err = errors.Join(err, l.Close()) }()
 		out := cmd.OutOrStdout()
 		sent, left := 0, 0
-		err = usage.Replay(ctx, app.Journal.Folder, l, func(r usage.Replayed) {
+		err = journal.Replay(ctx, app.Journal.Folder, l, func(r journal.Replayed) {
 			if r.Err != nil {
 				left++
 				fmt.Fprintf(out, "stays  %s  %v\n", filepath.Base(r.File), r.Err)

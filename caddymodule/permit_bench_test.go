@@ -11,7 +11,7 @@ import (
 
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/identity/sqlite"
-	"github.com/tallygate/tallygate/usage"
+	"github.com/tallygate/tallygate/journal"
 )
 
 // BenchmarkPermit is what it costs a call that its key is found, its scopes
@@ -23,7 +23,7 @@ func BenchmarkPermit(b *testing.B) {
 	}
 	authority := identity.NewAuthority(store, identity.Options{})
 	limiter := identity.NewLimiter(authority)
-	pipeline, err := openPipeline(b.TempDir(), &pipelineUser{journal: usage.JournalOptions{Logger: slog.New(slog.DiscardHandler)}})
+	pipeline, err := openPipeline(b.TempDir(), &pipelineUser{journal: journal.Options{Logger: slog.New(slog.DiscardHandler)}})
 	if err != nil {
 		b.Fatal(err)
 	}

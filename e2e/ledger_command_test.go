@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/usage"
 	"github.com/tallygate/tallygate/usage/clickhouse/clickhousetest"
 )
@@ -174,7 +175,7 @@ func testLedgerReplay(t *testing.T, dsn string, rejected int) {
 
 	dir := filepath.Join(s.dir, "data", "journal")
 	silent := slog.New(slog.DiscardHandler)
-	j, err := usage.OpenJournal(dir, usage.JournalOptions{Logger: silent})
+	j, err := journal.Open(dir, journal.Options{Logger: silent})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +190,7 @@ func testLedgerReplay(t *testing.T, dsn string, rejected int) {
 			t.Fatal(err)
 		}
 	}
-	shipper := usage.NewShipper(j, usage.ShipperOptions{Logger: silent})
+	shipper := journal.NewShipper(j, journal.ShipperOptions{Logger: silent})
 	shipper.Use(rejecting{})
 	if err := errors.Join(shipper.Flush(t.Context()), shipper.Close(), j.Close()); err != nil {
 		t.Fatal(err)

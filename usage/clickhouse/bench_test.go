@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/tallygate/tallygate/usage"
+	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/usage/clickhouse/clickhousetest"
 	"github.com/tallygate/tallygate/usage/usagetest"
 )
@@ -43,11 +43,11 @@ func BenchmarkShip(b *testing.B) {
 	server := clickhousetest.Start(b)
 	for _, protocol := range protocols {
 		b.Run(protocol, func(b *testing.B) {
-			journal, err := usage.OpenJournal(b.TempDir(), usage.JournalOptions{})
+			journal, err := journal.Open(b.TempDir(), journal.Options{})
 			if err != nil {
 				b.Fatal(err)
 			}
-			shipper := usage.NewShipper(journal, usage.ShipperOptions{})
+			shipper := journal.NewShipper(journal, journal.ShipperOptions{})
 			l := open(b, newDatabase(b, server, protocol))
 			if err := l.Write(b.Context(), batch(-1, 1)); err != nil {
 				b.Fatal(err)

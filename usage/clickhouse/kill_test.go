@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/usage"
 	"github.com/tallygate/tallygate/usage/clickhouse"
 	"github.com/tallygate/tallygate/usage/clickhouse/clickhousetest"
@@ -29,9 +30,9 @@ const (
 )
 
 // ship opens the journal in dir and ships it to the DSN's ledger.
-func ship(dir, dsn string) (*usage.Journal, *usage.Shipper, usage.Ledger, error) {
+func ship(dir, dsn string) (*journal.Journal, *journal.Shipper, usage.Ledger, error) {
 	quiet := slog.New(slog.DiscardHandler)
-	journal, err := usage.OpenJournal(dir, usage.JournalOptions{Sync: usage.SyncNone, SegmentBytes: 128 << 10, Logger: quiet})
+	journal, err := journal.Open(dir, journal.Options{Sync: journal.SyncNone, SegmentBytes: 128 << 10, Logger: quiet})
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -39,7 +40,7 @@ func ship(dir, dsn string) (*usage.Journal, *usage.Shipper, usage.Ledger, error)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	shipper := usage.NewShipper(journal, usage.ShipperOptions{
+	shipper := journal.NewShipper(journal, journal.ShipperOptions{
 		BatchEvents: 300, BatchDelay: time.Millisecond, BackoffMin: time.Millisecond, BackoffMax: 20 * time.Millisecond, Logger: quiet,
 	})
 	shipper.Use(l)
