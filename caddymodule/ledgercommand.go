@@ -160,8 +160,8 @@ file cannot be read; those stay. It is 1 when the ledger cannot be reached.`,
 
 func ledgerExport() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "export [--format csv|ndjson|parquet] [--output <file>] [--from <time>] [--to <time>] [--tool <name>] [--table <name>] [--user <id or e-mail>] [--key <id>] [--outcome <outcome>]",
-		Short: "Writes events of the ledger out as CSV, NDJSON or Parquet",
+		Use:   "export [--format csv|ndjson] [--output <file>] [--from <time>] [--to <time>] [--tool <name>] [--table <name>] [--user <id or e-mail>] [--key <id>] [--outcome <outcome>]",
+		Short: "Writes events of the ledger out as CSV or NDJSON",
 		Long: `
 Writes the events that match, newest first, to the standard output or to a
 file, which appears when it is complete. Events that still wait in the journal
@@ -170,7 +170,7 @@ beginning in UTC, or a date and time, as in 2026-01-31T12:00:00Z.`,
 	}
 	var o exportOptions
 	f := cmd.Flags()
-	f.StringVar(&o.format, "format", "", "csv, ndjson or parquet (default: what --output ends in, or csv)")
+	f.StringVar(&o.format, "format", "", "csv or ndjson (default: what --output ends in, or csv)")
 	f.StringVar(&o.output, "output", "", "File to write to (default: the standard output)")
 	f.StringVar(&o.from, "from", "", "Events from this time on")
 	f.StringVar(&o.to, "to", "", "Events before this time")

@@ -212,16 +212,16 @@ func (p *pipeline) configure(disk string) {
 // run lets the fault happen under load, and counts.
 func (p *pipeline) run(f fault) {
 	quiet := slog.New(slog.DiscardHandler)
-	journal, err := journal.Open(p.t.TempDir(), journal.Options{Sync: journal.SyncNone, Logger: quiet})
+	j, err := journal.Open(p.t.TempDir(), journal.Options{Sync: journal.SyncNone, Logger: quiet})
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	defer func() {
-		if err := journal.Close(); err != nil {
+		if err := j.Close(); err != nil {
 			p.t.Error(err)
 		}
 	}()
-	p.shipper = journal.NewShipper(journal, journal.ShipperOptions{
+	p.shipper = journal.NewShipper(j, journal.ShipperOptions{
 		BatchEvents: 500, BatchDelay: 10 * time.Millisecond, BackoffMin: time.Millisecond, BackoffMax: 50 * time.Millisecond,
 		WriteTimeout: writeTimeout, Logger: quiet,
 	})
@@ -231,7 +231,7 @@ func (p *pipeline) run(f fault) {
 		}
 	}()
 
-	load := startLoad(p.t, journal)
+	load := startLoad(p.t, j)
 	defer load.stop()
 	f.do(p)
 	p.awaitEvents()
@@ -306,7 +306,7 @@ type load struct {
 }
 
 // startLoad starts callers that append some thousand events a second.
-func startLoad(t *testing.T, journal *journal.Journal) *load {
+func startLoad(t *testing.T, j *journal.Journal) *load {
 	l := &load{done: make(chan struct{})}
 	for caller := range 4 {
 		l.all.Go(func() {
@@ -315,7 +315,7 @@ func startLoad(t *testing.T, journal *journal.Journal) *load {
 			for n := 0; ; n++ {
 				for _, e := range usagetest.Batch(caller+4*n, 5, 10*time.Minute).Events {
 					e.ID = uuid.Must(uuid.NewV7())
-					if err := journal.Append(&e); err != nil {
+					if err := j.Append(&e); err != nil {
 						t.Errorf("Append: %v", err)
 						return
 					}
