@@ -7,9 +7,15 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tallygate/tallygate/usage"
 )
 
-// openAPIParts is the OpenAPI document in parts, one file for each subject.
+// openAPIParts are the OpenAPI document, one file for each subject. The
+// fields of an Event are added by describeEvent.
 //
 //go:embed openapi/*.json
 var openAPIParts embed.FS
@@ -45,6 +51,7 @@ func joinOpenAPI(parts fs.FS) ([]byte, error) {
 		}
 		join(whole, part)
 	}
+	describeEvent(whole)
 	return json.Marshal(whole)
 }
 
@@ -59,4 +66,44 @@ func join(into, from map[string]any) {
 			into[name] = value
 		}
 	}
+}
+
+// describeEvent adds the columns of an event to the schema Event.
+func describeEvent(whole map[string]any) {
+	columns := map[string]any{}
+	for _, c := range usage.Columns {
+		columns[c.Name] = columnSchema(c)
+	}
+	join(whole, map[string]any{"components": map[string]any{"schemas": map[string]any{"Event": map[string]any{
+		"required": usage.ColumnNames(usage.Columns), "properties": columns,
+	}}}})
+}
+
+// columnSchema returns the JSON schema of a column's values.
+func columnSchema(c usage.Column) map[string]any {
+	if c.Name == "outcome" {
+		return map[string]any{"$ref": "#/components/schemas/Outcome"}
+	}
+	schema := map[string]any{"description": c.Doc}
+	nullable := c.Nullable
+	switch field := c.Field(new(usage.Event)).(type) {
+	case *string:
+		schema["type"] = "string"
+	case *int64:
+		schema["type"] = "integer"
+	case *usage.NullInt64:
+		schema["type"], nullable = "integer", true
+	case *[]string:
+		schema["type"], schema["items"] = "array", map[string]any{"type": "string"}
+	case *uuid.UUID:
+		schema["type"], schema["format"] = "string", "uuid"
+	case *time.Time:
+		schema["type"], schema["format"] = "string", "date-time"
+	default:
+		panic(fmt.Sprintf("column %s: no schema describes a %T", c.Name, field))
+	}
+	if nullable {
+		schema["type"] = []any{schema["type"], "null"}
+	}
+	return schema
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/tallygate/tallygate/usage"
+	"github.com/tallygate/tallygate/usage/usagetest"
 )
 
 // description is openapi.json as the tests read it.
@@ -269,5 +270,30 @@ func TestDocumentIsServed(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, served); got.status != 200 || diff != "" {
 		t.Errorf("status %d, document differs:\n%s", got.status, diff)
+	}
+}
+
+// TestEveryColumnIsDescribed: each column of an event is in the schema Event, and
+// the schema takes an event of any column.
+func TestEveryColumnIsDescribed(t *testing.T) {
+	event := described().Components.Schemas["Event"].(map[string]any)
+	names := slices.Sorted(slices.Values(usage.ColumnNames(usage.Columns)))
+	if diff := cmp.Diff(names, slices.Sorted(maps.Keys(event["properties"].(map[string]any)))); diff != "" {
+		t.Errorf("columns (-) and properties (+) differ:\n%s", diff)
+	}
+	schema := schemaAt(t, "/components/schemas/Event")
+	for _, e := range usagetest.EventPerColumn() {
+		e.Outcome = usage.OK
+		text, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var value any
+		if err := json.Unmarshal(text, &value); err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(value); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }

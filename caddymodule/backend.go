@@ -21,6 +21,7 @@ import (
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/identity/authn"
 	"github.com/tallygate/tallygate/identity/quota"
+	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -229,9 +230,9 @@ func open[T io.Closer](b *backend, pool *caddy.UsagePool, key string, open func(
 // empties it. It may have several users during a reload; the ledger and the options
 // are those of the newest one.
 type pipeline struct {
-	journal *usage.Journal
+	journal *journal.Journal
 	calls   *gate.CallRegistry
-	shipper *usage.Shipper
+	shipper *journal.Shipper
 
 	mu    sync.Mutex
 	users []*pipelineUser // the newest last
@@ -240,12 +241,12 @@ type pipeline struct {
 // pipelineUser is the ledger and the options that one config gives a pipeline.
 type pipelineUser struct {
 	ledger   usage.Ledger
-	journal  usage.JournalOptions
-	shipping usage.ShipperOptions
+	journal  journal.Options
+	shipping journal.ShipperOptions
 }
 
 func openPipeline(dir string, u *pipelineUser) (*pipeline, error) {
-	j, err := usage.OpenJournal(dir, u.journal)
+	j, err := journal.Open(dir, u.journal)
 	if err != nil {
 		return nil, err
 	}
@@ -253,7 +254,7 @@ func openPipeline(dir string, u *pipelineUser) (*pipeline, error) {
 	if err != nil {
 		return nil, errors.Join(err, j.Close())
 	}
-	return &pipeline{journal: j, calls: calls, shipper: usage.NewShipper(j, u.shipping)}, nil
+	return &pipeline{journal: j, calls: calls, shipper: journal.NewShipper(j, u.shipping)}, nil
 }
 
 func (p *pipeline) attach(u *pipelineUser) {

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/dustin/go-humanize"
 
-	"github.com/tallygate/tallygate/usage"
+	"github.com/tallygate/tallygate/journal"
 )
 
 // JournalConfig says where events wait for the ledger, and with which guarantees.
@@ -27,7 +27,7 @@ type JournalConfig struct {
 	// together, every `sync_interval`. `always`: before the call's result reaches
 	// the client. `none`: when the operating system decides.
 	// Default: `interval`.
-	Sync usage.SyncMode `json:"sync,omitempty"`
+	Sync journal.SyncMode `json:"sync,omitempty"`
 
 	// How much of the newest events a crash of the machine may lose under
 	// `interval`. Default: 100ms.
@@ -45,7 +45,7 @@ type JournalConfig struct {
 	// lost, counted and logged. `refuse`: calls are answered with 503 before they
 	// reach the upstream; this holds too while the disk takes no event.
 	// Default: `drop`.
-	OnFull usage.FullMode `json:"on_full,omitempty"`
+	OnFull journal.FullMode `json:"on_full,omitempty"`
 
 	// The most calls that may be pending, that is, whose result has not come when
 	// their request ends.
@@ -83,20 +83,20 @@ func (c *JournalConfig) complete() error {
 	return nil
 }
 
-func (c *JournalConfig) options(log *slog.Logger) usage.JournalOptions {
-	return usage.JournalOptions{
+func (c *JournalConfig) options(log *slog.Logger) journal.Options {
+	return journal.Options{
 		Sync:         c.Sync,
 		SyncInterval: time.Duration(c.SyncInterval),
 		MaxBytes:     c.MaxSize,
 		OnFull:       c.OnFull,
 		SegmentBytes: c.SegmentSize,
-		MaxHeld:      c.MaxHeld,
+		MaxPending:   c.MaxHeld,
 		Logger:       log,
 	}
 }
 
-func (c *JournalConfig) shipping(log *slog.Logger) usage.ShipperOptions {
-	return usage.ShipperOptions{
+func (c *JournalConfig) shipping(log *slog.Logger) journal.ShipperOptions {
+	return journal.ShipperOptions{
 		BatchEvents: c.BatchEvents,
 		BatchDelay:  time.Duration(c.BatchDelay),
 		Logger:      log,
@@ -164,7 +164,7 @@ func (c *JournalConfig) readSync(d *caddyfile.Dispenser, args []string) error {
 	default:
 		return d.Err("sync is one of: interval [<duration>], always, none")
 	}
-	c.Sync = usage.SyncMode(args[0])
+	c.Sync = journal.SyncMode(args[0])
 	return nil
 }
 
@@ -184,7 +184,7 @@ func (c *JournalConfig) readOnFull(d *caddyfile.Dispenser, args []string) error 
 	if len(args) != 1 || args[0] != "drop" && args[0] != "refuse" {
 		return d.Err("on_full is one of: drop, refuse")
 	}
-	c.OnFull = usage.FullMode(args[0])
+	c.OnFull = journal.FullMode(args[0])
 	return nil
 }
 

@@ -4,17 +4,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tallygate/tallygate/gate"
-	"github.com/tallygate/tallygate/usage"
+	"github.com/tallygate/tallygate/journal"
 )
 
 // metric is one series of Caddy's /metrics, read when it is scraped.
 type metric struct {
 	desc *prometheus.Desc
 	kind prometheus.ValueType
-	read func(usage.JournalStats, usage.ShipperStats) int64
+	read func(journal.Stats, journal.ShipperStats) int64
 }
 
-func newMetric(kind prometheus.ValueType, name, help string, read func(usage.JournalStats, usage.ShipperStats) int64) metric {
+func newMetric(kind prometheus.ValueType, name, help string, read func(journal.Stats, journal.ShipperStats) int64) metric {
 	return metric{prometheus.NewDesc("tallygate_"+name, help, nil, nil), kind, read}
 }
 
@@ -22,31 +22,31 @@ func newMetric(kind prometheus.ValueType, name, help string, read func(usage.Jou
 // with each process.
 var metrics = []metric{
 	newMetric(prometheus.CounterValue, "events_recorded_total", "Events appended to the journal.",
-		func(j usage.JournalStats, _ usage.ShipperStats) int64 { return j.Appended }),
+		func(j journal.Stats, _ journal.ShipperStats) int64 { return j.Appended }),
 	newMetric(prometheus.CounterValue, "events_lost_full_total", "Events lost because the journal was full.",
-		func(j usage.JournalStats, _ usage.ShipperStats) int64 { return j.DroppedFull }),
+		func(j journal.Stats, _ journal.ShipperStats) int64 { return j.DroppedFull }),
 	newMetric(prometheus.CounterValue, "events_lost_failed_total", "Events lost because the journal could not be written.",
-		func(j usage.JournalStats, _ usage.ShipperStats) int64 { return j.DroppedFailed }),
+		func(j journal.Stats, _ journal.ShipperStats) int64 { return j.DroppedFailed }),
 	newMetric(prometheus.CounterValue, "calls_refused_total", "Calls refused because their events could not have been kept.",
-		func(j usage.JournalStats, _ usage.ShipperStats) int64 { return j.Refused }),
+		func(j journal.Stats, _ journal.ShipperStats) int64 { return j.Refused }),
 	newMetric(prometheus.GaugeValue, "calls_held", "Calls whose result is still to come after their request has ended.",
-		func(j usage.JournalStats, _ usage.ShipperStats) int64 { return int64(j.Held) }),
+		func(j journal.Stats, _ journal.ShipperStats) int64 { return int64(j.PendingCalls) }),
 	newMetric(prometheus.GaugeValue, "journal_pending_events", "Events in the journal that the ledger does not have yet.",
-		func(j usage.JournalStats, _ usage.ShipperStats) int64 { return j.PendingEvents }),
+		func(j journal.Stats, _ journal.ShipperStats) int64 { return j.PendingEvents }),
 	newMetric(prometheus.GaugeValue, "journal_pending_bytes", "Bytes of the events in the journal that the ledger does not have yet.",
-		func(j usage.JournalStats, _ usage.ShipperStats) int64 { return j.PendingBytes }),
+		func(j journal.Stats, _ journal.ShipperStats) int64 { return j.PendingBytes }),
 	newMetric(prometheus.GaugeValue, "journal_bytes", "Size of the journal's segments in bytes.",
-		func(j usage.JournalStats, _ usage.ShipperStats) int64 { return j.Bytes }),
+		func(j journal.Stats, _ journal.ShipperStats) int64 { return j.Bytes }),
 	newMetric(prometheus.CounterValue, "journal_corrupt_bytes_total", "Damaged bytes of the journal that were skipped.",
-		func(j usage.JournalStats, _ usage.ShipperStats) int64 { return j.CorruptBytes }),
+		func(j journal.Stats, _ journal.ShipperStats) int64 { return j.CorruptBytes }),
 	newMetric(prometheus.CounterValue, "journal_sync_failures_total", "Times that the journal could not be forced to the disk.",
-		func(j usage.JournalStats, _ usage.ShipperStats) int64 { return j.SyncFailures }),
+		func(j journal.Stats, _ journal.ShipperStats) int64 { return j.SyncFailures }),
 	newMetric(prometheus.CounterValue, "events_shipped_total", "Events that the ledger has taken.",
-		func(_ usage.JournalStats, s usage.ShipperStats) int64 { return s.Events }),
+		func(_ journal.Stats, s journal.ShipperStats) int64 { return s.Events }),
 	newMetric(prometheus.CounterValue, "events_rejected_total", "Events that the ledger rejects and that were set aside.",
-		func(_ usage.JournalStats, s usage.ShipperStats) int64 { return s.Rejected }),
+		func(_ journal.Stats, s journal.ShipperStats) int64 { return s.Rejected }),
 	newMetric(prometheus.CounterValue, "ledger_failures_total", "Batches that the ledger did not take at an attempt.",
-		func(_ usage.JournalStats, s usage.ShipperStats) int64 { return s.Failures }),
+		func(_ journal.Stats, s journal.ShipperStats) int64 { return s.Failures }),
 }
 
 var (

@@ -9,7 +9,7 @@ import (
 	"github.com/tallygate/tallygate/identity/authn"
 	"github.com/tallygate/tallygate/identity/quota"
 	"github.com/tallygate/tallygate/identity/sqlite"
-	"github.com/tallygate/tallygate/usage"
+	"github.com/tallygate/tallygate/journal"
 )
 
 // BenchmarkAuthorize measures what a call costs to be authenticated, authorized
@@ -21,7 +21,7 @@ func BenchmarkAuthorize(b *testing.B) {
 	}
 	authority := authn.New(store, authn.Options{})
 	limiter := quota.NewLimiter(authority)
-	journal, err := usage.OpenJournal(b.TempDir(), usage.JournalOptions{Logger: slog.New(slog.DiscardHandler)})
+	journal, err := journal.Open(b.TempDir(), journal.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}

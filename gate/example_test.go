@@ -12,6 +12,7 @@ import (
 
 	"github.com/tallygate/tallygate/gate"
 	"github.com/tallygate/tallygate/identity/authn"
+	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -33,10 +34,10 @@ func (printer) Append(e *usage.Event) error {
 	return nil
 }
 
-func (printer) Admit() error                  { return nil }
-func (printer) Hold(*usage.Held) error        { return nil }
-func (p printer) Settle(e *usage.Event) error { return p.Append(e) }
-func (printer) Held() ([]usage.Held, error)   { return nil, nil }
+func (printer) Admit() error                                 { return nil }
+func (printer) Suspend(*journal.PendingCall) error           { return nil }
+func (p printer) Finish(e *usage.Event) error                { return p.Append(e) }
+func (printer) PendingCalls() ([]journal.PendingCall, error) { return nil, nil }
 
 // A gate in front of a handler that answers each call with two rows.
 func Example() {

@@ -93,7 +93,7 @@ func TestPendingCallsSurvive(t *testing.T) {
 		}
 	}
 	gatetest.CheckRows(t, s.journal.Await(t, len(all)), all, u)
-	if pending, err := s.journal.Held(); len(pending) != 0 || err != nil {
+	if pending, err := s.journal.PendingCalls(); len(pending) != 0 || err != nil {
 		t.Errorf("%d calls are pending, %v", len(pending), err)
 	}
 }

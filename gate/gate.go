@@ -20,6 +20,7 @@ import (
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/identity/authn"
 	"github.com/tallygate/tallygate/identity/quota"
+	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
 )
@@ -49,11 +50,11 @@ type Limiter interface {
 // Journal keeps events until the ledger has them, and pending calls until their
 // results come.
 type Journal interface {
-	Admit() error                    // an error while no call may begin, since its event could not be kept
-	Append(e *usage.Event) error     // records a call
-	Hold(h *usage.Held) error        // suspends a call
-	Settle(e *usage.Event) error     // records a call that was suspended
-	Held() (h []usage.Held, e error) // the suspended calls
+	Admit() error                                     // an error while no call may begin, since its event could not be kept
+	Append(e *usage.Event) error                      // records a call
+	Suspend(c *journal.PendingCall) error             // keeps a call until its result comes
+	Finish(e *usage.Event) error                      // records a call that was suspended
+	PendingCalls() (c []journal.PendingCall, e error) // those that are suspended
 }
 
 // Backend is what a gate works with while it serves one request. It may be
@@ -206,5 +207,5 @@ func (b *Backend) release() {
 var (
 	_ Authenticator = (*authn.Authority)(nil)
 	_ Limiter       = (*quota.Limiter)(nil)
-	_ Journal       = (*usage.Journal)(nil)
+	_ Journal       = (*journal.Journal)(nil)
 )

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -53,7 +54,7 @@ type CallRegistry struct {
 // calls that are suspended there.
 func NewCallRegistry(j Journal, log *slog.Logger) (*CallRegistry, error) {
 	r := &CallRegistry{journal: j, counters: new(Counters), log: log, registered: map[callKey][]target{}, streams: map[callKey]int{}}
-	suspended, err := j.Held()
+	suspended, err := j.PendingCalls()
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +185,7 @@ func (r *CallRegistry) suspend(c *call, soFar func(*usage.Event), key callKey, w
 	soFar(&c.event)
 	state, err := json.Marshal(c.facts)
 	if err == nil {
-		err = r.journal.Hold(&usage.Held{Event: c.event, Key: hex.EncodeToString(key[:]), Deadline: time.Now().Add(wait), State: state})
+		err = r.journal.Suspend(&journal.PendingCall{Event: c.event, Key: hex.EncodeToString(key[:]), Deadline: time.Now().Add(wait), State: state})
 	}
 	if err != nil {
 		r.log.Error("a call cannot be kept until its result comes; it is recorded as aborted", "error", err)
@@ -271,7 +272,7 @@ func (r *CallRegistry) record(c *call, how func(*usage.Event)) {
 	// No call fails for an error of the journal, which logs and counts what it
 	// could not keep.
 	if c.suspended {
-		_ = r.journal.Settle(&c.event)
+		_ = r.journal.Finish(&c.event)
 	} else {
 		_ = r.journal.Append(&c.event)
 	}

@@ -1,7 +1,7 @@
-// Package usage is what calls leave behind: the event, the journal that holds
-// events on disk until the ledger has them, the shipper that carries them
-// there, and the Ledger interface they are read from. It knows neither Caddy
-// nor a database driver; ledgers live in sub-packages and pass usagetest.Run.
+// Package usage defines what calls leave behind: the event, its columns, and the
+// Ledger interface that events are written to and read from. It knows neither
+// Caddy nor a database driver; ledgers live in sub-packages and pass
+// usagetest.Run. Package journal brings events to a ledger.
 package usage
 
 import (
@@ -30,17 +30,16 @@ const (
 // Outcomes lists every outcome, in the order above.
 var Outcomes = []Outcome{OK, ToolError, RPCError, HTTPError, Aborted}
 
-// Event is the row that one call leaves in mcp_tool_usage_log. Its JSON names
-// are the columns; in JSON, what is unknown (an empty string, no tables, an
-// invalid NullInt64) is null. Arguments and results are never part of it.
+// Event is the row that one call leaves in mcp_tool_usage_log. Columns says which
+// column each field is. Arguments and results are never part of it.
 type Event struct {
-	ID        uuid.UUID // event_id: UUIDv7
-	Time      time.Time // ts: when the gate had read the call; UTC, microseconds
+	ID        uuid.UUID // UUIDv7
+	Time      time.Time // when the gate had read the call; UTC, microseconds
 	UserID    string
 	UserEmail string
 	KeyID     string
 	KeyName   string
-	Tool      string // tool_name
+	Tool      string
 	// Tables that the call touched, in the order found, without repeats; nil
 	// when unknown. The column table_name is the first of them.
 	Tables          []string
@@ -62,18 +61,13 @@ type Event struct {
 // NewID makes the ID of an event of that time.
 func NewID(now time.Time) uuid.UUID { return uuidv7.New(now) }
 
-// TableName is the first of the event's tables, or "" when none is known.
-func (e *Event) TableName() string {
-	if len(e.Tables) == 0 {
-		return ""
-	}
-	return e.Tables[0]
-}
+// TableName returns the first of the event's tables, or "" when none is known.
+func (e *Event) TableName() string { return *e.firstTable() }
 
 // NullInt64 is an integer that may be unknown: NULL in SQL, null in JSON.
 type NullInt64 struct{ sql.NullInt64 }
 
-// Int64 is the known integer v.
+// Int64 returns the known integer v.
 func Int64(v int64) NullInt64 {
 	return NullInt64{sql.NullInt64{Int64: v, Valid: true}}
 }
@@ -94,69 +88,4 @@ func (n *NullInt64) UnmarshalJSON(b []byte) error {
 	}
 	n.Valid = true
 	return json.Unmarshal(b, &n.Int64)
-}
-
-// row is an Event in JSON: one field a column, in the columns' order.
-type row struct {
-	EventID         uuid.UUID `json:"event_id"`
-	TS              time.Time `json:"ts"`
-	UserID          string    `json:"user_id"`
-	UserEmail       string    `json:"user_email"`
-	KeyID           string    `json:"key_id"`
-	KeyName         string    `json:"key_name"`
-	ToolName        string    `json:"tool_name"`
-	TableName       *string   `json:"table_name"`
-	Tables          []string  `json:"tables"`
-	RecordCount     NullInt64 `json:"record_count"`
-	Outcome         Outcome   `json:"outcome"`
-	HTTPStatus      NullInt64 `json:"http_status"`
-	RPCCode         NullInt64 `json:"rpc_code"`
-	DurationUS      int64     `json:"duration_us"`
-	RequestBytes    int64     `json:"request_bytes"`
-	ResponseBytes   int64     `json:"response_bytes"`
-	SessionID       *string   `json:"session_id"`
-	RequestID       string    `json:"request_id"`
-	ProtocolVersion *string   `json:"protocol_version"`
-	ClientName      *string   `json:"client_name"`
-	ClientVersion   *string   `json:"client_version"`
-	RemoteIP        string    `json:"remote_ip"`
-}
-
-// MarshalJSON writes the event under its columns' names.
-func (e Event) MarshalJSON() ([]byte, error) {
-	return json.Marshal(row{
-		e.ID, e.Time, e.UserID, e.UserEmail, e.KeyID, e.KeyName, e.Tool,
-		nullable(e.TableName()), e.Tables, e.RecordCount, e.Outcome, e.HTTPStatus, e.RPCCode,
-		e.DurationUS, e.RequestBytes, e.ResponseBytes, nullable(e.SessionID), e.RequestID,
-		nullable(e.ProtocolVersion), nullable(e.ClientName), nullable(e.ClientVersion), e.RemoteIP,
-	})
-}
-
-// UnmarshalJSON reads what MarshalJSON wrote.
-func (e *Event) UnmarshalJSON(b []byte) error {
-	var r row
-	if err := json.Unmarshal(b, &r); err != nil {
-		return err
-	}
-	*e = Event{
-		r.EventID, r.TS, r.UserID, r.UserEmail, r.KeyID, r.KeyName, r.ToolName,
-		r.Tables, r.RecordCount, r.Outcome, r.HTTPStatus, r.RPCCode,
-		r.DurationUS, r.RequestBytes, r.ResponseBytes, deref(r.SessionID), r.RequestID,
-		deref(r.ProtocolVersion), deref(r.ClientName), deref(r.ClientVersion), r.RemoteIP,
-	}
-	return nil
-}
-
-func nullable(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

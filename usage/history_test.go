@@ -1,53 +1,69 @@
-package usage
+package usage_test
 
 import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"pgregory.net/rapid"
+
+	"github.com/tallygate/tallygate/usage"
+	"github.com/tallygate/tallygate/usage/usagetest"
 )
+
+// storeEvent writes an event with that request ID.
+func storeEvent(t interface{ Fatal(...any) }, l usage.Ledger, requestID string, at time.Time) {
+	e := usage.Event{ID: uuid.New(), Time: at, RequestID: requestID}
+	if err := l.Write(context.Background(), usage.Batch{Token: e.ID.String(), Events: []usage.Event{e}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func ids(events []usage.Event) []uuid.UUID {
+	ids := make([]uuid.UUID, len(events))
+	for i, e := range events {
+		ids[i] = e.ID
+	}
+	return ids
+}
 
 // However large the pages are and however many events share a ts, each event
 // comes once, newest first, also while others arrive.
 func TestEachEvent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-		l := historyLedger{newFakeLedger()}
+		l := usagetest.NewMemory()
 		for i, micro := range rapid.SliceOfN(rapid.IntRange(0, 5), 0, 40).Draw(t, "ts") {
-			e := newEvent(i)
-			e.Time = start.Add(time.Duration(micro) * time.Microsecond)
-			l.rows = append(l.rows, e)
+			storeEvent(t, l, fmt.Sprint(i), start.Add(time.Duration(micro)*time.Microsecond))
 		}
-		q := HistoryQuery{Page: 1, PageSize: rapid.IntRange(1, 9).Draw(t, "page size")}
+		q := usage.HistoryQuery{Page: 1, PageSize: rapid.IntRange(1, 9).Draw(t, "page size")}
 		if rapid.Bool().Draw(t, "bounded") {
 			q.From, q.To = start.Add(time.Microsecond), start.Add(4*time.Microsecond)
 		}
-		all, err := historyOf(l.rows, HistoryQuery{Filter: q.Filter, Page: 1, PageSize: 100})
+		want, err := l.History(t.Context(), usage.HistoryQuery{Filter: q.Filter, Page: 1, PageSize: 100})
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := all.Events
-		var got []Event
-		err = eachEvent(t.Context(), l, q, func(e *Event) error {
+		var got []usage.Event
+		err = usage.EachEventPaged(t.Context(), l, q, func(e *usage.Event) error {
 			got = append(got, *e)
-			newer := newEvent(-1)
-			newer.Time = start.Add(time.Hour)
-			l.rows = append(l.rows, newer)
+			storeEvent(t, l, "newer", start.Add(time.Hour))
 			return nil
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = slices.DeleteFunc(got, func(e Event) bool { return e.RequestID == "-1" })
-		if diff := gocmp.Diff(ids(want), ids(got)); diff != "" {
+		got = slices.DeleteFunc(got, func(e usage.Event) bool { return e.RequestID == "newer" })
+		if diff := gocmp.Diff(ids(want.Events), ids(got)); diff != "" {
 			t.Fatalf("events (-want +got):\n%s", diff)
 		}
-		if !slices.IsSortedFunc(got, func(a, b Event) int {
+		if !slices.IsSortedFunc(got, func(a, b usage.Event) int {
 			return cmp.Or(b.Time.Compare(a.Time), slices.Compare(b.ID[:], a.ID[:]))
 		}) {
 			t.Fatal("not newest first")
@@ -55,22 +71,25 @@ func TestEachEvent(t *testing.T) {
 	})
 }
 
-// An error of the function ends it, and so does the ledger's.
+// An error of the function ends it, and so does an error of the ledger.
 func TestEachEventEnds(t *testing.T) {
-	l := historyLedger{newFakeLedger()}
-	l.rows = []Event{newEvent(1), newEvent(2)}
+	l := usagetest.NewMemory()
+	storeEvent(t, l, "1", time.Now())
+	storeEvent(t, l, "2", time.Now())
 	stop := errors.New("enough")
 	n := 0
-	if err := EachEvent(t.Context(), l, Filter{}, func(*Event) error { n++; return stop }); !errors.Is(err, stop) || n != 1 {
+	if err := usage.EachEvent(t.Context(), l, usage.Filter{}, func(*usage.Event) error { n++; return stop }); !errors.Is(err, stop) || n != 1 {
 		t.Errorf("error %v after %d events", err, n)
 	}
-	if err := EachEvent(t.Context(), brokenHistory{}, Filter{}, func(*Event) error { return nil }); !errors.Is(err, errFake) {
+	if err := usage.EachEvent(t.Context(), brokenHistory{}, usage.Filter{}, func(*usage.Event) error { return nil }); !errors.Is(err, errBroken) {
 		t.Errorf("error %v", err)
 	}
 }
 
-type brokenHistory struct{ Ledger }
+var errBroken = errors.New("broken")
 
-func (brokenHistory) History(context.Context, HistoryQuery) (HistoryPage, error) {
-	return HistoryPage{}, errFake
+type brokenHistory struct{ usage.Ledger }
+
+func (brokenHistory) History(context.Context, usage.HistoryQuery) (usage.HistoryPage, error) {
+	return usage.HistoryPage{}, errBroken
 }

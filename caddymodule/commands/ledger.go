@@ -18,6 +18,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/usage"
 	"github.com/tallygate/tallygate/usage/export"
 )
@@ -51,7 +52,7 @@ events are set aside, records are damaged, or an event waits for longer than
 	check := cmd.Flags().Bool("check", false, "Exit with status 3 when something needs attention")
 	maxAge := cmd.Flags().Duration("max-age", 10*time.Minute, "How long an event may wait, for --check")
 	return settingsCommand(cmd, cobra.NoArgs, func(_ context.Context, settings Settings) (int, error) {
-		i, err := usage.InspectJournal(settings.Journal)
+		i, err := journal.Inspect(settings.Journal)
 		if err != nil {
 			return caddy.ExitCodeFailedStartup, err
 		}
@@ -71,7 +72,7 @@ events are set aside, records are damaged, or an event waits for longer than
 
 // journalStatus is an inspection as the command shows it.
 type journalStatus struct {
-	usage.Inspection
+	journal.Inspection
 	OldestAge float64 `json:"oldest_event_age_seconds"`
 }
 
@@ -99,7 +100,7 @@ func (s *journalStatus) print(out io.Writer, asJSON bool) error {
 		{"Batches under way", fmt.Sprint(s.PendingBatches)},
 		{"Segments", fmt.Sprintf("%d (%s)", s.Segments, bytes(s.Bytes))},
 		{"Events set aside", fmt.Sprint(s.SetAsideEvents)},
-		{"Unfinished calls", fmt.Sprint(s.HeldCalls)},
+		{"Unfinished calls", fmt.Sprint(s.PendingCalls)},
 		{"Damaged", bytes(s.DamagedBytes)},
 	} {
 		fmt.Fprintf(t, "%s\t%s\n", line[0], line[1])
@@ -126,7 +127,7 @@ file cannot be read; those stay. It is 1 when the ledger cannot be reached.`,
 		defer func() { err = errors.Join(err, l.Close()) }()
 		out := cmd.OutOrStdout()
 		sent, left := 0, 0
-		err = usage.Replay(ctx, settings.Journal, l, func(r usage.Replayed) {
+		err = journal.Replay(ctx, settings.Journal, l, func(r journal.Replayed) {
 			if r.Err != nil {
 				left++
 				fmt.Fprintf(out, "stays  %s  %v\n", filepath.Base(r.File), r.Err)
@@ -148,8 +149,8 @@ file cannot be read; those stay. It is 1 when the ledger cannot be reached.`,
 
 func ledgerExport() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "export [--format csv|ndjson|parquet] [--output <file>] [--from <time>] [--to <time>] [--tool <name>] [--table <name>] [--user <id or e-mail>] [--key <id>] [--outcome <outcome>]",
-		Short: "Writes events of the ledger out as CSV, NDJSON or Parquet",
+		Use:   "export [--format csv|ndjson] [--output <file>] [--from <time>] [--to <time>] [--tool <name>] [--table <name>] [--user <id or e-mail>] [--key <id>] [--outcome <outcome>]",
+		Short: "Writes events of the ledger out as CSV or NDJSON",
 		Long: `
 Writes the events that match, newest first, to the standard output or to a
 file, which appears when it is complete. Events that still wait in the journal
@@ -158,7 +159,7 @@ beginning in UTC, or a date and time, as in 2026-01-31T12:00:00Z.`,
 	}
 	var o exportOptions
 	f := cmd.Flags()
-	f.StringVar(&o.format, "format", "", "csv, ndjson or parquet (default: what --output ends in, or csv)")
+	f.StringVar(&o.format, "format", "", "csv or ndjson (default: what --output ends in, or csv)")
 	f.StringVar(&o.output, "output", "", "File to write to (default: the standard output)")
 	f.StringVar(&o.from, "from", "", "Events from this time on")
 	f.StringVar(&o.to, "to", "", "Events before this time")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -16,9 +17,9 @@ import (
 type Journal struct {
 	mu        sync.Mutex
 	refuse    error // what Admit returns
-	full      error // what Hold returns
+	full      error // what Suspend returns
 	events    []usage.Event
-	suspended map[uuid.UUID]usage.Held
+	suspended map[uuid.UUID]journal.PendingCall
 	appended  chan struct{} // closed by the next event; nil while nobody waits
 }
 
@@ -55,30 +56,30 @@ func (j *Journal) RefusePending(err error) {
 	j.full = err
 }
 
-// Hold suspends a call, or returns the error of RefusePending.
-func (j *Journal) Hold(h *usage.Held) error {
+// Suspend suspends a call, or returns the error of RefusePending.
+func (j *Journal) Suspend(h *journal.PendingCall) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.full != nil {
 		return j.full
 	}
 	if j.suspended == nil {
-		j.suspended = map[uuid.UUID]usage.Held{}
+		j.suspended = map[uuid.UUID]journal.PendingCall{}
 	}
 	j.suspended[h.Event.ID] = *h
 	return nil
 }
 
-// Settle records the event of a suspended call.
-func (j *Journal) Settle(e *usage.Event) error {
+// Finish records the event of a suspended call.
+func (j *Journal) Finish(e *usage.Event) error {
 	j.mu.Lock()
 	delete(j.suspended, e.ID)
 	j.mu.Unlock()
 	return j.Append(e)
 }
 
-// Held returns the suspended calls.
-func (j *Journal) Held() (held []usage.Held, err error) {
+// PendingCalls returns the suspended calls.
+func (j *Journal) PendingCalls() (held []journal.PendingCall, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, h := range j.suspended {

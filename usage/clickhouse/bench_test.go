@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/tallygate/tallygate/usage"
+	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/usage/clickhouse/clickhousetest"
 	"github.com/tallygate/tallygate/usage/usagetest"
 )
@@ -43,11 +43,11 @@ func BenchmarkShip(b *testing.B) {
 	server := clickhousetest.Start(b)
 	for _, protocol := range protocols {
 		b.Run(protocol, func(b *testing.B) {
-			journal, err := usage.OpenJournal(b.TempDir(), usage.JournalOptions{})
+			j, err := journal.Open(b.TempDir(), journal.Options{})
 			if err != nil {
 				b.Fatal(err)
 			}
-			shipper := usage.NewShipper(journal, usage.ShipperOptions{})
+			shipper := journal.NewShipper(j, journal.ShipperOptions{})
 			l := open(b, newDatabase(b, server, protocol))
 			if err := l.Write(b.Context(), batch(-1, 1)); err != nil {
 				b.Fatal(err)
@@ -59,7 +59,7 @@ func BenchmarkShip(b *testing.B) {
 				for n := range events {
 					e := some[n%len(some)]
 					e.ID = uuid.Must(uuid.NewV7())
-					if err := journal.Append(&e); err != nil {
+					if err := j.Append(&e); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -73,7 +73,7 @@ func BenchmarkShip(b *testing.B) {
 			if err := shipper.Close(); err != nil {
 				b.Error(err)
 			}
-			if err := journal.Close(); err != nil {
+			if err := j.Close(); err != nil {
 				b.Error(err)
 			}
 		})

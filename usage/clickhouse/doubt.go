@@ -13,27 +13,27 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// doubts are the batches that may have been sent before: one whose Write
-// failed, and the first one, which an earlier process may have sent. The
-// server knows them by their tokens, but only for so many batches of all
-// gates, and a gate may be away for as long as it likes.
+// doubts are the batches that may have been sent before: those whose Write failed,
+// and the first one, which an earlier process may have sent. The server recognises
+// them by their tokens, but it remembers a limited number of batches from all
+// gates, and a gate may be stopped for any time.
 type doubts struct {
 	mu     sync.Mutex
-	first  bool            // no Write has succeeded yet
+	first  bool            // whether no Write has succeeded yet
 	failed map[string]bool // by token
 }
 
 func newDoubts() doubts { return doubts{first: true, failed: make(map[string]bool)} }
 
-// about tells whether the batch may have been sent before.
-func (d *doubts) about(token string) bool {
+// has reports whether the batch may have been sent before.
+func (d *doubts) has(token string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.first || d.failed[token]
 }
 
-// settle takes note of how a Write of the batch ended.
-func (d *doubts) settle(token string, err error) {
+// record records how a Write of the batch ended.
+func (d *doubts) record(token string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
@@ -47,10 +47,10 @@ func (d *doubts) settle(token string, err error) {
 	}
 }
 
-// idsPerQuery keeps a query below max_query_size, 256 KiB, of 39 bytes an ID.
+// idsPerQuery keeps a query, with 39 bytes an ID, below max_query_size, 256 KiB.
 const idsPerQuery = 2_000
 
-// missing are those of the events that are not in the table.
+// missing returns those of the events that are not in the table.
 func (l *Ledger) missing(ctx context.Context, events []usage.Event) ([]usage.Event, error) {
 	byTime := slices.Clone(events)
 	slices.SortFunc(byTime, func(a, b usage.Event) int { return a.Time.Compare(b.Time) })

@@ -1,16 +1,16 @@
 package clickhouse
 
-// Statements are those that make the tables which a DSN asks for.
+// Statements returns those that make the tables for a DSN.
 func Statements(dsn string) ([]string, error) {
 	s, err := parseDSN(dsn)
 	if err != nil {
 		return nil, err
 	}
-	_, all, err := s.layout.statements()
+	all, err := s.layout.migrations()
 	statements := []string{s.layout.createMigrations()}
-	for _, statement := range all {
-		if statement != "" {
-			statements = append(statements, statement)
+	for _, m := range all {
+		if m.statement != "" {
+			statements = append(statements, m.statement)
 		}
 	}
 	return statements, err

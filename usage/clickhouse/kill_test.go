@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/usage"
 	"github.com/tallygate/tallygate/usage/clickhouse"
 	"github.com/tallygate/tallygate/usage/clickhouse/clickhousetest"
@@ -29,9 +30,9 @@ const (
 )
 
 // ship opens the journal in dir and ships it to the DSN's ledger.
-func ship(dir, dsn string) (*usage.Journal, *usage.Shipper, usage.Ledger, error) {
+func ship(dir, dsn string) (*journal.Journal, *journal.Shipper, usage.Ledger, error) {
 	quiet := slog.New(slog.DiscardHandler)
-	journal, err := usage.OpenJournal(dir, usage.JournalOptions{Sync: usage.SyncNone, SegmentBytes: 128 << 10, Logger: quiet})
+	j, err := journal.Open(dir, journal.Options{Sync: journal.SyncNone, SegmentBytes: 128 << 10, Logger: quiet})
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -39,24 +40,24 @@ func ship(dir, dsn string) (*usage.Journal, *usage.Shipper, usage.Ledger, error)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	shipper := usage.NewShipper(journal, usage.ShipperOptions{
+	shipper := journal.NewShipper(j, journal.ShipperOptions{
 		BatchEvents: 300, BatchDelay: time.Millisecond, BackoffMin: time.Millisecond, BackoffMax: 20 * time.Millisecond, Logger: quiet,
 	})
 	shipper.Use(l)
-	return journal, shipper, l, nil
+	return j, shipper, l, nil
 }
 
 // runUntilKilled is a gate that appends, ships, and prints each event_id when
 // its Append has returned.
 func runUntilKilled(dir, dsn string) error {
-	journal, _, _, err := ship(dir, dsn)
+	j, _, _, err := ship(dir, dsn)
 	if err != nil {
 		return err
 	}
 	for n := 0; ; n++ {
 		for _, e := range usagetest.Batch(n, 20, 10*time.Minute).Events {
 			e.ID = uuid.Must(uuid.NewV7())
-			if err := journal.Append(&e); err != nil {
+			if err := j.Append(&e); err != nil {
 				return err
 			}
 			if _, err := fmt.Println(e.ID); err != nil {
@@ -103,13 +104,13 @@ func TestGateKilled(t *testing.T) {
 				}
 			}
 
-			journal, shipper, l, err := ship(dir, dsn)
+			j, shipper, l, err := ship(dir, dsn)
 			if err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 			defer cancel()
-			if err := errors.Join(shipper.Flush(ctx), shipper.Close(), journal.Close(), l.Close()); err != nil {
+			if err := errors.Join(shipper.Flush(ctx), shipper.Close(), j.Close(), l.Close()); err != nil {
 				t.Fatal(err)
 			}
 			table := database(dsn) + ".mcp_tool_usage_log"

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/tallygate/tallygate/usage"
+	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/usage/clickhouse/clickhousetest"
 	"github.com/tallygate/tallygate/usage/usagetest"
 )
@@ -30,7 +30,7 @@ type pipeline struct {
 	config   string // the server's config.xml
 	protocol string
 	dsn      string
-	shipper  *usage.Shipper
+	shipper  *journal.Shipper
 	aside    []string // tables, beside the ledger's, that hold events
 }
 
@@ -45,7 +45,7 @@ type fault struct {
 var faults = []fault{
 	{name: "none", do: func(p *pipeline) {
 		p.use(p.dsn)
-		p.await("5,000 more events", func(before, now usage.ShipperStats) bool { return now.Events >= before.Events+5_000 })
+		p.await("5,000 more events", func(before, now journal.ShipperStats) bool { return now.Events >= before.Events+5_000 })
 	}},
 	{name: "down at start", do: func(p *pipeline) {
 		p.server.Kill()
@@ -212,16 +212,16 @@ func (p *pipeline) configure(disk string) {
 // run lets the fault happen under load, and counts.
 func (p *pipeline) run(f fault) {
 	quiet := slog.New(slog.DiscardHandler)
-	journal, err := usage.OpenJournal(p.t.TempDir(), usage.JournalOptions{Sync: usage.SyncNone, Logger: quiet})
+	j, err := journal.Open(p.t.TempDir(), journal.Options{Sync: journal.SyncNone, Logger: quiet})
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	defer func() {
-		if err := journal.Close(); err != nil {
+		if err := j.Close(); err != nil {
 			p.t.Error(err)
 		}
 	}()
-	p.shipper = usage.NewShipper(journal, usage.ShipperOptions{
+	p.shipper = journal.NewShipper(j, journal.ShipperOptions{
 		BatchEvents: 500, BatchDelay: 10 * time.Millisecond, BackoffMin: time.Millisecond, BackoffMax: 50 * time.Millisecond,
 		WriteTimeout: writeTimeout, Logger: quiet,
 	})
@@ -231,7 +231,7 @@ func (p *pipeline) run(f fault) {
 		}
 	}()
 
-	load := startLoad(p.t, journal)
+	load := startLoad(p.t, j)
 	defer load.stop()
 	f.do(p)
 	p.awaitEvents()
@@ -271,7 +271,7 @@ func (p *pipeline) wantEvents(appended int64) {
 func (p *pipeline) use(dsn string) { p.shipper.Use(open(p.t, dsn)) }
 
 // await waits until the shipper's figures have changed so.
-func (p *pipeline) await(what string, changed func(before, now usage.ShipperStats) bool) {
+func (p *pipeline) await(what string, changed func(before, now journal.ShipperStats) bool) {
 	p.t.Helper()
 	before := p.shipper.Stats()
 	for deadline := time.Now().Add(2 * time.Minute); ; <-time.After(time.Millisecond) {
@@ -288,13 +288,13 @@ func (p *pipeline) await(what string, changed func(before, now usage.ShipperStat
 // awaitEvents waits until the ledger has taken some more events.
 func (p *pipeline) awaitEvents() {
 	p.t.Helper()
-	p.await("more events", func(before, now usage.ShipperStats) bool { return now.Events >= before.Events+1_000 })
+	p.await("more events", func(before, now journal.ShipperStats) bool { return now.Events >= before.Events+1_000 })
 }
 
 // awaitFailures waits for so many attempts more that fail.
 func (p *pipeline) awaitFailures(n int64) {
 	p.t.Helper()
-	p.await("more failures", func(before, now usage.ShipperStats) bool { return now.Failures >= before.Failures+n })
+	p.await("more failures", func(before, now journal.ShipperStats) bool { return now.Failures >= before.Failures+n })
 }
 
 // load is callers that append events to a journal.
@@ -306,7 +306,7 @@ type load struct {
 }
 
 // startLoad starts callers that append some thousand events a second.
-func startLoad(t *testing.T, journal *usage.Journal) *load {
+func startLoad(t *testing.T, j *journal.Journal) *load {
 	l := &load{done: make(chan struct{})}
 	for caller := range 4 {
 		l.all.Go(func() {
@@ -315,7 +315,7 @@ func startLoad(t *testing.T, journal *usage.Journal) *load {
 			for n := 0; ; n++ {
 				for _, e := range usagetest.Batch(caller+4*n, 5, 10*time.Minute).Events {
 					e.ID = uuid.Must(uuid.NewV7())
-					if err := journal.Append(&e); err != nil {
+					if err := j.Append(&e); err != nil {
 						t.Errorf("Append: %v", err)
 						return
 					}

@@ -170,35 +170,37 @@ func (l *Ledger) history(ctx context.Context, q usage.HistoryQuery) (usage.Histo
 // events reads the events of a place.
 func (l *Ledger) events(ctx context.Context, f usage.Filter, p place) (events []usage.Event, err error) {
 	condition, params := where(f)
+	fields := make([]any, len(usage.StoredColumns))
 	// ClickHouse orders UUIDs by their second half, hence UUIDToNum.
 	err = l.query(ctx, fmt.Sprintf(`SELECT %s FROM %s WHERE %s AND %s
 		ORDER BY ts DESC, UUIDToNum(event_id) DESC LIMIT %d OFFSET %d`,
 		columnNames, logTable, condition, p.condition(), p.events, p.skip), params,
 		func(scan func(...any) error) error {
-			var e usage.Event
-			if err := scan(
-				&e.ID, &e.Time, &e.UserID, &e.UserEmail, &e.KeyID, &e.KeyName, &e.Tool,
-				&e.Tables, &e.RecordCount, (*string)(&e.Outcome), &e.HTTPStatus, &e.RPCCode,
-				&e.DurationUS, &e.RequestBytes, &e.ResponseBytes, text{&e.SessionID}, &e.RequestID,
-				text{&e.ProtocolVersion}, text{&e.ClientName}, text{&e.ClientVersion}, &e.RemoteIP,
-			); err != nil {
+			events = append(events, usage.Event{})
+			e := &events[len(events)-1]
+			for i, c := range usage.StoredColumns {
+				fields[i] = c.Field(e)
+				if text, ok := fields[i].(*string); ok {
+					fields[i] = nullText{text}
+				}
+			}
+			if err := scan(fields...); err != nil {
 				return err
 			}
 			e.Time = e.Time.UTC()
 			if len(e.Tables) == 0 {
 				e.Tables = nil
 			}
-			events = append(events, e)
 			return nil
 		})
 	return events, err
 }
 
-// text scans a nullable string, NULL as "".
-type text struct{ s *string }
+// nullText scans a string, NULL as "".
+type nullText struct{ s *string }
 
 // Scan implements sql.Scanner.
-func (t text) Scan(v any) error {
+func (t nullText) Scan(v any) error {
 	switch v := v.(type) {
 	case nil:
 		*t.s = ""

@@ -7,91 +7,81 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 
-	"github.com/tallygate/tallygate/internal/pace"
 	"github.com/tallygate/tallygate/usage"
 )
 
-// columns are the columns that a Write fills, with an event's values for them
-// as clickhouse-go takes them. The table derives table_name.
-var columns = []struct {
-	name   string
-	values func([]usage.Event) any // a slice, one value an event
-}{
-	{"event_id", values(func(e *usage.Event) uuid.UUID { return e.ID })},
-	{"ts", values(func(e *usage.Event) time.Time { return e.Time })},
-	{"user_id", values(func(e *usage.Event) string { return e.UserID })},
-	{"user_email", values(func(e *usage.Event) string { return e.UserEmail })},
-	{"key_id", values(func(e *usage.Event) string { return e.KeyID })},
-	{"key_name", values(func(e *usage.Event) string { return e.KeyName })},
-	{"tool_name", values(func(e *usage.Event) string { return e.Tool })},
-	{"tables", values(func(e *usage.Event) []string { return e.Tables })},
-	{"record_count", values(func(e *usage.Event) *int64 { return nullInt64(&e.RecordCount) })},
-	{"outcome", values(func(e *usage.Event) string { return string(e.Outcome) })},
-	{"http_status", values(func(e *usage.Event) *int64 { return nullInt64(&e.HTTPStatus) })},
-	{"rpc_code", values(func(e *usage.Event) *int64 { return nullInt64(&e.RPCCode) })},
-	{"duration_us", values(func(e *usage.Event) int64 { return e.DurationUS })},
-	{"request_bytes", values(func(e *usage.Event) int64 { return e.RequestBytes })},
-	{"response_bytes", values(func(e *usage.Event) int64 { return e.ResponseBytes })},
-	{"session_id", values(func(e *usage.Event) *string { return nullString(&e.SessionID) })},
-	{"request_id", values(func(e *usage.Event) string { return e.RequestID })},
-	{"protocol_version", values(func(e *usage.Event) any { return nullKey(e.ProtocolVersion) })},
-	{"client_name", values(func(e *usage.Event) any { return nullKey(e.ClientName) })},
-	{"client_version", values(func(e *usage.Event) any { return nullKey(e.ClientVersion) })},
-	{"remote_ip", values(func(e *usage.Event) string { return e.RemoteIP })},
-}
+// columnNames are the columns that a Write fills. The table derives the others.
+var columnNames = strings.Join(usage.ColumnNames(usage.StoredColumns), ", ")
 
-func values[T any](of func(*usage.Event) T) func([]usage.Event) any {
-	return func(events []usage.Event) any {
-		vs := make([]T, len(events))
-		for i := range events {
-			vs[i] = of(&events[i])
+// appendColumn appends the events' values of a column to the column of an INSERT.
+func appendColumn(to driver.BatchColumn, c usage.Column, events []usage.Event) error {
+	var e usage.Event
+	switch c.Field(&e).(type) {
+	case *string:
+		if c.Nullable {
+			return appendTexts(to, c, events)
 		}
-		return vs
+		return to.Append(fieldsOf[string](c, events))
+	case *int64:
+		return to.Append(fieldsOf[int64](c, events))
+	case *usage.NullInt64:
+		return to.Append(nullInt64s(c, events))
+	case *[]string:
+		return to.Append(fieldsOf[[]string](c, events))
+	case *uuid.UUID:
+		return to.Append(fieldsOf[uuid.UUID](c, events))
+	case *time.Time:
+		return to.Append(fieldsOf[time.Time](c, events))
+	default:
+		panic(fmt.Sprintf("column %s: the ClickHouse ledger cannot hold a %T", c.Name, c.Field(&e)))
 	}
 }
 
-func nullInt64(n *usage.NullInt64) *int64 {
-	if !n.Valid {
-		return nil
+func fieldsOf[T any](c usage.Column, events []usage.Event) []T {
+	values := make([]T, len(events))
+	for i := range events {
+		values[i] = *c.Field(&events[i]).(*T)
 	}
-	return &n.Int64
+	return values
 }
 
-func nullString(s *string) *string {
-	if *s == "" {
-		return nil
+func nullInt64s(c usage.Column, events []usage.Event) []*int64 {
+	values := make([]*int64, len(events))
+	for i := range events {
+		if n := c.Field(&events[i]).(*usage.NullInt64); n.Valid {
+			values[i] = &n.Int64
+		}
 	}
-	return s
+	return values
 }
 
-// nullKey is nullString for a LowCardinality column, whose dictionary
-// clickhouse-go keys by what it is given: a pointer would never repeat.
-func nullKey(s string) any {
-	if s == "" {
-		return nil
+// appendTexts appends texts of which the empty one is NULL. It does so one by one
+// and without pointers: LowCardinality takes no []*string, and it would count
+// equal strings behind different pointers as different ones.
+func appendTexts(to driver.BatchColumn, c usage.Column, events []usage.Event) error {
+	for i := range events {
+		var value any
+		if s := *c.Field(&events[i]).(*string); s != "" {
+			value = s
+		}
+		if err := to.AppendRow(value); err != nil {
+			return err
+		}
 	}
-	return s
+	return nil
 }
 
-// columnNames are the names of columns, separated by commas.
-var columnNames = func() string {
-	names := make([]string, len(columns))
-	for i, c := range columns {
-		names[i] = c.name
-	}
-	return strings.Join(names, ", ")
-}()
-
-// What clickhouse-go can put into a DateTime64, which is less than ClickHouse can.
+// The times that clickhouse-go can write to a DateTime64. ClickHouse itself knows more.
 var (
 	minTime = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
 	maxTime = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// Write implements usage.Ledger. The events of one month are stored whole or
-// not at all; those of a batch across several months are after its last Write.
+// Write implements usage.Ledger. The events of one month are stored all or none.
+// Those of a batch across several months are all stored after its last Write.
 func (l *Ledger) Write(ctx context.Context, b usage.Batch) error {
 	if len(b.Events) == 0 {
 		return nil
@@ -109,14 +99,15 @@ func (l *Ledger) Write(ctx context.Context, b usage.Batch) error {
 	if err != nil {
 		err = l.failed(fmt.Sprintf("write batch %q of %d events", b.Token, len(b.Events)), err)
 	}
-	l.doubts.settle(b.Token, err)
+	l.doubts.record(b.Token, err)
 	return err
 }
 
-// store inserts the batch, or as much of it as is not there when it may have
-// been sent before. What is still under way then meets its own token.
+// store inserts the batch. When it may have been sent before, store inserts only
+// the events that are missing; an earlier INSERT that is still running then has
+// the same token, and ClickHouse drops one of the two.
 func (l *Ledger) store(ctx context.Context, b usage.Batch) (err error) {
-	if l.doubts.about(b.Token) {
+	if l.doubts.has(b.Token) {
 		if b.Events, err = l.missing(ctx, b.Events); err != nil || len(b.Events) == 0 {
 			return err
 		}
@@ -128,20 +119,18 @@ func (l *Ledger) insert(ctx context.Context, b usage.Batch) error {
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
 		"insert_deduplicate":         1,
 		"insert_deduplication_token": b.Token,
-		// A batch from a gate whose clock went astray may span any number of months.
+		// A batch from a gate with a wrong clock may span any number of months.
 		"max_partitions_per_insert_block": 0,
 	}))
 	batch, err := l.conn.PrepareBatch(ctx, "INSERT INTO "+logTable+" ("+columnNames+")")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = batch.Close() }() // after Send, it has nothing left to do
-	var work pace.Worker
-	for i, c := range columns {
-		if err := batch.Column(i).Append(c.values(b.Events)); err != nil {
-			return fmt.Errorf("column %s: %w", c.name, err)
+	defer func() { _ = batch.Close() }() // does nothing after Send
+	for i, c := range usage.StoredColumns {
+		if err := appendColumn(batch.Column(i), c, b.Events); err != nil {
+			return fmt.Errorf("column %s: %w", c.Name, err)
 		}
-		work.Rest()
 	}
 	return batch.Send()
 }

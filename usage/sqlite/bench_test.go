@@ -57,7 +57,7 @@ func fill(b *testing.B, l *Ledger, rows int) {
 		rows int
 	}{{"'user-' || u", rows}, {"'sparse'", 365}} {
 		exec(strings.NewReplacer("ROWS", fmt.Sprint(calls.rows), "USER", calls.user, "START", fmt.Sprint(usagetest.BenchNow.AddDate(-1, 0, 1).Truncate(24*time.Hour).UnixMicro())).Replace(`
-			INSERT INTO mcp_tool_usage_log (` + columns + `, table_name)
+			INSERT INTO mcp_tool_usage_log (` + columnNames + `, table_name)
 			WITH RECURSIVE
 				number(n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM number WHERE n < ROWS - 1),
 				random(n, r1, r2, r3, r4) AS (SELECT n, n * 40503 & 65535, n * 48271 % 65521, n * 69621 % 65519, n * 16807 % 65497 FROM number),
@@ -73,7 +73,7 @@ func fill(b *testing.B, l *Ledger, rows int) {
 		exec(query)
 	}
 	exec("DELETE FROM mcp_tool_usage_daily")
-	exec("INSERT INTO mcp_tool_usage_daily " + rollUp(b))
+	exec("INSERT INTO mcp_tool_usage_daily " + rollUp)
 	info, err := os.Stat(l.path)
 	if err != nil {
 		b.Fatal(err)

@@ -1,9 +1,9 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"time"
 
 	"github.com/tallygate/tallygate/usage"
@@ -12,7 +12,7 @@ import (
 // dayMicros is the length of a day as ts counts.
 const dayMicros = int64(24 * time.Hour / time.Microsecond)
 
-// dayOf is the UTC day that a ts lies on, counted from 1970.
+// dayOf returns the UTC day of a ts, counted from 1970.
 func dayOf(ts int64) int64 {
 	day := ts / dayMicros
 	if ts%dayMicros < 0 {
@@ -30,12 +30,13 @@ type dailyKey struct {
 	tables, outcome string
 }
 
-// count adds an event that was inserted with this value of tables.
-func (d daily) count(e *usage.Event, tables driver.Value) {
-	key := dailyKey{dayOf(e.Time.UnixMicro()), e.Tool, noTables, string(e.Outcome)}
-	if text, ok := tables.(string); ok {
-		key.tables = text
+// count adds an event that was inserted.
+func (d daily) count(e *usage.Event) error {
+	tables, err := listText(e.Tables)
+	if err != nil {
+		return err
 	}
+	key := dailyKey{dayOf(e.Time.UnixMicro()), e.Tool, cmp.Or(tables, noTables), string(e.Outcome)}
 	if d[key] == nil {
 		d[key] = new(sum)
 	}
@@ -44,15 +45,16 @@ func (d daily) count(e *usage.Event, tables driver.Value) {
 		one.high, one.low = n.Int64>>32, n.Int64&0xffffffff
 	}
 	d[key].add(one)
+	return nil
 }
 
-// noTables is the roll-up's column tables of events whose tables are unknown,
-// where the log has NULL, which can be no part of a key.
+// noTables is the roll-up's column tables for events whose tables are unknown. The
+// log has NULL there, which cannot be part of a key.
 const noTables = "[]"
 
-// add adds the sums to the roll-up.
-func (d daily) add(ctx context.Context, tx *sql.Tx) error {
-	ctx = context.WithoutCancel(ctx) // a goroutine for each statement
+// write adds the sums to the roll-up.
+func (d daily) write(ctx context.Context, tx *sql.Tx) error {
+	ctx = context.WithoutCancel(ctx) // with ctx, the driver would start a goroutine for each statement
 	if len(d) == 0 {
 		return nil
 	}

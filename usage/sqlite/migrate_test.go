@@ -1,9 +1,7 @@
 package sqlite
 
 import (
-	"database/sql/driver"
-	"fmt"
-	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,52 +17,38 @@ import (
 	"github.com/tallygate/tallygate/usage/usagetest"
 )
 
-// oldFile makes a ledger as a program did that knew the first versions of the
-// schema only, with these events.
-func oldFile(t *testing.T, path string, versions int, events []usage.Event) {
-	t.Helper()
-	files, err := fs.Glob(migrations, "migrations/*.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := fstest.MapFS{}
-	for _, name := range files[:versions] {
-		data, err := fs.ReadFile(migrations, name)
+// TestEarlierLayout refuses a file from before the baseline with a sentence that
+// says what to do, at each use, and leaves it as it is.
+func TestEarlierLayout(t *testing.T) {
+	for _, version := range []string{"00001", "00005"} {
+		path := filepath.Join(t.TempDir(), "usage.db")
+		old := fstest.MapFS{version + "_old.sql": {Data: []byte("-- +goose Up\nCREATE TABLE mcp_tool_usage_log (event_id TEXT);")}}
+		db, err := sqlitefile.Open(t.Context(), path, old)
 		if err != nil {
 			t.Fatal(err)
 		}
-		known[filepath.Base(name)] = &fstest.MapFile{Data: data}
-	}
-	db, err := sqlitefile.Open(t.Context(), path, known)
-	if err != nil {
-		t.Fatal(err)
-	}
-	names, filled := columns, width-1 // table_name was derived
-	if versions >= 4 {
-		names, filled = columns+", table_name", width
-	}
-	r := newRows(1)
-	for i := range events {
-		row := make([]driver.NamedValue, width)
-		if err := r.fill(row, &events[i]); err != nil {
+		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
-		var values []any
-		for _, v := range row[:filled] {
-			values = append(values, v.Value)
-		}
-		if _, err := db.Exec("INSERT INTO mcp_tool_usage_log ("+names+") VALUES (?"+strings.Repeat(", ?", filled-1)+")", values...); err != nil {
+		before, err := os.ReadFile(path)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
+		l := openLedger(t, path)
+		for range 2 {
+			if err := l.Write(t.Context(), batch(0, 1)); err == nil || !strings.Contains(err.Error(), "from before the first release") || !strings.Contains(err.Error(), path) {
+				t.Errorf("version %s: %v", version, err)
+			}
+		}
+		if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
+			t.Errorf("version %s: the file changed (%v)", version, err)
+		}
 	}
 }
 
-// TestMigrate opens files of each older version: they hold what they held, and
-// know their events when they come again.
-func TestMigrate(t *testing.T) {
+// TestExtremeEvents writes unusual events, reopens the file and writes them
+// again: they are stored as they were, once, and table_name is the first table.
+func TestExtremeEvents(t *testing.T) {
 	events := usagetest.Batch(0, 1_000, time.Hour).Events
 	for i, change := range []func(*usage.Event){
 		func(e *usage.Event) { *e = usage.Event{ID: e.ID, Time: e.Time} }, // all unknown
@@ -86,58 +70,45 @@ func TestMigrate(t *testing.T) {
 	}
 	all := usage.HistoryQuery{Page: 1, PageSize: len(events)}
 	wantPage, _ := want.History(t.Context(), all) // cannot fail
-	names, err := fs.Glob(migrations, "migrations/*.sql")
+	path := filepath.Join(t.TempDir(), "usage.db")
+	mustWrite(t, openLedger(t, path), usage.Batch{Token: "all", Events: events})
+	l := openLedger(t, path)
+	for _, b := range []usage.Batch{{}, {Token: "again", Events: events[:100]}, {Token: "all", Events: events}} {
+		mustWrite(t, l, b)
+		page, err := l.History(t.Context(), all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(wantPage, page); diff != "" {
+			t.Fatalf("history (-want +got):\n%s", diff)
+		}
+		for _, q := range []usage.StatsQuery{
+			{Days: 365, Now: usagetest.Start.AddDate(0, 1, 0)}, {Days: 2, Now: time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)},
+		} {
+			got, err := l.Stats(t.Context(), q)
+			want, _ := want.Stats(t.Context(), q) // cannot fail
+			if diff := cmp.Diff(want, got); diff != "" || err != nil {
+				t.Fatalf("stats: %v (-want +got):\n%s", err, diff)
+			}
+		}
+	}
+	rows, err := l.read.Query("SELECT event_id, ifnull(table_name, '') FROM mcp_tool_usage_log")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for version := 1; version <= len(names); version++ {
-		t.Run(fmt.Sprint(version), func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "usage.db")
-			if version < len(names) {
-				oldFile(t, path, version, events)
-			}
-			l := openLedger(t, path)
-			for _, b := range []usage.Batch{{}, {Token: "again", Events: events[:100]}, {Token: "all", Events: events}} {
-				if version == len(names) {
-					b = usage.Batch{Token: "all", Events: events}
-				}
-				mustWrite(t, l, b)
-				page, err := l.History(t.Context(), all)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(wantPage, page); diff != "" {
-					t.Fatalf("history (-want +got):\n%s", diff)
-				}
-				for _, q := range []usage.StatsQuery{
-					{Days: 365, Now: usagetest.Start.AddDate(0, 1, 0)}, {Days: 2, Now: time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)},
-				} {
-					got, err := l.Stats(t.Context(), q)
-					want, _ := want.Stats(t.Context(), q) // cannot fail
-					if diff := cmp.Diff(want, got); diff != "" || err != nil {
-						t.Fatalf("stats: %v (-want +got):\n%s", err, diff)
-					}
-				}
-			}
-			rows, err := l.read.Query("SELECT event_id, ifnull(table_name, '') FROM mcp_tool_usage_log")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = rows.Close() }()
-			for rows.Next() {
-				var id uuid.UUID
-				var table string
-				if err := rows.Scan(&id, &table); err != nil {
-					t.Fatal(err)
-				}
-				i := slices.IndexFunc(events, func(e usage.Event) bool { return e.ID == id })
-				if table != events[i].TableName() {
-					t.Errorf("event %s: table_name %q, tables %q", id, table, events[i].Tables)
-				}
-			}
-			if err := rows.Err(); err != nil {
-				t.Fatal(err)
-			}
-		})
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id uuid.UUID
+		var table string
+		if err := rows.Scan(&id, &table); err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(events, func(e usage.Event) bool { return e.ID == id })
+		if table != events[i].TableName() {
+			t.Errorf("event %s: table_name %q, tables %q", id, table, events[i].Tables)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -178,7 +178,7 @@ func history(ctx context.Context, db *sql.DB, q usage.HistoryQuery) (page usage.
 			break
 		}
 		events, err = appendEvents(ctx, tx, events, fmt.Sprintf("SELECT %s FROM mcp_tool_usage_log WHERE %s AND %s AND %s ORDER BY ts DESC, event_id DESC LIMIT %d",
-			columns, condition, b.moments(), place, missing), args)
+			columnNames, condition, b.moments(), place, missing), args)
 		if err != nil {
 			return page, err
 		}
@@ -232,44 +232,70 @@ func placeOf(ctx context.Context, tx *sql.Tx, q usage.HistoryQuery, found []buck
 	return found, fmt.Sprintf("(ts < %d OR event_id <= '%s')", ts, id), nil
 }
 
-// appendEvents appends the events that a query selects.
+// columnNames are the columns that appendEvents reads.
+var columnNames = strings.Join(usage.ColumnNames(usage.StoredColumns), ", ")
+
+// appendEvents appends the events that a query of columnNames selects.
 func appendEvents(ctx context.Context, tx *sql.Tx, events []usage.Event, query string, args []any) (_ []usage.Event, err error) {
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = rows.Close() }() // what it says, Err has said
+	defer func() { _ = rows.Close() }() // Err has its error
+	fields := make([]any, len(usage.StoredColumns))
 	for rows.Next() {
-		var (
-			e      usage.Event
-			ts     int64
-			tables string
-		)
-		if err := rows.Scan(
-			&e.ID, &ts, &e.UserID, &e.UserEmail, &e.KeyID, &e.KeyName, &e.Tool,
-			text{&tables}, &e.RecordCount, &e.Outcome, &e.HTTPStatus, &e.RPCCode,
-			&e.DurationUS, &e.RequestBytes, &e.ResponseBytes, text{&e.SessionID}, &e.RequestID,
-			text{&e.ProtocolVersion}, text{&e.ClientName}, text{&e.ClientVersion}, &e.RemoteIP,
-		); err != nil {
+		events = append(events, usage.Event{})
+		e := &events[len(events)-1]
+		for i, c := range usage.StoredColumns {
+			fields[i] = field{c.Field(e)}
+		}
+		if err := rows.Scan(fields...); err != nil {
 			return nil, err
 		}
-		e.Time = time.UnixMicro(ts).UTC()
-		if e.Tables, err = parseTables(tables); err != nil {
-			return nil, fmt.Errorf("event %s: %w", e.ID, err)
-		}
-		events = append(events, e)
 	}
 	return events, rows.Err()
 }
 
-// text scans a nullable string, NULL as "".
-type text struct{ s *string }
+// field scans a column's value into the field of an event. NULL is the zero value.
+type field struct{ to any }
 
 // Scan implements sql.Scanner.
-func (t text) Scan(v any) error {
+func (f field) Scan(v any) error {
+	switch to := f.to.(type) {
+	case *string:
+		return scanText(to, v)
+	case *[]string:
+		var text string
+		err := scanText(&text, v)
+		if err == nil {
+			*to, err = parseTables(text)
+		}
+		return err
+	case *uuid.UUID:
+		return to.Scan(v)
+	case *usage.NullInt64:
+		return to.Scan(v)
+	}
+	n, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("column of type %T, want an integer", v)
+	}
+	switch to := f.to.(type) {
+	case *int64:
+		*to = n
+	case *time.Time:
+		*to = time.UnixMicro(n).UTC()
+	default:
+		panic(fmt.Sprintf("the SQLite ledger cannot read a %T", to))
+	}
+	return nil
+}
+
+// scanText scans a text, NULL as "".
+func scanText(to *string, v any) error {
 	var s sql.NullString
 	err := s.Scan(v)
-	*t.s = s.String
+	*to = s.String
 	return err
 }
 

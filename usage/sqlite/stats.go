@@ -95,7 +95,7 @@ func stats(ctx context.Context, db *sql.DB, q usage.StatsQuery) (usage.Stats, er
 			tool, touched string
 			one           sum
 		)
-		if err := rows.Scan(&day, &tool, text{&touched}, &one.calls, &one.high, &one.low); err != nil {
+		if err := rows.Scan(&day, &tool, field{&touched}, &one.calls, &one.high, &one.low); err != nil {
 			return usage.Stats{}, err
 		}
 		if _, known := names[touched]; !known {

@@ -38,6 +38,7 @@ func RunSharded(t *testing.T, storage Storage) {
 		run  func(t *testing.T, open func() usage.Ledger)
 	}{
 		{"RoundTrip", testRoundTrip},
+		{"EveryColumn", testEveryColumn},
 		{"StoredExactlyOrRejected", testStoredExactlyOrRejected},
 		{"BatchSizes", testBatchSizes},
 		{"SameBatchAgain", testSameBatchAgain},

@@ -1,0 +1,202 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/tallygate/tallygate/usage"
+	"github.com/tallygate/tallygate/usage/usagetest"
+)
+
+// An event is read from a record as it is read from its JSON.
+func TestEventInRecord(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := events().Draw(t, "event")
+		ours, err := appendEvent(nil, &e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.ContainsAny(ours, "\n\x00") {
+			t.Fatalf("a newline or a zero in %q", ours)
+		}
+		theirs, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want usage.Event
+		if err := json.Unmarshal(theirs, &want); err != nil {
+			t.Fatal(err)
+		}
+		r := newEventReader()
+		for _, payload := range [][]byte{ours, ours} { // the second time, the reader has met all of it before
+			var got usage.Event
+			if err := r.read(payload, &got); err != nil {
+				t.Fatalf("%v: %q", err, payload)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("events differ (-want +got):\n%s", diff)
+			}
+			if id, ok := eventID(payload); !ok || id != e.ID {
+				t.Fatalf("the ID of %q is %s, %v", payload, id, ok)
+			}
+		}
+		if want.ID != e.ID || !want.Time.Equal(e.Time) {
+			t.Fatalf("id and time %s %s became %s %s", e.ID, e.Time, want.ID, want.Time)
+		}
+	})
+}
+
+// The columns are in the places that docs/ledger.md names.
+func TestAppendEvent(t *testing.T) {
+	e := newEvent(7)
+	e.Time = time.Date(2026, 11, 29, 10, 20, 30, 4000, time.UTC)
+	e.KeyName, e.ClientName = "tab\t, back\\slash, \xff", ""
+	e.Tables = []string{"daily_bars", "stock,basic"}
+	want := e.ID.String() + "\t2026-11-29T10:20:30.000004Z\t0193a8c5-7d1e-7c2a-9f00-5a7d3c1e0001\tada@example.com\t" +
+		"0193a8c5-7d1e-7c2a-9f00-5a7d3c1e0002\ttab\\x09, back\\x5cslash, \ufffd\tquery_daily_bars\tdaily_bars,stock\\x2cbasic,\t250\tok\t200\t\t1234\t180\t20480\t" +
+		"mcp-session-7f0b6a52\t7\t2025-11-25\t\t2.1.0\t192.0.2.17"
+	got, err := appendEvent(nil, &e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	e.Tables = nil
+	if got, err := appendEvent(nil, &e); err != nil || !bytes.Contains(got, []byte("\tquery_daily_bars\t\\N\t250\t")) {
+		t.Errorf("%q, %v: unknown tables are not \\N", got, err)
+	}
+}
+
+func TestAppendEventImpossibleTime(t *testing.T) {
+	e := usage.Event{Time: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}
+	if _, err := appendEvent(nil, &e); err == nil || !strings.Contains(err.Error(), e.ID.String()) {
+		t.Errorf("error %v, want one that names the event", err)
+	}
+}
+
+// One reader reads many events, alike and not, as if each were the first.
+func TestEventReader(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		some := rapid.SliceOfN(events(), 1, 4).Draw(t, "events")
+		r := newEventReader()
+		for range rapid.IntRange(1, 10).Draw(t, "reads") {
+			e := rapid.SampledFrom(some).Draw(t, "event")
+			other := rapid.SampledFrom(some).Draw(t, "other")
+			if rapid.Bool().Draw(t, "mixed") {
+				e.UserID, e.Tool, e.Tables, e.SessionID = other.UserID, other.Tool, other.Tables, other.SessionID
+			}
+			payload, err := appendEvent(nil, &e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rapid.IntRange(0, 3).Draw(t, "damage") == 0 {
+				payload[rapid.IntRange(0, len(payload)-1).Draw(t, "at")] = rapid.SampledFrom([]byte("\t\\N0x\xff")).Draw(t, "byte")
+			}
+			var got, want usage.Event
+			gotErr, wantErr := r.read(payload, &got), readEvent(payload, &want)
+			if (gotErr != nil) != (wantErr != nil) {
+				t.Fatalf("errors %v and %v of %q", gotErr, wantErr, payload)
+			}
+			if diff := cmp.Diff(want, got); gotErr == nil && diff != "" {
+				t.Fatalf("events differ (-want +got):\n%s", diff)
+			}
+			got.Tables = append(got.Tables, "appended") // does not change another event's
+		}
+	})
+}
+
+// A payload that is not an event is refused as a whole.
+func TestNoEvent(t *testing.T) {
+	e := newEvent(1)
+	record, err := appendEvent(nil, &e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range [][2]string{
+		{e.ID.String(), ""}, {e.ID.String(), "x"}, {"T", " "}, {"ada", "a\xffa"}, {"ada", `a\`}, {"ada", `a\x4`}, {"ada", `\x41`}, {"ada", `\xzz`}, {"ada", `\N`},
+		{"1234", ""}, {"1234", "1x"}, {"1234", "12345678901234567890"}, {"\t250", "\t2.5"}, {"\t192.0.2.17", ""}, {"\t192.0.2.17", "\t192.0.2.17\tx"}, {"daily_bars,", "daily_bars"}, {"daily_bars,", `\N,`}, {"daily_bars,", `\x41,`},
+	} {
+		changed := strings.Replace(string(record), change[0], change[1], 1)
+		if changed == string(record) {
+			t.Fatalf("%q is not in %q", change[0], record)
+		}
+		var got usage.Event
+		if readEvent([]byte(changed), &got) == nil {
+			t.Errorf("%q for %q was read: %+v", change[1], change[0], got)
+		}
+	}
+	for _, payload := range []string{"", "{", `{"event_id":"`, `{"event_id":7}`, e.ID.String(), "0193a8c5-7d1e-7c2a-9f00-5a7d3c1e000x\t"} {
+		if id, ok := eventID([]byte(payload)); ok {
+			t.Errorf("%q: %s", payload, id)
+		}
+	}
+}
+
+// An event that is read is read back the same when it is written again.
+func FuzzReadEvent(f *testing.F) {
+	e := newEvent(1)
+	e.KeyName = "\"\\\n\u2028"
+	ours, err := appendEvent(nil, &e)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(ours)
+	f.Add(bytes.ReplaceAll(ours, []byte("daily_bars,"), []byte(unknownList)))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		var want, got usage.Event
+		if readEvent(payload, &want) != nil {
+			return
+		}
+		again, err := appendEvent(nil, &want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := readEvent(again, &got); err != nil {
+			t.Fatalf("%v: %q", err, again)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("events differ (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// Each stored column is in the record: an event with that column alone is read
+// back.
+func TestEveryColumnInRecord(t *testing.T) {
+	for _, want := range usagetest.EventPerColumn() {
+		payload, err := appendEvent(nil, &want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got usage.Event
+		if err := readEvent(payload, &got); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", payload, diff)
+		}
+	}
+}
+
+// A record may end early, but not before the first release's columns.
+func TestRecordEndsEarly(t *testing.T) {
+	e := newEvent(1)
+	payload, err := appendEvent(nil, &e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for values := len(usage.StoredColumns); values > 0; values-- {
+		var got usage.Event
+		if err := readEvent(payload, &got); (err == nil) != (values >= fewestColumns) {
+			t.Errorf("%d values: error %v", values, err)
+		}
+		payload = payload[:max(bytes.LastIndexByte(payload, '\t'), 0)]
+	}
+}

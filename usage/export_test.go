@@ -1,0 +1,4 @@
+package usage
+
+// EachEventPaged is EachEvent with pages of the query's own size.
+var EachEventPaged = eachEvent
