@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
@@ -192,6 +193,12 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 		return x.reject(ref)
 	}
 	return x.forward(r, next)
+}
+
+// isDiscovery reports whether clients look for an authorization server at the
+// path.
+func isDiscovery(path string) bool {
+	return path == "/register" || strings.HasPrefix(path, "/.well-known/")
 }
 
 func (b *Backend) release() {
