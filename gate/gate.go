@@ -183,7 +183,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 	defer x.backend.release()
 
 	x.identify(r)
-	if ref := x.read(r); ref != nil {
+	if ref := x.readRequest(r); ref != nil {
 		return x.reject(ref)
 	}
 	if ref := x.authorize(r); ref != nil {
