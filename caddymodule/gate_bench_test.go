@@ -24,13 +24,12 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// BenchmarkGate is what the gate adds to a call, with everything on: the key
-// out of SQLite, strict reading, the default rule, a journal on disk. The
-// handler behind it answers as reverse_proxy does, and is also called without
-// the gate, by turns in the same run: extra-ns/call and extra-allocs/call are
-// the difference. ns/op and allocs/op are those with the gate. Of turns of 64
-// calls, the time is that which a tenth of them did not take: what disturbs the
-// machine disturbs the others.
+// BenchmarkGate measures what the gate adds to a call, with everything on: the key
+// from SQLite, strict reading, the default rule, a journal on disk. The handler
+// behind it answers as reverse_proxy does. Batches of 64 calls with the gate and
+// without it alternate: extra-ns/call and extra-allocs/call are the difference,
+// ns/op and allocs/op are with the gate. The times are the tenth percentile of the
+// batches, so that other load on the machine counts little.
 func BenchmarkGate(b *testing.B) {
 	w := newBenchWorld(b)
 	gate := w.gate(b)
@@ -65,7 +64,7 @@ func BenchmarkProxied(b *testing.B) {
 	}
 }
 
-// compare times two ways to make a call, by turns.
+// compare times two ways to make a call, which alternate.
 func compare(b *testing.B, w *benchWorld, gated, bare func()) {
 	const turn, drained = 64, 20_000
 	for range turn {
@@ -100,7 +99,7 @@ func compare(b *testing.B, w *benchWorld, gated, bare func()) {
 	b.ReportMetric(float64(allocs-mallocs(bare)), "extra-allocs/call")
 }
 
-// mallocs is how often f allocates, but for what happens seldom (a map that
+// mallocs returns how often f allocates, without what happens seldom (a map that
 // grows, a pool that a collection has emptied) and in the background.
 func mallocs(f func()) int64 {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
@@ -124,7 +123,7 @@ type benchCall struct {
 	name    string
 	answer  answer
 	session string
-	reading func() // called for each piece that its client reads; nil: nothing to do
+	reading func() // called for each chunk that the client reads; nil: nothing to do
 }
 
 func benchCalls() (calls []benchCall) {
@@ -156,8 +155,8 @@ func slicesConcat(before string, message []byte, behind string) []byte {
 	return append(append([]byte(before), message...), behind...)
 }
 
-// benchMessage is a result of about so many bytes: rows as structured content,
-// or the same as JSON in a text.
+// benchMessage returns a result of about size bytes: rows as structured content, or
+// the same as JSON in a text.
 func benchMessage(shape string, size int) []byte {
 	var rows strings.Builder
 	for i := 0; i == 0 || rows.Len() < size-200; i++ {
@@ -176,8 +175,8 @@ func benchMessage(shape string, size int) []byte {
 const benchRequest = `{"jsonrpc":"2.0","id":17,"method":"tools/call","params":{"name":"query_table","arguments":{"table":"stock_daily",` +
 	`"columns":["ts_code","trade_date","open","close","vol"],"where":"trade_date between '2024-01-02' and '2024-03-29'","limit":100}}}`
 
-// through makes calls by a handler as a client's come to it: each with a
-// request, a context and headers of its own.
+// through returns a function that makes a call through a handler. Each call has its
+// own request, context and headers, as in a server.
 func (c *benchCall) through(b testing.TB, w *benchWorld, serve func(http.ResponseWriter, *http.Request) error) func() {
 	header := http.Header{
 		"Authorization": {"Bearer " + w.key}, "Accept": {"application/json, text/event-stream"}, "Accept-Encoding": {"gzip, deflate"}, "Content-Type": {"application/json"},
@@ -216,7 +215,7 @@ func (c *benchCall) through(b testing.TB, w *benchWorld, serve func(http.Respons
 type discarding struct {
 	header          http.Header
 	status, written int
-	reading         func() // called for each piece; nil: nothing to do
+	reading         func() // called for each chunk; nil: nothing to do
 }
 
 func (d *discarding) Header() http.Header { return d.header }
@@ -240,8 +239,8 @@ type answer struct {
 }
 
 // answering does to a request and a response what reverse_proxy does: it waits
-// for the context's end, reads the body, and copies the answer in pieces, each
-// of an event stream's flushed.
+// for the context's end, reads the body, and copies the answer in chunks. Those of
+// an event stream are flushed.
 type answering struct {
 	answer answer
 	buf    [32 << 10]byte

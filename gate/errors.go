@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tallygate/tallygate/mcp"
@@ -165,12 +164,6 @@ func (ref *refusal) answerEach(body *mcp.Body) {
 // wholeSeconds returns a time to wait in seconds, at least 1.
 func wholeSeconds(wait time.Duration) int64 {
 	return max(1, int64((wait+time.Second-1)/time.Second))
-}
-
-// isDiscovery reports whether clients look for an authorization server at the
-// path.
-func isDiscovery(path string) bool {
-	return path == "/register" || strings.HasPrefix(path, "/.well-known/")
 }
 
 // answerDiscovery tells a client that looks for an authorization server that

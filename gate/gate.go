@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
@@ -185,7 +186,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 	defer x.backend.release()
 
 	x.identify(r)
-	if ref := x.read(r); ref != nil {
+	if ref := x.readRequest(r); ref != nil {
 		return x.reject(ref)
 	}
 	if ref := x.authorize(r); ref != nil {
@@ -195,6 +196,12 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 		return x.reject(ref)
 	}
 	return x.forward(r, next)
+}
+
+// isDiscovery reports whether clients look for an authorization server at the
+// path.
+func isDiscovery(path string) bool {
+	return path == "/register" || strings.HasPrefix(path, "/.well-known/")
 }
 
 func (b *Backend) release() {

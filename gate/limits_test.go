@@ -133,11 +133,11 @@ func TestConcurrentCalls(t *testing.T) {
 			t.Errorf("after %s a call answers %d %s", after, a.status, a.body)
 		}
 	}
-	_, leave := hold() //nolint:bodyclose // leave does
+	_, leave := hold() //nolint:bodyclose // leave closes it
 	limited(t, call("rows"), "1", "1 call at the same time")
 	leave()
 	room("its client has left an open result")
-	res, leave := hold() //nolint:bodyclose // likewise
+	res, leave := hold() //nolint:bodyclose // leave closes it
 	limited(t, call("rows"), "1", "1 call at the same time")
 	close(u.Release)
 	if _, err := io.Copy(io.Discard, res.Body); err != nil {

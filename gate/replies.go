@@ -7,8 +7,8 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// noSuchTask is the code with which servers answer when a task is unknown to
-// whoever asks (MCP 2025-11-25, tasks, protocol errors).
+// noSuchTask is the code with which servers answer a request about a task that its
+// sender does not know (MCP 2025-11-25, tasks, protocol errors).
 const noSuchTask = -32602
 
 // take takes in a reply to a call, or about its task. msg is the message of this

@@ -10,10 +10,10 @@ import (
 	"github.com/tallygate/tallygate/mcp"
 )
 
-// read reads the request's body, strictly, and puts it back in place for the
+// readRequest reads the request's body, strictly, and puts it back in place for the
 // upstream. The messages of a POST are in x.body afterwards. What is ambiguous
 // is refused.
-func (x *exchange) read(r *http.Request) *refusal {
+func (x *exchange) readRequest(r *http.Request) *refusal {
 	var ref *refusal
 	if x.sessionID, ref = singleHeader(r.Header, "Mcp-Session-Id"); ref != nil {
 		return ref
