@@ -64,7 +64,7 @@ words:
 
 test: deps lint race
 	go test -count=1 -timeout 20m $$(go list ./... | grep -vxF "$$(go list $(RACE))")
-	go test -count=1 -tags=purego,$(TAGS) $(or $(wildcard ./internal/jsonskip),./mcp)
+	go test -count=1 -tags=purego,$(TAGS) ./mcp $(wildcard ./mcp/scan ./internal/jsonskip)
 	cd e2e && go test -count=1 -timeout 20m ./...
 	$(MAKE) --no-print-directory fuzz
 
