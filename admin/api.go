@@ -1,6 +1,6 @@
 // Package admin is the REST API on :8000: logging in, managing users and API
 // keys, and reading what calls were made with them. It is a plain http.Handler
-// over an identity.Store and a usage.Ledger. Its contract is what it serves at
+// over a Store and a usage.Ledger. Its contract is what it serves at
 // /openapi.json.
 //
 // Every answer is JSON, but for exports; an error is
@@ -28,11 +28,29 @@ import (
 // ledger counts as unavailable.
 const answerTimeout = 30 * time.Second
 
+// Store is the part of an identity.Store that the API needs. It must be the
+// process's authn.Authority, so that a change takes effect on the next call. All
+// that is in it, the Authority has to have.
+type Store interface {
+	identity.UserStore
+	identity.SessionStore
+
+	CreateKey(ctx context.Context, k identity.Key) error
+	CreateKeyOnce(ctx context.Context, k identity.Key, r identity.Receipt) error
+	Receipt(ctx context.Context, userID string, id identity.Digest, now time.Time) (identity.Receipt, error)
+	Key(ctx context.Context, id string) (identity.Key, error)
+	Keys(ctx context.Context, userID string) ([]identity.Key, error)
+	UpdateKey(ctx context.Context, userID, keyID string, c identity.KeyChange) (identity.Key, error)
+	RevokeKey(ctx context.Context, userID, keyID string, at time.Time, reason string) (identity.Key, error)
+	RotateKey(ctx context.Context, userID, keyID string, fresh identity.Key, until time.Time) (old, replacement identity.Key, err error)
+
+	Audit(ctx context.Context, e identity.AuditEntry) error
+	AuditLog(ctx context.Context, q identity.AuditQuery) ([]identity.AuditEntry, error)
+}
+
 // Config is what an API is made of.
 type Config struct {
-	// Store is the process's identity.Authority, so that what is changed here
-	// takes effect on the next call.
-	Store  identity.Store
+	Store  Store
 	Ledger usage.Ledger
 	// Secret, when not empty, is the one key that tokens are signed with
 	// (HMAC-SHA-256), at least MinSecret bytes. It is never replaced: change it
@@ -67,7 +85,7 @@ const signingPeriod = 30 * 24 * time.Hour
 // (behind a proxy, the one that the proxy vouches for): failed logins are
 // counted by it, and the audit log tells it.
 type API struct {
-	store     identity.Store
+	store     Store
 	ledger    usage.Ledger
 	keyring   *identity.Keyring
 	tokens    tokens

@@ -188,7 +188,7 @@ func TestSigningKeysAway(t *testing.T) {
 
 // noKeys is a store whose signing keys cannot be read, nor rows be added to its
 // audit log.
-type noKeys struct{ identity.Store }
+type noKeys struct{ Store }
 
 var errAway = errors.New("dial tcp 10.1.2.3:5432: connection refused")
 

@@ -30,19 +30,20 @@ import (
 
 const password = "correct horse battery staple"
 
-// clientAddr is where calls come from.
+// clientAddr is the address of all calls.
 var clientAddr = netip.MustParseAddr("192.0.2.7")
 
 var secret = []byte("0123456789abcdef0123456789abcdef")
 
-// passwordHash is the hash of password, made once: it takes its time.
+// passwordHash is the hash of password, made once because it is slow.
 var passwordHash = sync.OnceValues(func() (string, error) {
 	return identity.HashPassword(context.Background(), password)
 })
 
 // world is an API over a real store and ledger, and the people in it.
 type world struct {
-	store  identity.Store
+	users  identity.Store // that the store is in front of
+	store  *authn.Authority
 	ledger usage.Ledger
 	api    *API
 	server *httptest.Server
@@ -87,6 +88,7 @@ func newWorld(t testing.TB) *world {
 		}
 	})
 	w := &world{
+		users:  users,
 		store:  store,
 		ledger: ledger,
 		log:    &syncBuffer{},
@@ -106,7 +108,7 @@ func (w *world) populate(t testing.TB) {
 
 // serve starts an API over a store and a ledger, which may stand before those
 // of the world.
-func (w *world) serve(t testing.TB, store identity.Store, ledger usage.Ledger) {
+func (w *world) serve(t testing.TB, store Store, ledger usage.Ledger) {
 	t.Helper()
 	w.serveAs(t, Config{Store: store, Ledger: ledger, Secret: secret})
 }

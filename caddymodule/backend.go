@@ -268,7 +268,7 @@ func (p *pipeline) Close() error {
 
 // firstUser makes the administrator that the environment names, where the
 // store has no user yet, and says what to do where it names none.
-func firstUser(ctx context.Context, store identity.Store, log *slog.Logger) error {
+func firstUser(ctx context.Context, store *authn.Authority, log *slog.Logger) error {
 	users, err := store.Users(ctx)
 	if err != nil || len(users) > 0 {
 		return err

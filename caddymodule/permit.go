@@ -20,7 +20,9 @@ import (
 // its limits, as quota.Exceeded names them.
 const deniedByScope = "scope"
 
-var denials = []string{deniedByScope, "calls_per_minute", "calls_per_day", "records_per_day", "concurrent_calls"}
+var denials = append([]string{deniedByScope}, slices.DeleteFunc(identity.LimitNames(), func(name string) bool {
+	return name == identity.LimitBurst // part of the calls a minute
+})...)
 
 // keyStats count what the gate refuses to keys, and to what is none.
 type keyStats struct {
@@ -52,7 +54,7 @@ func (m *meter) permit(r *http.Request, body *mcp.Body, arrived time.Time) *refu
 		if !body.Messages[i].IsCall() {
 			continue
 		}
-		p, err := m.backend.limiter.Acquire(r.Context(), m.principal)
+		p, err := m.backend.limiter.Acquire(r.Context(), m.principal.KeyID, m.principal.Limits)
 		if err == nil {
 			m.permits = append(m.permits, p)
 			continue
@@ -73,9 +75,7 @@ func (m *meter) permit(r *http.Request, body *mcp.Body, arrived time.Time) *refu
 
 // exceeded tells a person which limit a call would exceed.
 func exceeded(e *quota.Exceeded) string {
-	what := map[string]string{
-		"calls_per_minute": "calls a minute", "calls_per_day": "calls a day", "records_per_day": "records a day", "concurrent_calls": "calls at the same time",
-	}[e.Limit]
+	what := identity.LimitFieldNamed(e.Limit).Text
 	if e.Value == 1 {
 		what = strings.Replace(what, "s ", " ", 1)
 	}
