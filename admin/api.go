@@ -1,7 +1,7 @@
 // Package admin is the REST API on :8000: logging in, managing users and API
 // keys, and reading what calls were made with them. It is a plain http.Handler
-// over an identity.Store and a usage.Ledger. Its contract is the document that it
-// serves at /openapi.json.
+// over a Store and a usage.Ledger. Its contract is the document that it serves at
+// /openapi.json.
 //
 // Every reply is JSON, except exports. An error is
 // {"error":{"code":"…","message":"…"}}. A rejected request changes nothing, and
@@ -28,11 +28,29 @@ import (
 // counts as unavailable.
 const answerTimeout = 30 * time.Second
 
+// Store is the part of an identity.Store that the API needs. It must be the
+// process's authn.Authority, so that a change takes effect on the next call. A
+// method that the Authority lacks does not compile.
+type Store interface {
+	identity.UserStore
+	identity.SessionStore
+
+	CreateKey(ctx context.Context, k identity.Key) error
+	CreateKeyOnce(ctx context.Context, k identity.Key, r identity.Receipt) error
+	Receipt(ctx context.Context, userID string, id identity.Digest, now time.Time) (identity.Receipt, error)
+	Key(ctx context.Context, id string) (identity.Key, error)
+	Keys(ctx context.Context, userID string) ([]identity.Key, error)
+	UpdateKey(ctx context.Context, userID, keyID string, c identity.KeyChange) (identity.Key, error)
+	RevokeKey(ctx context.Context, userID, keyID string, at time.Time, reason string) (identity.Key, error)
+	RotateKey(ctx context.Context, userID, keyID string, fresh identity.Key, until time.Time) (old, replacement identity.Key, err error)
+
+	Audit(ctx context.Context, e identity.AuditEntry) error
+	AuditLog(ctx context.Context, q identity.AuditQuery) ([]identity.AuditEntry, error)
+}
+
 // Config configures an API.
 type Config struct {
-	// Store is the process's identity.Authority, so that changes
-	// made here take effect on the next call.
-	Store  identity.Store
+	Store  Store
 	Ledger usage.Ledger
 	// Secret, if not empty, is the only key that signs tokens (HMAC-SHA-256). It
 	// has at least MinSecret bytes and is never replaced: after a change everyone
@@ -67,7 +85,7 @@ const signingPeriod = 30 * 24 * time.Hour
 // (behind a trusted proxy, the one that the proxy reports): failed logins are
 // counted by it, and it is recorded in the audit log.
 type API struct {
-	store     identity.Store
+	store     Store
 	ledger    usage.Ledger
 	keyring   *identity.Keyring
 	tokens    tokens

@@ -115,7 +115,7 @@ func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // faultyStore is a store some of whose methods fail.
 type faultyStore struct {
-	identity.Store
+	Store
 	users, keys error // what reading users and what touching keys fails with
 	hash        string
 }
@@ -291,7 +291,7 @@ func TestAnswerTimeout(t *testing.T) {
 }
 
 // onlyUser is a store that returns the same user for every ID.
-type onlyUser struct{ identity.Store }
+type onlyUser struct{ Store }
 
 func (onlyUser) Session(_ context.Context, id, _ string, _ int64) (identity.User, error) {
 	return identity.User{ID: id, Role: identity.Member}, nil

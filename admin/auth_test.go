@@ -275,7 +275,7 @@ func TestThrottle(t *testing.T) {
 
 // people is a store of users who can log in: their hashes by address.
 type people struct {
-	identity.Store
+	Store
 	hashes map[string]string
 }
 

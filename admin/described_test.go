@@ -282,7 +282,7 @@ func (w *world) throttleAll() {
 // noStore is an unavailable store, except for checking tokens, where only the
 // session may fail.
 type noStore struct {
-	identity.Store
+	Store
 	session error
 }
 
@@ -312,6 +312,7 @@ func (noStore) WithdrawInvite(context.Context, string) error { return errAway }
 func (noStore) Receipt(context.Context, string, identity.Digest, time.Time) (identity.Receipt, error) {
 	return identity.Receipt{}, errAway
 }
+func (noStore) Key(context.Context, string) (identity.Key, error)    { return identity.Key{}, errAway }
 func (noStore) Keys(context.Context, string) ([]identity.Key, error) { return nil, errAway }
 func (noStore) UpdateKey(context.Context, string, string, identity.KeyChange) (identity.Key, error) {
 	return identity.Key{}, errAway

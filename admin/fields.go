@@ -174,17 +174,6 @@ func (o object) moment(name string) (t time.Time, given bool, err error) {
 	return t, true, nil
 }
 
-// limitFields are the names of limits, in the order of limitsOf.
-var limitFields = []string{"calls_per_minute", "burst", "calls_per_day", "records_per_day", "concurrent_calls"}
-
-// maxLimit is the highest limit. Package identity has the same bound.
-const maxLimit = 1_000_000_000
-
-// limitsOf are the fields of limits.
-func limitsOf(l *identity.Limits) []*int64 {
-	return []*int64{&l.CallsPerMinute, &l.Burst, &l.CallsPerDay, &l.RecordsPerDay, &l.ConcurrentCalls}
-}
-
 // limits returns the field limits. If it is left out or null, there are none.
 func (o object) limits() (l identity.Limits, given bool, err error) {
 	v, given := o["limits"]
@@ -192,18 +181,18 @@ func (o object) limits() (l identity.Limits, given bool, err error) {
 		return l, given, nil
 	}
 	if v[0] != '{' {
-		return l, true, invalid("limits must be an object with %s, not %s", list(limitFields), jsonType(v))
+		return l, true, invalid("limits must be an object with %s, not %s", list(identity.LimitNames()), jsonType(v))
 	}
-	fields, err := parseObject(v, limitFields)
+	fields, err := parseObject(v, identity.LimitNames())
 	if err != nil {
 		return l, true, invalid("limits: %v", err)
 	}
-	for i, into := range limitsOf(&l) {
-		n, err := fields.wholeNumber(limitFields[i], maxLimit)
+	for _, f := range identity.LimitFields {
+		n, err := fields.wholeNumber(f.Name, identity.MaxLimit)
 		if err != nil {
 			return l, true, invalid("limits: %v", err)
 		}
-		*into = int64(n)
+		*f.Of(&l) = int64(n)
 	}
 	if err := l.Check(); err != nil {
 		return l, true, invalidField("limits", err)
@@ -222,11 +211,15 @@ type shownLimits struct {
 
 // showLimits returns limits as a reply shows them.
 func showLimits(l identity.Limits) shownLimits {
-	shown := limitsOf(&l)
-	for i := range shown {
-		if *shown[i] == 0 {
-			shown[i] = nil
+	orNull := func(limit int64) *int64 {
+		if limit == 0 {
+			return nil
 		}
+		return &limit
 	}
-	return shownLimits{shown[0], shown[1], shown[2], shown[3], shown[4]}
+	return shownLimits{
+		CallsPerMinute: orNull(l.CallsPerMinute), Burst: orNull(l.Burst),
+		CallsPerDay: orNull(l.CallsPerDay), RecordsPerDay: orNull(l.RecordsPerDay),
+		ConcurrentCalls: orNull(l.ConcurrentCalls),
+	}
 }

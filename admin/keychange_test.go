@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tallygate/tallygate/identity"
-	"github.com/tallygate/tallygate/identity/authn"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -34,7 +33,7 @@ func TestKeyOfAllFields(t *testing.T) {
 	if diff := cmp.Diff(want, k); diff != "" || !k.ExpiresAt.Equal(time.Date(y, m, d+1, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("create answers %v, and differs:\n%s", k.ExpiresAt, diff)
 	}
-	p, live, err := w.store.(*authn.Authority).Authenticate(t.Context(), k.Key, clientAddr)
+	p, live, err := w.store.Authenticate(t.Context(), k.Key, clientAddr)
 	if err != nil || !live || p.Limits != (identity.Limits{CallsPerMinute: 600, Burst: 20, ConcurrentCalls: 4}) || p.Scope.Match("query_secret_x") || !p.Scope.Match("query_x") {
 		t.Errorf("the gate sees %+v, %t, %v", p, live, err)
 	}
@@ -68,7 +67,7 @@ func TestKeyOfAllFields(t *testing.T) {
 		if diff := cmp.Diff(shown, got); diff != "" {
 			t.Errorf("%s differs:\n%s", c.fields, diff)
 		}
-		p, live, err := w.store.(*authn.Authority).Authenticate(t.Context(), k.Key, clientAddr)
+		p, live, err := w.store.Authenticate(t.Context(), k.Key, clientAddr)
 		if err != nil || !live || p.KeyName != shown.Name || p.Scope.Match("run_sql") != (len(shown.Scopes) == 0) {
 			t.Errorf("%s: the gate sees %+v, %t, %v", c.fields, p, live, err)
 		}
@@ -149,7 +148,7 @@ func TestRevokeReason(t *testing.T) {
 
 func TestRotateKey(t *testing.T) {
 	w := newWorld(t)
-	authority := w.store.(*authn.Authority)
+	authority := w.store
 	live := func(key string) bool {
 		_, live, err := authority.Authenticate(t.Context(), key, clientAddr)
 		if err != nil {
@@ -265,7 +264,7 @@ func TestLastUse(t *testing.T) {
 	w := newWorld(t)
 	k := into[createdKey](t, w.as(t, w.ana, "POST", "/api/mcp-keys/create", `{"key_name":"a"}`), 201)
 	at := time.Now().UTC().Truncate(time.Microsecond)
-	if err := w.store.TouchKeys(t.Context(), map[string]time.Time{k.ID: at}); err != nil {
+	if err := w.users.TouchKeys(t.Context(), map[string]time.Time{k.ID: at}); err != nil {
 		t.Fatal(err)
 	}
 	got := into[keyList](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items[0]
@@ -307,7 +306,7 @@ func TestCreateOnce(t *testing.T) {
 			t.Errorf("the second answer differs:\n%s", diff)
 		}
 	}
-	if _, live, err := w.store.(*authn.Authority).Authenticate(t.Context(), first.Key, clientAddr); !live || err != nil {
+	if _, live, err := w.store.Authenticate(t.Context(), first.Key, clientAddr); !live || err != nil {
 		t.Errorf("the key works: %t, %v", live, err)
 	}
 	refused(t, w.do(t, "POST", path, w.once(t, w.ana, key), `{"key_name":"b","expires_days":90}`), 422, "idempotency_key_reused", "send a new one")

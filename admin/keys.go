@@ -108,11 +108,11 @@ func (a *API) rotateKey(ctx context.Context, r request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	old, err := a.store.UpdateKey(ctx, r.owner(), id, identity.KeyChange{}) // which only reads it
+	old, err := a.store.Key(ctx, id)
 	if err != nil {
 		return answerKey(old, err, missing)
 	}
-	fresh, key := a.keyFormat.Replacement(old)
+	fresh, key := a.keyFormat.Replacement(old) // RotateKey checks whose key it is
 	old, fresh, err = a.store.RotateKey(ctx, r.owner(), id, fresh, fresh.CreatedAt.Add(time.Duration(hours)*time.Hour))
 	if err != nil {
 		return answerKey(old, err, missing)

@@ -134,7 +134,7 @@ func TestUsers(t *testing.T) {
 	refused(t, w.as(t, w.root, "POST", "/api/users/create", `{"email":"CLEO@example.com","password":"`+otherPassword+`"}`), 409, "email_taken", "exists already")
 	token := w.login(t, cleo.Email, otherPassword)
 	key := into[createdKey](t, w.do(t, "POST", "/api/mcp-keys/create", bearer(token), `{"key_name":"a"}`), 201)
-	authority := w.store.(*authn.Authority)
+	authority := w.store
 	principal := func() (*authn.Principal, bool) {
 		p, live, err := authority.Authenticate(t.Context(), key.Key, clientAddr)
 		if err != nil {

@@ -30,7 +30,7 @@ func replicas(t *testing.T, n int) []*world {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &world{store: authn.New(store, authn.Options{}), ledger: ledger, log: &syncBuffer{}}
+		w := &world{users: store, store: authn.New(store, authn.Options{}), ledger: ledger, log: &syncBuffer{}}
 		t.Cleanup(func() {
 			if err := errors.Join(w.store.Close(), ledger.Close()); err != nil {
 				t.Error(err)

@@ -187,7 +187,7 @@ func TestSigningKeysAway(t *testing.T) {
 
 // noKeys is a store whose signing keys cannot be read, and whose audit log cannot
 // be written.
-type noKeys struct{ identity.Store }
+type noKeys struct{ Store }
 
 var errAway = errors.New("dial tcp 10.1.2.3:5432: connection refused")
 

@@ -56,7 +56,7 @@ func TestWorkflow(t *testing.T) {
 	if life := created.ExpiresAt.Sub(before); life < 90*24*time.Hour || life > 90*24*time.Hour+time.Minute {
 		t.Errorf("the key lives for %v", life)
 	}
-	k, u, err := w.store.KeyByDigest(t.Context(), identity.DigestOf(created.Key))
+	k, u, err := w.users.KeyByDigest(t.Context(), identity.DigestOf(created.Key))
 	if err != nil || k.ID != created.ID || u.ID != w.ana.ID {
 		t.Errorf("the store has key %q of %q: %v", k.ID, u.Email, err)
 	}

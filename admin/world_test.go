@@ -42,7 +42,8 @@ var passwordHash = sync.OnceValues(func() (string, error) {
 
 // world is an API over a real store and ledger, and the people in it.
 type world struct {
-	store  identity.Store
+	users  identity.Store // that the store is in front of
+	store  *authn.Authority
 	ledger usage.Ledger
 	api    *API
 	server *httptest.Server
@@ -87,6 +88,7 @@ func newWorld(t testing.TB) *world {
 		}
 	})
 	w := &world{
+		users:  users,
 		store:  store,
 		ledger: ledger,
 		log:    &syncBuffer{},
@@ -105,7 +107,7 @@ func (w *world) populate(t testing.TB) {
 }
 
 // serve starts an API over a store and a ledger, which may wrap those of the world.
-func (w *world) serve(t testing.TB, store identity.Store, ledger usage.Ledger) {
+func (w *world) serve(t testing.TB, store Store, ledger usage.Ledger) {
 	t.Helper()
 	w.serveAs(t, Config{Store: store, Ledger: ledger, Secret: secret})
 }

@@ -298,7 +298,7 @@ func (p *pipeline) Close() error {
 
 // firstUser makes the administrator that the environment names when the store has
 // no user yet. When it names none, the log says what to do.
-func firstUser(ctx context.Context, store identity.Store, log *slog.Logger) error {
+func firstUser(ctx context.Context, store *authn.Authority, log *slog.Logger) error {
 	users, err := store.Users(ctx)
 	if err != nil || len(users) > 0 {
 		return err

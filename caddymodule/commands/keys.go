@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -241,20 +240,16 @@ as the old one was made to live.`,
 		if err != nil || wait < 0 {
 			return identity.Invalid(fmt.Sprintf("--overlap: %q is not a duration, as in 0, 12h or 7d", *overlap))
 		}
-		keys, err := c.store.Keys(ctx, "")
+		old, err := c.store.Key(ctx, c.args[0])
 		if err != nil {
-			return fmt.Errorf("looking for the key: %w", err)
-		}
-		i := slices.IndexFunc(keys, func(k identity.Key) bool { return k.ID == c.args[0] })
-		if i < 0 {
-			return fmt.Errorf("rotating the key %s: %w", c.args[0], identity.ErrNotFound)
+			return fmt.Errorf("rotating the key %s: %w", c.args[0], err)
 		}
 		emails, err := c.emails(ctx)
 		if err != nil {
 			return err
 		}
-		fresh, key := c.settings.KeyFormat.Replacement(keys[i])
-		old, fresh, err := c.store.RotateKey(ctx, "", keys[i].ID, fresh, time.Now().Add(wait))
+		fresh, key := c.settings.KeyFormat.Replacement(old)
+		old, fresh, err = c.store.RotateKey(ctx, "", old.ID, fresh, time.Now().Add(wait))
 		if err != nil {
 			return fmt.Errorf("rotating the key %s: %w", c.args[0], err)
 		}

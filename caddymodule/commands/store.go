@@ -196,18 +196,12 @@ func shownTime(t time.Time, none string) string {
 	return t.Format(time.RFC3339)
 }
 
-// shownLimits are limits in a row.
+// shownLimits returns limits as a row shows them.
 func shownLimits(l identity.Limits) string {
 	var parts []string
-	for _, limit := range []struct {
-		value int64
-		text  string
-	}{
-		{l.CallsPerMinute, "calls/min"}, {l.Burst, "at once"}, {l.CallsPerDay, "calls/day"},
-		{l.RecordsPerDay, "records/day"}, {l.ConcurrentCalls, "concurrent"},
-	} {
-		if limit.value > 0 {
-			parts = append(parts, fmt.Sprint(limit.value, " ", limit.text))
+	for _, f := range identity.LimitFields {
+		if value := *f.Of(&l); value > 0 {
+			parts = append(parts, fmt.Sprint(value, " ", f.Unit))
 		}
 	}
 	if parts == nil {

@@ -55,7 +55,8 @@ func newUser(t testing.TB) identity.User {
 	return u
 }
 
-// TestReplicas: many that start at once on an empty database make one schema.
+// TestReplicas: many replicas that start at once on an empty database make one
+// schema.
 func TestReplicas(t *testing.T) {
 	server := postgrestest.Start(t)
 	dsn := server.NewDatabase(t)
@@ -156,7 +157,7 @@ func TestDSN(t *testing.T) {
 	}
 }
 
-// TestStopped: a database that goes away is a fault, and no more than that once
+// TestStopped: calls are a fault while the database is stopped, and work again once
 // it is back.
 func TestStopped(t *testing.T) {
 	server := postgrestest.Start(t)
@@ -166,10 +167,10 @@ func TestStopped(t *testing.T) {
 	for range 2 {
 		server.Stop(t)
 		if _, err := s.User(t.Context(), u.ID); err == nil || errors.Is(err, identity.ErrNotFound) {
-			t.Errorf("while it is away: %v", err)
+			t.Errorf("while it is down: %v", err)
 		}
 		if err := s.SetRole(t.Context(), u.ID, identity.Admin); err == nil || errors.Is(err, identity.ErrNotFound) {
-			t.Errorf("while it is away: %v", err)
+			t.Errorf("while it is down: %v", err)
 		}
 		server.Restart(t)
 		if _, err := s.User(t.Context(), u.ID); err != nil {

@@ -14,15 +14,16 @@ import (
 	"github.com/tallygate/tallygate/identity/postgres/postgrestest"
 )
 
-// client is whose calls these are.
+// client is the address of all calls.
 var client = netip.MustParseAddr("192.0.2.1")
 
-// patience is how long what has no deadline of its own may take.
+// patience is the deadline of what has none of its own.
 const patience = time.Minute
 
 // cluster is three replicas of a gate over one database.
 type cluster struct {
 	t        *testing.T
+	dsn      string
 	server   *postgrestest.Server
 	replicas [3]*authn.Authority
 	user     identity.User
@@ -30,9 +31,9 @@ type cluster struct {
 
 func newCluster(t *testing.T, o authn.Options) *cluster {
 	c := &cluster{t: t, server: postgrestest.Start(t)}
-	dsn := c.server.NewDatabase(t)
+	c.dsn = c.server.NewDatabase(t)
 	for i := range c.replicas {
-		s, err := Open(dsn)
+		s, err := Open(c.dsn)
 		must(t, err)
 		c.replicas[i] = authn.New(s, o)
 		t.Cleanup(func() {
@@ -64,7 +65,7 @@ func (c *cluster) want(key string, want bool) {
 	}
 }
 
-// wantSoon waits until a replica says of a key what is wanted, and returns how
+// wantSoon waits until a replica accepts or refuses a key as wanted, and returns how
 // long that took.
 func (c *cluster) wantSoon(replica int, key string, want bool) time.Duration {
 	c.t.Helper()
@@ -81,8 +82,8 @@ func (c *cluster) wantSoon(replica int, key string, want bool) time.Duration {
 	}
 }
 
-// heard waits until all replicas are told of changes.
-func (c *cluster) heard() {
+// waitConnected waits until all replicas are notified of changes.
+func (c *cluster) waitConnected() {
 	c.t.Helper()
 	_, key := c.issue(0)
 	for began := time.Now(); ; {
@@ -91,17 +92,17 @@ func (c *cluster) heard() {
 			return
 		}
 		if time.Since(began) > patience {
-			c.t.Fatal("the replicas hear nothing")
+			c.t.Fatal("the replicas are not connected")
 		}
 		<-time.After(time.Millisecond)
 	}
 }
 
-// TestOneGate: what happens on one replica holds on all: a new key at once, a
-// change soon, and in much less than MaxAge when the database tells.
+// TestOneGate: what is done on one replica takes effect on all: a new key at once,
+// and a change in much less than MaxAge where notifications work.
 func TestOneGate(t *testing.T) {
 	c := newCluster(t, authn.Options{})
-	c.heard()
+	c.waitConnected()
 	name := "renamed"
 	var took []time.Duration
 	for n := range 10 {
@@ -153,11 +154,10 @@ func TestOneGate(t *testing.T) {
 	}
 }
 
-// TestWatchElsewhere: what is open with a key ends when the key is revoked on
-// another replica.
+// TestWatchElsewhere: a watch ends when its key is revoked on another replica.
 func TestWatchElsewhere(t *testing.T) {
 	c := newCluster(t, authn.Options{})
-	c.heard()
+	c.waitConnected()
 	for n := range 4 {
 		record, key := c.issue(0)
 		ended := make(chan int, 2)
@@ -187,8 +187,8 @@ func TestWatchElsewhere(t *testing.T) {
 	}
 }
 
-// TestFewLookups: while a replica is told of changes, it does not ask again and
-// again.
+// TestFewLookups: while a replica is notified of changes, it does not look up cached
+// keys again.
 func TestFewLookups(t *testing.T) {
 	server := postgrestest.Start(t)
 	s, err := Open(server.NewDatabase(t))
@@ -208,10 +208,10 @@ func TestFewLookups(t *testing.T) {
 	}
 	for began := time.Now(); !a.Connected(); {
 		if call(); time.Since(began) > patience {
-			t.Fatal("the replica hears nothing")
+			t.Fatal("the replica is not connected")
 		}
 	}
-	// What was read before it heard is read again, once.
+	// A key that was cached before that is looked up again, once.
 	p, _, err := a.Authenticate(t.Context(), key, client)
 	must(t, err)
 	var watch authn.Watch
@@ -237,10 +237,9 @@ func (s *countingStore) KeyByDigest(ctx context.Context, d identity.Digest) (ide
 	return s.Store.KeyByDigest(ctx, d)
 }
 
-// TestAway: with the database stopped, or swallowed by the network, keys that
-// are known go on working for StaleOK, and of others nothing is said. When it
-// is back, so is everything, what was changed meanwhile included.
-func TestAway(t *testing.T) {
+// TestDatabaseDown: while the database is stopped or unreachable, cached keys work
+// for StaleOK, and other keys are an error. When it is back, everything works again.
+func TestDatabaseDown(t *testing.T) {
 	const staleOK = 12 * time.Second
 	for name, outage := range map[string]struct {
 		begin, end func(*postgrestest.Server, testing.TB)
@@ -257,8 +256,8 @@ func TestAway(t *testing.T) {
 			must(t, err)
 			c.want(key, true)
 			c.want(revokedKey, false)
-			c.heard()
-			_, unknownKey, err := identity.IssueKey(c.user.ID, "nobody knows it", time.Time{})
+			c.waitConnected()
+			_, unknownKey, err := identity.IssueKey(c.user.ID, "not in the store", time.Time{})
 			must(t, err)
 
 			outage.begin(c.server, t)
@@ -271,17 +270,17 @@ func TestAway(t *testing.T) {
 			}
 			for _, replica := range []int{0, 2} {
 				if _, ok, err := c.replicas[replica].Authenticate(t.Context(), key, client); !ok && err == nil {
-					t.Error("a known key was refused as if it were none")
+					t.Error("a known key was refused as if it did not exist")
 				}
 			}
 			for working := true; working; {
 				asked := time.Now()
 				_, ok, err := c.replicas[1].Authenticate(t.Context(), key, client)
 				if !ok && err == nil {
-					t.Fatal("a known key was refused as if it were none")
+					t.Fatal("a known key was refused as if it did not exist")
 				}
 				if working = ok; !ok && asked.Sub(began) < staleOK-2*authn.MaxAge {
-					t.Errorf("a known key ceased to work after %v: %v", asked.Sub(began), err)
+					t.Errorf("a known key stopped working after %v: %v", asked.Sub(began), err)
 				}
 				if ok && asked.Sub(began) > staleOK+authn.MaxAge {
 					t.Fatalf("a known key works for %v", asked.Sub(began))
@@ -299,7 +298,7 @@ func TestAway(t *testing.T) {
 				c.wantSoon(i, revokedKey, false)
 			}
 			again, againKey := c.issue(2)
-			c.heard()
+			c.waitConnected()
 			c.want(againKey, true)
 			_, err = c.replicas[1].RevokeKey(t.Context(), "", again.ID, time.Now(), "")
 			must(t, err)
@@ -310,15 +309,15 @@ func TestAway(t *testing.T) {
 	}
 }
 
-// TestRevokedUnheard: a replica whose connection for notifications is cut
-// learns of a revocation all the same.
-func TestRevokedUnheard(t *testing.T) {
+// TestRevokedWhileDisconnected: a replica whose connection for notifications is cut
+// refuses a revoked key all the same.
+func TestRevokedWhileDisconnected(t *testing.T) {
 	c := newCluster(t, authn.Options{})
-	c.heard()
+	c.waitConnected()
 	for range 3 {
 		record, key := c.issue(0)
 		c.want(key, true)
-		db, err := c.replicas[0].Store.(*Store).DB(t.Context())
+		db, err := open(t, c.dsn).DB(t.Context())
 		must(t, err)
 		_, err = db.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' OR query LIKE '-- ping%'`)
 		must(t, err)
@@ -328,7 +327,7 @@ func TestRevokedUnheard(t *testing.T) {
 		for _, replica := range []int{1, 2} {
 			c.wantSoon(replica, key, false)
 		}
-		if took := time.Since(began); took > 5*authn.MaxAge { // on a machine that is busy
+		if took := time.Since(began); took > 5*authn.MaxAge { // more than MaxAge is slack for a busy machine
 			t.Errorf("it took %v", took)
 		}
 	}
