@@ -23,6 +23,10 @@ type caught struct {
 	reply   Reply
 	id      []byte // memory of reply.ID
 
+	statement  statement // that the request's query is
+	statements int       // in it
+	weak       bool      // it may be prose
+
 	hasID, hasMethod, taskMethod bool
 
 	texts int // around what passes
@@ -54,6 +58,8 @@ type answer struct {
 	known     bool
 	why       Reason // the most telling of what was in the way
 	number    int64
+	status    status // of the arrays counted
+	weak      bool   // of tables: the statement that names them may be prose
 }
 
 // tableName is a table name that answers one wanted.
@@ -68,6 +74,7 @@ func (c *caught) reset(p *plan) {
 	clear(c.answers)
 	c.names, c.text = c.names[:0], c.text[:0]
 	c.reply = Reply{caught: c}
+	c.statement, c.statements, c.weak = statementNone, 0, false
 	c.hasID, c.hasMethod, c.taskMethod, c.texts = false, false, false, 0
 	c.outcomes = [outcomes]outcome{}
 	for i := range c.tasks {
@@ -129,10 +136,11 @@ func (c *caught) note(wanted []int, why Reason) {
 // noArray is for a value that is none where a path goes through each element.
 // The array of a sum is looked for once.
 func (c *caught) noArray(n *place) {
-	for _, w := range n.eachOf {
+	for _, through := range n.eachOf {
+		w := through.wanted
 		switch {
 		case c.closed(w):
-		case c.plan.wanted[w].want == wantRecords:
+		case c.plan.wanted[w].want.isNumber():
 			c.fail(w, WrongType)
 		default:
 			c.answers[w].why = max(c.answers[w].why, WrongType)
@@ -146,8 +154,22 @@ func (c *caught) fail(w int, why Reason) {
 	s := &c.answers[w]
 	s.why = max(s.why, why)
 	s.done, s.taking = true, false
-	if c.plan.wanted[w].want == wantRecords {
+	if c.plan.wanted[w].want.isNumber() {
 		s.known = false
+	}
+}
+
+// passOver is for a text that holds nothing of what is wanted in it: a sum goes
+// on with the next.
+func (c *caught) passOver(wanted []int) {
+	for _, w := range wanted {
+		switch {
+		case c.closed(w):
+		case c.plan.wanted[w].several:
+			c.answers[w].why = max(c.answers[w].why, NotFound)
+		default:
+			c.fail(w, WrongFormat)
+		}
 	}
 }
 
@@ -176,7 +198,7 @@ func (c *caught) settle(w int) {
 	this := &c.plan.wanted[w]
 	better := func(i int) bool {
 		o := &c.plan.wanted[i]
-		return o.asker == this.asker && o.at == this.at && o.want == this.want && o.term == this.term
+		return o.asker == this.asker && o.at == this.at && o.want == this.want && o.term == this.term && o.source == this.source
 	}
 	first, end := w, w+1
 	for first > 0 && better(first-1) {
@@ -273,7 +295,7 @@ func (c *caught) keep(w int, v value) {
 		default:
 			s.why = max(s.why, WrongType)
 		}
-	case wantRecords:
+	case wantRecords, wantAffected:
 		if n, ok := wholeNumber(v.text); ok && v.kind == isNumber && !v.over {
 			c.number(w, n)
 		} else {
@@ -388,10 +410,16 @@ func (a *answer) giveUp() {
 	a.why, a.known, a.done, a.taking = OverCap, false, true, false
 }
 
-// counted takes in the number of elements of the array at a place.
-func (c *caught) counted(n *place, elements int64) {
+// counted takes in the number of elements of the array at a place, and what the
+// first of them is.
+func (c *caught) counted(n *place, elements int64, first *element) {
 	for _, w := range n.count {
-		if !c.closed(w) {
+		switch {
+		case c.closed(w):
+		case first != nil && first.isContent():
+			c.fail(w, WrongType)
+		default:
+			c.answers[w].status.add(elements, first)
 			c.number(w, elements)
 		}
 	}
@@ -399,37 +427,43 @@ func (c *caught) counted(n *place, elements int64) {
 
 // nextElement is called before each element of the array at a place.
 func (c *caught) nextElement(n *place, index int) {
-	for _, w := range n.eachOf {
+	for _, through := range n.eachOf {
 		if index > 0 {
-			c.endElement(w)
+			c.endElement(through)
 		}
-		c.answers[w].inElement = false
+		c.answers[through.wanted].inElement = false
 	}
 }
 
 // endElement is called behind each element. One that gives no number makes the
 // sum unknown, unless there is nothing that a modifier could be told.
-func (c *caught) endElement(w int) {
-	s, wanted := &c.answers[w], &c.plan.wanted[w]
-	if wanted.want == wantRecords && !s.inElement && !s.done && !wanted.modifiesEach {
-		c.fail(w, NotFound)
+func (c *caught) endElement(through through) {
+	s, wanted := &c.answers[through.wanted], &c.plan.wanted[through.wanted]
+	if wanted.want.isNumber() && !s.inElement && !s.done && !through.texts {
+		c.fail(through.wanted, NotFound)
 	}
 }
 
 // endArray is called after the last.
 func (c *caught) endArray(n *place, elements int) {
-	for _, w := range n.eachOf {
+	for _, through := range n.eachOf {
+		w := through.wanted
 		s, wanted := &c.answers[w], &c.plan.wanted[w]
-		if s.done {
-			continue
+		if elements > 0 {
+			c.endElement(through)
 		}
 		switch {
-		case elements > 0:
-			if c.endElement(w); s.done {
-				continue
-			}
-		case wanted.want == wantRecords && !wanted.modifiesEach:
-			s.known = true
+		case s.done:
+			continue
+		case through.inner: // the element of the array around has its number
+			s.inElement, s.known = true, true
+			continue
+		case elements == 0 && wanted.want.isNumber() && (!through.texts || wanted.path.countsLines()):
+			s.known = true // nothing to add is 0, and no text has no lines
+		}
+		if s.known && s.number < wanted.atLeast {
+			c.fail(w, WrongFormat)
+			continue
 		}
 		s.inElement, s.done = false, true
 		if s.known {

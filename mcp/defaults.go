@@ -1,45 +1,134 @@
 package mcp
 
+import "slices"
+
+// Line is a line of the default rule: places that mean the same, and why they
+// are taken. Of a source (the structured content, the texts, a number) the
+// first line that is known counts; the sources have to agree.
+type Line struct {
+	Name   string // the label of a metric
+	Places []string
+	Why    string
+
+	source source
+}
+
+// Names under which servers put what they answer.
+var (
+	rowNames      = []string{"rows.#", "records.#", "data.rows.#", "data.#"}
+	affectedPaths = slices.Concat(affectedNames, []string{"changes"}, under("data.", affectedNames), under("result.", affectedNames))
+)
+
+// DefaultLines are the places that the default rule takes a count from.
+var DefaultLines = []Line{
+	{Name: "structured_rows", source: sourceStructured, Places: structured(rowNames...),
+		Why: "rows in the structured content, under a name that means rows"},
+	{Name: "structured_results", source: sourceStructured, Places: sum(structured("results.#.rows.#")),
+		Why: "the results of several statements, each with rows"},
+	{Name: "structured_list", source: sourceStructured, Places: structured("results.#", "result.#", "result.rows.#"),
+		Why: "a list as the result: where FastMCP wraps one, and where there is one statement"},
+	{Name: "text_rows", source: sourceText, Places: texts("@embedded|", rowNames...),
+		Why: "the same names in JSON that is a text, or stands in one"},
+	{Name: "text_results", source: sourceText, Places: texts("@embedded|", "results.#.rows.#"),
+		Why: "the results of several statements, likewise"},
+	{Name: "text_list", source: sourceText, Places: texts("@embedded|", "#", "results.#", "result.#", "result.rows.#"),
+		Why: "a JSON array of rows in a text"},
+	{Name: "text_lines", source: sourceText, Places: texts("@ndjson:2|", "#"),
+		Why: "a JSON object a line, or a text; one alone may be a row or a status"},
+	{Name: "text_python", source: sourceText, Places: texts("@python|", "#", "rows.#", "data.#", "result.#"),
+		Why: "a Python list as repr writes it, or in a dict"},
+	{Name: "text_markdown", source: sourceText, Places: texts("@markdown:only|", "#"),
+		Why: "a Markdown table and nothing else"},
+	{Name: "text_vertical", source: sourceText, Places: texts("@vertical|", "#"),
+		Why: "rows one below the other, numbered"},
+	{Name: "text_tagged", source: sourceText, Places: []string{
+		"result.content.0.text|@fromstr|@tagged:untrusted-data|@fromstr|#",
+		"result.content.0.text|@fromstr|result|@tagged:untrusted-data|@fromstr|#"},
+		Why: "rows between tags that warn of what is in them"},
+	{Name: "structured_lists", source: sourceStructuredLists, Places: sum(structured("result.#.#", "results.#.#")),
+		Why: "a list of rows for each of several statements, where the call has several"},
+	{Name: "text_lists", source: sourceTextLists, Places: texts("@embedded|", "#.#", "results.#.#", "result.#.#"),
+		Why: "the same in a text"},
+	{Name: "number", source: sourceNumber, Places: slices.Concat(
+		structured("row_count", "rowCount", "data.count"), texts("@embedded|", "row_count", "rowCount", "data.count")),
+		Why: "a number of rows; beside rows it has to be theirs"},
+}
+
+// AffectedLines are the places that it takes a number of affected rows from.
+var AffectedLines = []Line{
+	{Name: "structured_affected", Places: slices.Concat(structured(affectedPaths...), structured(under("result.", []string{"changes"})...)),
+		Why: "a number under a name that means affected rows"},
+	{Name: "text_affected", Places: texts("@embedded|", affectedPaths...),
+		Why: "the same in JSON in a text"},
+	{Name: "text_python_affected", Places: texts("@python|", affectedNames...),
+		Why: "the same in a Python dict"},
+	{Name: "text_words_affected", Places: texts("@affected"),
+		Why: "a short text that says so: 3 rows affected"},
+}
+
 // DefaultRule is for tools that no rule is for. It holds what public MCP servers
 // in front of databases have in common, as far as it means one thing only; what
 // could mean another stays unknown. docs/metering.md tells whose shapes these
 // are.
-var DefaultRule = Rule{
-	Tool: "*",
-	Tables: []string{"first(" +
-		"arguments.table, arguments.table_name, arguments.tableName, arguments.tables, arguments.table_names, " +
-		"arguments.sql|@sql, arguments.query|@sql, arguments.statement|@sql, " +
-		"result.structuredContent.table)",
-	},
-	Records: []string{
-		// Rows under a name, as JSON.
-		"result.structuredContent.rows.#",
-		"result.structuredContent.records.#",
-		"result.structuredContent.data.rows.#",
-		"result.structuredContent.data.#",
-		"sum(result.structuredContent.results.#.rows.#)", // of several statements
-		"result.structuredContent.results.#",
-		"result.structuredContent.result.#", // where FastMCP wraps a list
-		"result.structuredContent.#",
-		// The same, as JSON in a text.
-		"sum(result.content.#.text|@fromstr|#)",
-		"sum(result.content.#.text|@fromstr|rows.#)",
-		"sum(result.content.#.text|@fromstr|records.#)",
-		"sum(result.content.#.text|@fromstr|data.rows.#)",
-		"sum(result.content.#.text|@fromstr|data.#)",
-		"sum(result.content.#.text|@fromstr|results.#)",
-		"sum(result.content.#.text|@fromstr|result.#)",
-		// Rows that a text is, and nothing else.
-		"sum(result.content.#.text|@ndjson:2|#)",
-		"sum(result.content.#.text|@markdown:only|#)",
-		"sum(result.content.#.text|@python|#)",
-		// Rows between tags that warn of what is in them.
-		"result.content.0.text|@fromstr|@tagged:untrusted-data|@fromstr|#",
-		"result.content.0.text|@fromstr|result|@tagged:untrusted-data|@fromstr|#",
-		// No rows, but how many.
-		"result.structuredContent.row_count",
-		"result.structuredContent.rowCount",
-		"sum(result.content.#.text|@fromstr|row_count)",
-		"sum(result.content.#.text|@fromstr|rowCount)",
-	},
+var DefaultRule = func() Rule {
+	r := Rule{
+		Tool: "*",
+		Tables: []string{"first(" +
+			"arguments.table, arguments.table_name, arguments.tableName, arguments.tables, arguments.table_names, " +
+			"arguments.sql|@sql, arguments.query|@sql, arguments.statement|@sql, " +
+			"arguments.sqlStatements|@sql, arguments.sqlStatements.#|@sql, " +
+			"arguments.params.sql|@sql, arguments.params.sqlStatements|@sql, arguments.params.sqlStatements.#|@sql, " +
+			"arguments.collection, arguments.index, " +
+			"result.structuredContent.table)",
+		},
+	}
+	for _, l := range DefaultLines {
+		for _, place := range l.Places {
+			r.Records = append(r.Records, place)
+			r.sources = append(r.sources, l.source)
+		}
+	}
+	for _, l := range AffectedLines {
+		r.Affected = append(r.Affected, l.Places...)
+	}
+	return r
+}()
+
+// LineOf is the name of the line of DefaultRule that a count is from, or "".
+func (f *Facts) LineOf() string {
+	if !f.RecordsKnown {
+		return ""
+	}
+	rank := f.rank
+	for _, l := range slices.Concat(DefaultLines, AffectedLines) {
+		if rank < len(l.Places) {
+			return l.Name
+		}
+		rank -= len(l.Places)
+	}
+	return ""
+}
+
+func under(before string, names []string) (paths []string) {
+	for _, name := range names {
+		paths = append(paths, before+name)
+	}
+	return paths
+}
+
+func structured(names ...string) []string { return under("result.structuredContent.", names) }
+
+func sum(paths []string) (sums []string) {
+	for _, path := range paths {
+		sums = append(sums, "sum("+path+")")
+	}
+	return sums
+}
+
+// texts are places in the result's texts, added up.
+func texts(modifier string, names ...string) []string {
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	return sum(under("result.content.#.text|"+modifier, names))
 }

@@ -28,6 +28,11 @@ type Rule struct {
 	// number; constants (=1); or sum(…) of several paths, which may go through
 	// each element of an array.
 	Records []string
+	// Affected are where the number of rows may stand that a statement affected
+	// which writes and returns none, likewise.
+	Affected []string
+
+	sources []source // by Records, of DefaultRule; nil: an operator's rule
 }
 
 // Extractors are the rules of a gate. They are safe for concurrent use.
@@ -123,6 +128,7 @@ type Extractor struct {
 	rule      Rule
 	tables    []term
 	records   []term
+	affected  []term
 	constants []constant
 	params    []wanted // what to look for in the request's params
 	result    []wanted // what to look for in the reply
@@ -166,18 +172,12 @@ func newExtractor(r Rule) (*Extractor, error) {
 		}
 		e.tables = append(e.tables, t)
 	}
-	for rank, text := range r.Records {
-		t, err := parseTerm(text, "sum")
-		if err != nil {
-			return nil, fmt.Errorf("records: %w", err)
-		}
-		for _, p := range t.parts {
-			if err := p.checkRecords(t.function == "sum"); err != nil {
-				return nil, fmt.Errorf("records: %w", err)
-			}
-			e.add(p, wanted{want: wantRecords, path: p.path, rank: rank})
-		}
-		e.records = append(e.records, t)
+	var err error
+	if e.records, err = e.addNumbers(r.Records, wanted{want: wantRecords}, r.sources); err != nil {
+		return nil, fmt.Errorf("records: %w", err)
+	}
+	if e.affected, err = e.addNumbers(r.Affected, wanted{want: wantAffected, rank: len(r.Records)}, r.sources); err != nil {
+		return nil, fmt.Errorf("affected: %w", err)
 	}
 	if len(e.params)+len(e.result)+len(e.constants) > maxParts {
 		return nil, fmt.Errorf("more than %d paths", maxParts)
@@ -189,6 +189,31 @@ func newExtractor(r Rule) (*Extractor, error) {
 		e.replyPlans[scope] = sync.OnceValue(func() *plan { return newReplyPlan(scope, []*Extractor{e}) })
 	}
 	return e, nil
+}
+
+// addNumbers looks for numbers at places of which the first that is known
+// counts; w says of which kind, and the rank of the first.
+func (e *Extractor) addNumbers(places []string, w wanted, sources []source) (terms []term, err error) {
+	w.operator = sources == nil
+	for i, text := range places {
+		t, err := parseTerm(text, "sum")
+		if err != nil {
+			return nil, err
+		}
+		if !w.operator && w.want == wantRecords {
+			w.source = sources[i]
+		}
+		for _, p := range t.parts {
+			if err := p.checkRecords(t.function == "sum"); err != nil {
+				return nil, err
+			}
+			w.path = p.path
+			e.add(p, w)
+		}
+		w.rank++
+		terms = append(terms, t)
+	}
+	return terms, nil
 }
 
 func (e *Extractor) add(p part, w wanted) {
@@ -244,11 +269,17 @@ func (e *Extractor) from(text []byte, at *place) Facts {
 // withConstants adds what the rule says itself.
 func (e *Extractor) withConstants(f Facts) Facts {
 	for _, c := range e.constants {
-		if c.want == wantTable {
-			f = f.Merge(Facts{terms: terms{some: true, first: foundTerm{term: c.term, rank: c.rank, names: []string{c.name}}}})
-		} else {
-			f = f.Merge(Facts{Records: c.number, RecordsKnown: true, rank: c.rank})
+		var own Facts
+		number := count{Known: true, Number: c.number, Rank: c.rank, Named: true}
+		switch c.want {
+		case wantTable:
+			own.terms = terms{some: true, first: foundTerm{term: c.term, rank: c.rank, names: []string{c.name}}}
+		case wantAffected:
+			own.counts.Affected = number
+		default:
+			own.counts.Rows[0] = number
 		}
+		f = f.Merge(own)
 	}
 	return f
 }
@@ -268,7 +299,7 @@ func (r Rule) Split() (parts []Rule, err error) {
 			parts = append(parts, Rule{Tool: r.Tool, Tables: []string{p.String()}})
 		}
 	}
-	for _, text := range r.Records {
+	for i, text := range slices.Concat(r.Records, r.Affected) {
 		t, err := parseTerm(text, "sum")
 		if err != nil {
 			return nil, err
@@ -278,7 +309,11 @@ func (r Rule) Split() (parts []Rule, err error) {
 			if t.function == "sum" {
 				one = "sum(" + one + ")"
 			}
-			parts = append(parts, Rule{Tool: r.Tool, Records: []string{one}})
+			part := Rule{Tool: r.Tool, Records: []string{one}}
+			if i >= len(r.Records) {
+				part = Rule{Tool: r.Tool, Affected: []string{one}}
+			}
+			parts = append(parts, part)
 		}
 	}
 	return parts, nil

@@ -6,8 +6,9 @@ import "slices"
 type want uint8
 
 const (
-	wantTable   want = iota // a string, or strings in an array
-	wantRecords             // an integer, or the length of an array
+	wantTable    want = iota // a string, or strings in an array
+	wantRecords              // an integer, or the length of an array
+	wantAffected             // the same, of the rows that a statement affected
 	// What every reply is looked through for.
 	wantID
 	wantMethod
@@ -23,6 +24,9 @@ const (
 	wantState
 )
 
+// isNumber reports whether the value is a count.
+func (w want) isNumber() bool { return w == wantRecords || w == wantAffected }
+
 // wanted is a value to look for. Its place in plan.wanted is its number; what
 // has been found of it is the answer of that number.
 type wanted struct {
@@ -33,9 +37,12 @@ type wanted struct {
 	// the alternatives for it (for records, for the question) which one, from
 	// the best on. What has the same of both is added up.
 	term, rank int
-	asker      int // in plan.askers, at that place
+	source     source
+	operator   bool // of an operator's rule
+	asker      int  // in plan.askers, at that place
 	// What the path tells of itself, which a document asks again and again.
-	several, modifiesEach bool
+	several bool
+	atLeast int64 // lines of NDJSON, in all texts together
 }
 
 // Where in a message a result or an error stands.
@@ -127,16 +134,27 @@ type place struct {
 	raw   bool  // as it is written
 	hash  bool  // the SHA-256 of a string here is needed
 
-	members []edge // of an object
-	index   []edge // of an array, by index
-	each    *place // of an array: every element that index has not
-	eachOf  []int  // wanted that go on through each
-	eachAll []int  // wanted in it
+	members []edge    // of an object
+	index   []edge    // of an array, by index
+	each    *place    // of an array: every element that index has not
+	eachOf  []through // wanted that go on through each
+	eachAll []int     // wanted in it
+
+	isFirst bool  // it is the first element of an array whose elements are counted
+	probe   probe // of a member of that
+	last    int   // the greatest index in index, or -1
 
 	text   *textPlace // inside a string
 	textOf []int      // wanted that go on through text
 
 	all []int // wanted here and below
+}
+
+// through is a wanted whose path goes on through each element of an array.
+type through struct {
+	wanted int
+	inner  bool // another # comes before, whose element this array is a part of
+	texts  bool // a modifier comes behind: an element without a text gives nothing
 }
 
 type edge struct {
@@ -252,7 +270,7 @@ func (p *plan) add(ways []way, ws []wanted, root []string, asker int, at uint8) 
 		steps := append(intoEach(root), w.path.steps...)
 		ways = append(ways, way{len(p.wanted), steps})
 		w.asker, w.at = asker, at
-		w.several, w.modifiesEach = w.path.several(), w.path.modifiesEach()
+		w.several, w.atLeast = w.path.several(), w.path.minLines()
 		p.wanted = append(p.wanted, w)
 	}
 	return ways
@@ -286,7 +304,13 @@ func (p *plan) compile(ways []way, take []int) *place {
 			n.count = append(n.count, w.wanted)
 		case st.kind == stepEach:
 			each = append(each, rest)
-			n.eachOf = append(n.eachOf, w.wanted)
+			before := p.wanted[w.wanted].path.steps
+			before = before[:len(before)-len(w.steps)]
+			n.eachOf = append(n.eachOf, through{
+				wanted: w.wanted,
+				inner:  slices.ContainsFunc(before, func(st step) bool { return st.kind == stepEach }),
+				texts:  slices.ContainsFunc(rest.steps, func(st step) bool { return st.kind.isModifier() }),
+			})
 		}
 	}
 	if len(text) > 0 {
@@ -301,17 +325,27 @@ func (p *plan) compile(ways []way, take []int) *place {
 		}
 	}
 	for _, name := range distinct(ways, func(st step) string { return st.name }) {
-		n.members = append(n.members, edge{name: name, place: p.compile(through(ways, func(st step) bool { return st.name == name }), nil)})
+		n.members = append(n.members, edge{name: name, place: p.compile(beyond(ways, func(st step) bool { return st.name == name }), nil)})
 	}
 	for _, index := range distinct(ways, func(st step) int { return st.index }) {
 		if index >= 0 {
-			below := append(through(ways, func(st step) bool { return st.index == index }), each...)
+			below := append(beyond(ways, func(st step) bool { return st.index == index }), each...)
 			n.index = append(n.index, edge{index: index, place: p.compile(below, elements)})
 		}
 	}
 	if len(each) > 0 || len(elements) > 0 {
 		n.each = p.compile(each, elements)
 		n.eachAll = n.each.all
+	}
+	if slices.ContainsFunc(n.count, func(w int) bool { return !p.wanted[w].path.isContent() }) {
+		if i := slices.IndexFunc(n.index, func(e edge) bool { return e.index == 0 }); i < 0 {
+			n.index = append(n.index, edge{index: 0, place: p.compile(each, elements)})
+		}
+		n.probeFirst(n.element(0))
+	}
+	n.last = -1
+	for _, e := range n.index {
+		n.last = max(n.last, e.index)
 	}
 	return n
 }
@@ -330,13 +364,13 @@ func distinct[T comparable](ways []way, of func(step) T) []T {
 	return found
 }
 
-// through returns the ways beyond the next step, of those whose next step is in.
-func through(ways []way, in func(step) bool) []way {
-	var beyond []way
+// beyond returns the ways beyond the next step, of those whose next step is in.
+func beyond(ways []way, in func(step) bool) []way {
+	var rest []way
 	for _, w := range ways {
 		if len(w.steps) > 0 && w.steps[0].kind == stepInto && in(w.steps[0]) {
-			beyond = append(beyond, way{w.wanted, w.steps[1:]})
+			rest = append(rest, way{w.wanted, w.steps[1:]})
 		}
 	}
-	return beyond
+	return rest
 }

@@ -21,6 +21,8 @@ func TestRulesThatCannotBe(t *testing.T) {
 		`sum(result.rows.#.n)`:             {Tool: "q", Records: []string{"result.rows.#.n"}},
 		`records: path "result.c.#.t|@csv`: {Tool: "q", Records: []string{"result.c.#.t|@csv|#"}},
 		`a modifier behind #`:              {Tool: "q", Tables: []string{"result.c.#.t|@fromstr|a"}},
+		"a second # is for sum":            {Tool: "q", Tables: []string{"result.c.#.t.#.u"}},
+		"affected: path":                   {Tool: "q", Affected: []string{"result.rows.#.n"}},
 		"it gives tables":                  {Tool: "q", Records: []string{"arguments.q|@sql"}},
 		"sum(…) is not for this":           {Tool: "q", Tables: []string{"sum(result.a)"}},
 		"first(…) is not for this":         {Tool: "q", Records: []string{"first(result.a)"}},
@@ -31,7 +33,7 @@ func TestRulesThatCannotBe(t *testing.T) {
 		`"x" is no whole number`:           {Tool: "q", Records: []string{"=x"}},
 		`"" is no table name`:              {Tool: "q", Tables: []string{"="}},
 		`table: path "table"`:              {Tool: "q", Tables: []string{"arguments.table", "table"}},
-		"more than 64 paths":               {Tool: "q", Tables: slices.Repeat([]string{"arguments.t"}, 65)},
+		"more than 128 paths":              {Tool: "q", Tables: slices.Repeat([]string{"arguments.t"}, 129)},
 	} {
 		if _, err := NewExtractors([]Rule{{Tool: "fine"}, rule}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: error %v, want %q", rule, err, want)

@@ -20,8 +20,9 @@ type Facts struct {
 	// there is one.
 	TablesUnknown, RecordsUnknown Reason
 
-	terms terms // of tables; what is plainly not found is left out
-	rank  int   // of Records among the rule's alternatives
+	terms  terms // of tables; what is plainly not found is left out
+	counts counts
+	rank   int // of the place that Records is from, among the rule's
 }
 
 // foundTerm is what is known of one term of a rule's tables.
@@ -29,6 +30,9 @@ type foundTerm struct {
 	term, rank int
 	why        Reason // Known: names are the answer
 	names      []string
+	// A statement of two or three bare words may be prose. It counts only beside
+	// rows, or affected rows, in the answer.
+	weak bool
 }
 
 // terms are what is known of the terms of a rule's tables, by term. The usual,
@@ -63,20 +67,15 @@ func (e *Extractor) unknown() Facts {
 	if len(e.tables) > 0 {
 		f.TablesUnknown = NotFound
 	}
-	if len(e.records) > 0 {
-		f.RecordsUnknown = NotFound
+	if len(e.records)+len(e.affected) > 0 {
+		f.RecordsUnknown, f.counts.Looked = NotFound, true
 	}
 	return f
 }
 
 // Merge returns what f and later, of the same rule, tell together.
 func (f Facts) Merge(later Facts) Facts {
-	switch {
-	case later.RecordsKnown && (!f.RecordsKnown || later.rank < f.rank):
-		f.Records, f.RecordsKnown, f.rank, f.RecordsUnknown = later.Records, true, later.rank, Known
-	case !f.RecordsKnown:
-		f.RecordsUnknown = max(f.RecordsUnknown, later.RecordsUnknown)
-	}
+	f.counts = f.counts.merge(later.counts)
 	f.TablesUnknown = max(f.TablesUnknown, later.TablesUnknown)
 	if later.terms.some {
 		f.terms.more = slices.Clip(f.terms.more) // not to be shared with what f was
@@ -89,11 +88,31 @@ func (f Facts) Merge(later Facts) Facts {
 	return f
 }
 
-// sumUp makes the tables of the terms. Of each, the best that is known counts;
-// one that there is an answer to, but not to be had, makes all unknown.
+// sumUp decides the tables and the records.
 func (f *Facts) sumUp() {
+	f.sumUpTables()
+	decided := f.counts.decide()
+	f.Records, f.RecordsKnown, f.rank = decided.Number, decided.Known, decided.Rank
+	switch {
+	case decided.Known:
+		f.RecordsUnknown = Known
+	case f.counts.Looked:
+		f.RecordsUnknown = max(decided.Why, NotFound)
+	default:
+		f.RecordsUnknown = NoRule
+	}
+}
+
+// sumUpTables makes the tables of the terms. Of each, the best that is known
+// counts; one that there is an answer to, but not to be had, makes all unknown.
+func (f *Facts) sumUpTables() {
 	var few [4]foundTerm
 	terms := f.terms.appendTo(few[:0])
+	for i := range terms {
+		if t := &terms[i]; t.weak && !f.counts.answered() {
+			t.why = WrongFormat
+		}
+	}
 	if len(terms) > 1 {
 		slices.SortStableFunc(terms, func(a, b foundTerm) int {
 			return cmp.Or(cmp.Compare(a.term, b.term), cmp.Compare(min(a.why, NoRule), min(b.why, NoRule)), cmp.Compare(a.rank, b.rank))
@@ -135,42 +154,59 @@ func (f *Facts) sumUp() {
 func (c *caught) facts(e *Extractor, ws []wanted, first int) Facts {
 	f := e.unknown()
 	for i := 0; i < len(ws); {
-		if ws[i].want == wantTable {
+		w := &ws[i]
+		if w.want == wantTable {
 			if s := &c.answers[first+i]; s.known || s.why > NotFound {
-				f.terms.add(c.foundTerm(&ws[i], first+i))
+				f.terms.add(c.foundTerm(w, first+i))
 			}
 			i++
 			continue
 		}
-		sum, why := int64(0), Known
-		rank := ws[i].rank
-		for ; i < len(ws) && ws[i].want == wantRecords && ws[i].rank == rank; i++ {
-			s := &c.answers[first+i]
-			switch {
-			case !s.known:
-				why = max(why, s.why, NotFound)
-			case s.number > math.MaxInt64-sum:
-				why = OverCap
-			default:
-				sum += s.number
-			}
+		n := i
+		for i < len(ws) && ws[i].want == w.want && ws[i].rank == w.rank {
+			i++
 		}
-		switch {
-		case f.RecordsKnown:
-		case why == Known:
-			f.Records, f.RecordsKnown, f.rank, f.RecordsUnknown = sum, true, rank, Known
-		default:
-			f.RecordsUnknown = max(f.RecordsUnknown, why)
+		found := c.sum(ws[n:i], first+n)
+		if w.want == wantAffected {
+			f.counts.Affected = f.counts.Affected.better(found)
+		} else {
+			f.counts.Rows[w.source] = f.counts.Rows[w.source].better(found)
 		}
 	}
+	f.counts.Statement, f.counts.Statements, f.counts.Weak = c.statement, c.statements, c.weak
 	f.sumUp()
 	return f
+}
+
+// sum adds up the answers from first on, of ws that have one rank.
+func (c *caught) sum(ws []wanted, first int) count {
+	sum := count{Known: true, Rank: ws[0].rank}
+	var all status
+	for i := range ws {
+		s := &c.answers[first+i]
+		switch {
+		case !s.known:
+			sum.Why = max(sum.Why, s.why, NotFound)
+		case s.number > math.MaxInt64-sum.Number:
+			sum.Why = OverCap
+		default:
+			sum.Number += s.number
+		}
+		sum.Named = sum.Named || ws[i].operator && !ws[i].path.counts()
+		all.join(s.status)
+	}
+	if sum.Why != Known {
+		return count{Why: sum.Why}
+	}
+	sum.Status, sum.Weak, sum.Of = all.is(), all.doubtful, all.affected
+	sum.Lists, sum.Flat = all.lists && !ws[0].operator, all.flat
+	return sum
 }
 
 // foundTerm is what is known of one wanted of a term.
 func (c *caught) foundTerm(w *wanted, number int) foundTerm {
 	s := &c.answers[number]
-	t := foundTerm{term: w.term, rank: w.rank}
+	t := foundTerm{term: w.term, rank: w.rank, weak: s.weak}
 	switch {
 	case s.known && s.why < SQLUnread:
 		for _, n := range c.names {

@@ -25,12 +25,16 @@ import (
 //	result.content.0.text|@fromstr|rows.#         inside the JSON that a text is
 //	result.content.0.text|@csv|#                  the rows of a text of that format
 //	result.content.0.text|@fenced|@markdown|#     the same inside a part of the text
+//	result.content.0.text|@python|0.n             inside the Python that a text is
 //	arguments.query|@sql                          the tables that a query names
 //
 // It begins with arguments (of the request's params) or result (of the reply).
 // Modifiers are told a string, and find nothing in any other value:
 //
 //	@fromstr     the one JSON value that the text is, from end to end
+//	@embedded    the one JSON object or array that begins a line and ends one,
+//	             whatever other lines are around it; a text without is passed over
+//	@python      the Python list or dict that the text is, as repr writes it
 //	@fenced      the inside of the text's one fenced code block (```)
 //	@tagged:X    what stands between a line <X> and a line </X>, the one such
 //	             part of the text; a name that begins with X will do
@@ -39,17 +43,21 @@ import (
 //	@tsv         tab-separated values with a header line; @tsv:N likewise
 //	@markdown    the tables of a Markdown text (GFM); @markdown:only: it begins
 //	             with | and has nothing else
-//	@ndjson      a JSON object or array on each line; @ndjson:N: at least N lines
-//	@python      a Python list as repr prints it
+//	@ndjson      a JSON object or array on each line; @ndjson:N: at least N
+//	             lines, in all texts of a sum together
+//	@html        the tables of an HTML text
+//	@yaml        a YAML sequence of mappings, sequences or flows, in block style
+//	@vertical    rows one below the other, each behind a line "N. row"
+//	@affected    a short text that says how many rows a statement affected
 //	@sql         a query, of whatever dialect; @sql:D: of the dialect D
 //
-// Behind @csv, @tsv, @markdown, @ndjson and @python stands # and the path ends:
-// it gives the number of rows, a header not counted. Behind @sql the path ends,
-// and it is for arguments only. Behind the others it goes on; @fenced and
-// @tagged are followed by another modifier.
+// Behind @csv, @tsv, @markdown, @ndjson, @html, @yaml and @vertical stands #
+// and the path ends: it gives the number of rows, a header not counted. Behind
+// @affected and @sql the path ends; @sql is for arguments only. Behind the
+// others it goes on; @fenced and @tagged are followed by another modifier.
 //
 // A # that is not the last component goes through each element of an array;
-// there can be one. Where a name occurs twice in an object, the first that leads
+// there can be one, and in a sum two. Where a name occurs twice in an object, the first that leads
 // to the path's end counts; but what stands before a modifier, or before the #
 // of a sum, is looked for once.
 //
@@ -88,30 +96,42 @@ const (
 	stepInto stepKind = iota // a member by name or an element by index
 	stepEach                 // #: every element, or their number at the path's end
 
-	stepFromStr // what goes on inside the text
-	stepFenced
+	stepFromStr // the path goes on in the value that the text is
+	stepEmbedded
+	stepPython
+
+	stepFenced // the path goes on in a part of the text
 	stepTagged
 
-	stepCSV // what counts rows
+	stepCSV // counts rows
 	stepTSV
 	stepMarkdown
 	stepNDJSON
-	stepPython
+	stepHTML
+	stepYAML
+	stepVertical
 
+	stepAffected
 	stepSQL
 )
 
 // modifiers are the words behind @.
 var modifiers = map[string]stepKind{
-	"fromstr": stepFromStr, "fenced": stepFenced, "tagged": stepTagged,
-	"csv": stepCSV, "tsv": stepTSV, "markdown": stepMarkdown, "ndjson": stepNDJSON, "python": stepPython,
-	"sql": stepSQL,
+	"fromstr": stepFromStr, "embedded": stepEmbedded, "python": stepPython,
+	"fenced": stepFenced, "tagged": stepTagged,
+	"csv": stepCSV, "tsv": stepTSV, "markdown": stepMarkdown, "ndjson": stepNDJSON,
+	"html": stepHTML, "yaml": stepYAML, "vertical": stepVertical,
+	"affected": stepAffected, "sql": stepSQL,
 }
 
 func (k stepKind) isModifier() bool { return k >= stepFromStr }
-func (k stepKind) countsRows() bool { return k >= stepCSV && k <= stepPython }
+func (k stepKind) countsRows() bool { return k >= stepCSV && k <= stepVertical }
 
-// within tells whether the step narrows a text down and leaves it a text.
+// isValue reports whether the step takes the text for a value that the path
+// goes on in.
+func (k stepKind) isValue() bool { return k >= stepFromStr && k <= stepPython }
+
+// within reports whether the step narrows a text down and leaves it a text.
 func (k stepKind) within() bool { return k == stepFenced || k == stepTagged }
 
 // ParsePath reads a path. Its errors say what in s cannot be followed.
@@ -132,7 +152,7 @@ func ParsePath(s string) (Path, error) {
 	}
 	p.root = root
 	var last step // before the one that is read
-	each, texts := false, 0
+	each, texts := 0, 0
 	for sep := s[len(root)]; ; {
 		st, n, err := parseStep(rest)
 		if err != nil {
@@ -144,8 +164,8 @@ func ParsePath(s string) (Path, error) {
 			return fail("it has to begin with arguments. or result. and a name")
 		case last.kind.countsRows() && (st.kind != stepEach || !end):
 			return fail("behind @%s stands # and the path ends", last.kind)
-		case last.kind == stepSQL:
-			return fail("behind @sql the path ends")
+		case last.kind == stepSQL || last.kind == stepAffected:
+			return fail("behind @%s the path ends", last.kind)
 		case last.kind.within() && !st.kind.isModifier():
 			return fail("behind @%s stands what is in that text: @fromstr, @csv or the like", last.kind)
 		case sep == '|' && !st.kind.isModifier() && !last.kind.isModifier():
@@ -154,6 +174,8 @@ func ParsePath(s string) (Path, error) {
 			return fail("@%s gives rows; their number is @%[2]s|#", st.kind)
 		case st.kind == stepSQL && root != rootArguments:
 			return fail("@sql is for arguments")
+		case st.kind == stepAffected && root != rootResult:
+			return fail("@affected is for results")
 		}
 		if st.kind.isModifier() {
 			if texts++; texts > maxTexts {
@@ -161,10 +183,9 @@ func ParsePath(s string) (Path, error) {
 			}
 		}
 		if st.kind == stepEach && !end {
-			if each {
-				return fail("there can be one # that goes through elements")
+			if each++; each > 2 {
+				return fail("there can be two # that go through elements, and no more")
 			}
-			each = true
 		}
 		if p.steps = append(p.steps, st); len(p.steps) > maxSteps {
 			return fail("more than %d components", maxSteps)
@@ -264,8 +285,11 @@ func parseModifier(kind stepKind, arg string, given bool) (step, error) {
 		return st, nil
 	case stepCSV, stepTSV:
 		st.index = 2
-	case stepNDJSON:
+	case stepNDJSON, stepHTML, stepYAML, stepVertical:
 		st.index = 0
+		if given && kind != stepNDJSON {
+			return st, fmt.Errorf("@%s takes no argument", kind)
+		}
 	default:
 		if given {
 			return st, fmt.Errorf("@%s takes no argument", kind)
@@ -304,12 +328,43 @@ func (p Path) each() int {
 	return -1
 }
 
+// nests reports whether the path goes through the elements of arrays that are
+// in elements of another.
+func (p Path) nests() bool {
+	i := p.each()
+	return i >= 0 && slices.ContainsFunc(p.steps[i+1:len(p.steps)-1], func(st step) bool { return st.kind == stepEach })
+}
+
 // modifiesEach tells whether a modifier stands behind the step through every
 // element.
 func (p Path) modifiesEach() bool {
 	i := p.each()
 	return i >= 0 && slices.ContainsFunc(p.steps[i:], func(st step) bool { return st.kind.isModifier() })
 }
+
+// isContent reports whether the path gives the number of the result's contents.
+func (p Path) isContent() bool {
+	return p.root == rootResult && len(p.steps) == 2 && p.steps[0].name == "content"
+}
+
+// countsLines reports whether the path gives the number of lines of NDJSON.
+func (p Path) countsLines() bool {
+	n := len(p.steps)
+	return n > 1 && p.steps[n-2].kind == stepNDJSON
+}
+
+// minLines is how many lines of NDJSON the path asks for; 0 where it does not
+// count lines.
+func (p Path) minLines() int64 {
+	if p.countsLines() {
+		return int64(p.steps[len(p.steps)-2].index)
+	}
+	return 0
+}
+
+// isNamed reports whether the path gives a number that is written down, not
+// one that is counted.
+func (p Path) isNamed() bool { return !p.counts() }
 
 // isSQL tells whether the path gives the tables of a query.
 func (p Path) isSQL() bool {

@@ -32,8 +32,9 @@ type document struct {
 type frame struct {
 	place   *place
 	array   bool
-	counted bool // of the array's elements nothing but the number is wanted any more
-	index   int  // of the array's element
+	counted bool    // of the array's elements nothing but the number is wanted any more
+	index   int     // of the array's element
+	element element // of an array, the first; or this, if it is one
 }
 
 type docState uint8
@@ -149,7 +150,7 @@ func (d *document) token(c byte) int {
 		return d.value(c)
 	case docCountFirst:
 		if c == ']' {
-			d.caught.counted(d.place, 0)
+			d.caught.counted(d.place, 0, nil)
 			d.endValue()
 			return 1
 		}
@@ -179,7 +180,7 @@ func (d *document) token(c byte) int {
 			d.nextElement(top.index + 1)
 			d.state = docValue
 			// Often the first element settles all but the number.
-			if top.index == 1 && top.place.index == nil && !d.caught.openAny(top.place.eachAll) {
+			if top.index == 1 && top.place.last < 1 && !d.caught.openAny(top.place.eachAll) {
 				top.counted = true
 				d.state = docCount
 				d.skip.begin(true)
@@ -208,7 +209,7 @@ func (d *document) beginName() {
 // value takes in the first byte of a value.
 func (d *document) value(c byte) int {
 	n := d.place
-	if n != nil && !d.caught.open(n) {
+	if n != nil && n.probe == probeNone && !n.isFirst && !d.caught.open(n) {
 		n, d.place = nil, nil
 	}
 	if n != nil {
@@ -279,9 +280,16 @@ func (d *document) mismatch(n *place, c byte) {
 
 // found hands the value at the place on.
 func (d *document) found(v value) {
-	if d.place != nil {
-		d.caught.found(d.place, v)
+	if d.place == nil {
+		return
 	}
+	switch {
+	case d.place.probe != probeNone:
+		d.open[len(d.open)-1].element.take(d.place.probe, v)
+	case d.place.isFirst:
+		d.open[len(d.open)-1].element.object = v.kind == isObject
+	}
+	d.caught.found(d.place, v)
 }
 
 // endValue is called behind a value.
@@ -300,20 +308,29 @@ func (d *document) endSkip() {
 	case len(d.open) > 0 && d.open[len(d.open)-1].counted:
 		d.endArray(d.open[len(d.open)-1].index + int(d.skip.commas) + 1)
 	default:
-		d.caught.counted(d.place, d.skip.commas+1)
+		d.caught.counted(d.place, d.skip.commas+1, nil)
 		d.endValue()
 	}
 }
 
 // close leaves the object or array that is open.
 func (d *document) close() {
-	d.open = d.open[:len(d.open)-1]
+	last := len(d.open) - 1
+	if closed := &d.open[last]; closed.place.isFirst && !closed.array {
+		closed.element.object = true
+		d.open[last-1].element = closed.element
+	}
+	d.open = d.open[:last]
 	d.endValue()
 }
 
 func (d *document) endArray(elements int) {
-	n := d.open[len(d.open)-1].place
-	d.caught.counted(n, int64(elements))
+	top := &d.open[len(d.open)-1]
+	n := top.place
+	d.caught.counted(n, int64(elements), &top.element)
+	if n.isFirst {
+		d.open[len(d.open)-2].element.list = elements == 0 || top.element.object
+	}
 	d.caught.endArray(n, elements)
 	d.close()
 }
@@ -331,8 +348,7 @@ func (d *document) readName(p []byte) int {
 	if len(d.kept) == 0 && d.unescape == (unescaper{}) {
 		for i, c := range p {
 			if c == '"' { // the usual: whole, and without an escape
-				d.place = parent.child(p[:i])
-				d.state = docColon
+				d.named(parent.child(p[:i]))
 				return i + 1
 			}
 			if c == '\\' {
@@ -346,13 +362,22 @@ func (d *document) readName(p []byte) int {
 	case !ok:
 		d.state = docBroken
 	case closed:
-		d.place = parent.child(kept)
-		d.state = docColon
+		d.named(parent.child(kept))
 	case len(kept) > maxName:
-		d.place, d.escape = nil, d.unescape.at == 1
+		d.named(nil)
+		d.escape = d.unescape.at == 1
 		d.state = docSkipName
 	}
 	return n
+}
+
+// named is called behind a member's name, with the place of the member.
+func (d *document) named(member *place) {
+	d.place, d.state = member, docColon
+	if f := &d.open[len(d.open)-1]; f.place.isFirst {
+		f.element.members++
+		f.element.payload = f.element.payload || member != nil && member.probe == probePayload
+	}
 }
 
 // passString takes in a piece of a string that is not unescaped.

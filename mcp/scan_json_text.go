@@ -1,9 +1,6 @@
 package mcp
 
-import (
-	"bytes"
-	"crypto/sha256"
-)
+import "crypto/sha256"
 
 // textPiece is how much of a text is unescaped at once. Of its beginning it is
 // less: that often tells that nothing is wanted of the rest, or little.
@@ -52,11 +49,6 @@ func (d *document) readText(p []byte) int {
 		if len(p) > textPiece/2 { // a short text is read at once
 			limit = textFirst
 		}
-	} else if as := d.passes(); as != asJSON {
-		if passed := d.passText(p, as); passed > 0 {
-			return passed
-		}
-		limit = block
 	}
 	piece, length, closed, ok := d.unescape.read(d.piece[:0], p, limit)
 	if !ok {
@@ -90,33 +82,4 @@ func (d *document) readText(p []byte) int {
 		d.state = docSkipString
 	}
 	return length
-}
-
-// passes tells how the text is written when all that matters of it, for now, is
-// where an object or array of its JSON ends; or asJSON when more does.
-func (d *document) passes() spelling {
-	n := d.place
-	if n.text == nil || n.hash || n.keep && !d.over || d.unescape.at > 1 || d.unescape.high != 0 {
-		return asJSON
-	}
-	return d.text.skips()
-}
-
-// passText passes over such a text.
-func (d *document) passText(p []byte, as spelling) int {
-	if as == inLine {
-		if lf := bytes.IndexByte(p, '\n'); lf >= 0 {
-			p = p[:lf]
-		}
-	}
-	inner := &d.text.json
-	behind := d.unescape.at == 1
-	n, closed := inner.skip.skipText(p, &behind, as)
-	if d.unescape.at = 0; behind {
-		d.unescape.at = 1
-	}
-	if closed {
-		inner.endSkip()
-	}
-	return n
 }

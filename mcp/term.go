@@ -37,7 +37,7 @@ func (p part) String() string {
 func (p part) isConstant() bool { return p.path.text == "" }
 
 // maxParts bounds the paths of one question of a rule.
-const maxParts = 64
+const maxParts = 128
 
 // parseTerm reads a term. function is the one that may be used.
 func parseTerm(s, function string) (term, error) {
@@ -109,7 +109,9 @@ func (p part) checkTable() error {
 		}
 	case p.path.counts():
 		return fmt.Errorf("path %q: it gives a number, no table name; write #.name for a name in each element", p.path)
-	case p.path.modifiesEach():
+	case p.path.nests():
+		return fmt.Errorf("path %q: a second # is for sum(…)", p.path)
+	case p.path.modifiesEach() && !p.path.isSQL():
 		return fmt.Errorf("path %q: a modifier behind # is for sum(…)", p.path)
 	}
 	return nil

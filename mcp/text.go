@@ -1,17 +1,21 @@
 package mcp
 
-import (
-	"github.com/tallygate/tallygate/mcp/sqltables"
-)
-
 // textPlace is a place inside a string: all that is wanted of the text.
 type textPlace struct {
-	json  *place     // of the JSON that the text is
-	rows  []textRows // of a format that counts rows
-	parts []textPart // of a part of the text
-	query []int      // wanted that are the tables of the query that the text is
-	all   []int      // wanted in all of these
-	jsonW []int      // wanted in json
+	values   [stepPython + 1]textValue // by the modifier that takes the text for a value
+	rows     []textRows                // of a format that counts rows
+	lines    []int                     // wanted that are the lines of NDJSON
+	parts    []textPart                // of a part of the text
+	affected []int                     // wanted that the text says in words
+	query    []int                     // wanted that are the tables of the query that the text is
+	all      []int                     // wanted in all of these
+}
+
+// textValue is what is wanted of the value that a text is; the zero textValue
+// is nothing.
+type textValue struct {
+	place  *place
+	wanted []int
 }
 
 type textRows struct {
@@ -29,16 +33,20 @@ type textPart struct {
 // compileText makes the place of a text that ways go into by a modifier.
 func (p *plan) compileText(ways []way) *textPlace {
 	t := &textPlace{}
-	var json []way
+	var values [stepPython + 1][]way
 	for _, w := range ways {
 		t.all = append(t.all, w.wanted)
 		rest := way{w.wanted, w.steps[1:]}
 		switch st := w.steps[0]; {
-		case st.kind == stepFromStr:
-			json = append(json, rest)
-			t.jsonW = append(t.jsonW, w.wanted)
+		case st.kind.isValue():
+			values[st.kind] = append(values[st.kind], rest)
+			t.values[st.kind].wanted = append(t.values[st.kind].wanted, w.wanted)
 		case st.kind == stepSQL:
 			t.query = append(t.query, w.wanted)
+		case st.kind == stepAffected:
+			t.affected = append(t.affected, w.wanted)
+		case st.kind == stepNDJSON:
+			t.lines = append(t.lines, w.wanted)
 		case st.kind.countsRows():
 			t.addRows(st, w.wanted)
 		case !t.hasPart(st):
@@ -51,8 +59,10 @@ func (p *plan) compileText(ways []way) *textPlace {
 			t.parts = append(t.parts, textPart{st.kind, st.name, p.compileText(same)})
 		}
 	}
-	if len(json) > 0 {
-		t.json = p.compile(json, nil)
+	for kind, ways := range values {
+		if len(ways) > 0 {
+			t.values[kind].place = p.compile(ways, nil)
+		}
 	}
 	return t
 }
@@ -78,8 +88,9 @@ func (t *textPlace) hasPart(st step) bool {
 	return false
 }
 
-// maxQuery bounds in bytes a query whose tables are wanted.
-const maxQuery = 64 << 10
+func (t *textPlace) wantsJSON() bool {
+	return t.values[stepFromStr].place != nil || t.values[stepEmbedded].place != nil || len(t.lines) > 0
+}
 
 // textReader follows a text that comes in pieces, along a textPlace. What a
 // text says is known when it has ended; of one that is not of the format that a
@@ -87,22 +98,33 @@ const maxQuery = 64 << 10
 type textReader struct {
 	caught *caught
 	place  *textPlace
-	json   document
-	rows   []rowCounter // of place.rows; nil: the text is not of that format
-	parts  []*partReader
-	query  []byte
-	over   bool // the query is longer than any that is read
 
-	counters [stepPython + 1]rowCounter // memory of rows
-	memory   []*partReader              // of parts
+	wantsJSON bool
+	json      jsonText
+	python    pythonText
+	isPython  bool // the text can still be Python's
+	documents [stepPython + 1]document
+	rows      []rowCounter // of place.rows; nil: the text is not of that format
+	parts     []*partReader
+	kept      []byte // of a query, or of a text that says something in words
+	over      bool   // it is longer than any that is read
+
+	counters [stepVertical + 1]rowCounter // memory of rows
+	memory   []*partReader                // of parts
 }
 
 func (r *textReader) begin(c *caught, place *textPlace) {
-	r.caught, r.place = c, place
-	if place.json != nil {
-		r.json.begin(c, place.json)
-	} else {
-		r.json.state = docBroken
+	r.caught, r.place, r.wantsJSON = c, place, place.wantsJSON()
+	for kind := range place.values {
+		if v := &place.values[kind]; v.place != nil {
+			r.documents[kind].begin(c, v.place)
+		}
+	}
+	if r.wantsJSON {
+		r.json.begin()
+	}
+	if r.isPython = place.values[stepPython].place != nil; r.isPython {
+		r.python.begin()
 	}
 	r.rows = r.rows[:0]
 	for i := range place.rows {
@@ -110,7 +132,7 @@ func (r *textReader) begin(c *caught, place *textPlace) {
 		if r.counters[kind] == nil {
 			r.counters[kind] = newRowCounter(kind)
 		}
-		r.counters[kind].reset(place, &place.rows[i])
+		r.counters[kind].reset(&place.rows[i])
 		r.rows = append(r.rows, r.counters[kind])
 	}
 	r.parts = r.parts[:0]
@@ -121,26 +143,23 @@ func (r *textReader) begin(c *caught, place *textPlace) {
 		r.memory[i].begin(c, &place.parts[i])
 		r.parts = append(r.parts, r.memory[i])
 	}
-	r.query, r.over = r.query[:0], false
+	r.kept, r.over = r.kept[:0], false
 }
 
-// feed takes in a piece and tells whether anything can still be known of the
+// feed takes in a piece and reports whether anything can still be known of the
 // text.
 func (r *textReader) feed(p []byte) (alive bool) {
-	var behind []byte // the JSON that the text begins with
-	if r.place.json != nil && r.json.state != docBroken {
-		behind = r.feedJSON(p)
-		alive = r.json.state != docBroken
+	if r.wantsJSON {
+		r.json.feed(p, r.document(stepFromStr), r.document(stepEmbedded))
+		alive = r.json.whole || r.json.lines || r.json.embedded
+	}
+	if r.isPython {
+		r.isPython = r.python.feed(p, &r.documents[stepPython])
+		alive = alive || r.isPython
 	}
 	for i, counter := range r.rows {
-		switch lines, ok := counter.(*jsonLines); {
+		switch {
 		case counter == nil:
-		case ok && lines.riding:
-			if lines.ride(p, behind, r.json.state) {
-				alive = true
-			} else {
-				r.rows[i] = nil
-			}
 		case counter.feed(p):
 			alive = true
 		default:
@@ -152,105 +171,114 @@ func (r *textReader) feed(p []byte) (alive bool) {
 			alive = true
 		}
 	}
+	return r.keep(p) || alive
+}
+
+// document is what reads the value of that kind, or nil where nothing of it is
+// wanted.
+func (r *textReader) document(kind stepKind) *document {
+	if r.place.values[kind].place == nil {
+		return nil
+	}
+	return &r.documents[kind]
+}
+
+// keep keeps a text that is read as a whole when it has ended.
+func (r *textReader) keep(p []byte) (alive bool) {
+	limit := maxWords
 	if len(r.place.query) > 0 {
-		alive = true
-		if r.over = r.over || len(r.query)+len(p) > maxQuery; !r.over {
-			r.query = append(r.query, p...)
-		}
+		limit = maxQuery
+	} else if len(r.place.affected) == 0 {
+		return false
 	}
-	return alive
-}
-
-// skips tells how the text is written when its JSON is all that matters of it,
-// and that is skipped; or asJSON.
-func (r *textReader) skips() spelling {
-	if r.json.state != docSkip && r.json.state != docCount || len(r.parts) > 0 || len(r.place.query) > 0 {
-		return asJSON
+	if r.over = r.over || len(r.kept)+len(p) > limit; !r.over {
+		r.kept = append(r.kept, p...)
 	}
-	as := inText
-	for _, counter := range r.rows {
-		if counter == nil {
-			continue
-		}
-		if lines, ok := counter.(*jsonLines); !ok || !lines.riding {
-			return asJSON
-		}
-		as = inLine
-	}
-	return as
-}
-
-// feedJSON takes in a piece as JSON and returns what is behind the value.
-func (r *textReader) feedJSON(p []byte) (behind []byte) {
-	behind = p[r.json.feed(p):]
-	for _, c := range behind {
-		if !isSpace(c) {
-			r.json.state = docBroken
-			break
-		}
-	}
-	return behind
+	return len(r.place.query) > 0 || !r.over
 }
 
 // end is called behind the text, or where nothing of it can be known any more.
 func (r *textReader) end() {
-	if r.place.json != nil {
-		if r.json.end() {
-			r.caught.settleText(r.place.jsonW, NotFound)
-		} else {
-			r.caught.forget(r.place.jsonW)
-			r.caught.settleText(r.place.jsonW, WrongFormat)
+	for kind := range r.place.values {
+		if v := &r.place.values[kind]; v.place != nil {
+			r.endValue(stepKind(kind), v.wanted)
 		}
 	}
+	if len(r.place.lines) > 0 {
+		found, ok := r.json.rows()
+		r.endRows(r.place.lines, found, ok)
+	}
 	for i := range r.place.rows {
-		wanted := r.place.rows[i].wanted
+		var found rowsFound
+		ok := false
 		if counter := r.rows[i]; counter != nil {
-			if found, ok := counter.end(); ok {
-				for _, w := range wanted {
-					if path := r.caught.plan.wanted[w].path; found.fits(path.steps[len(path.steps)-2]) && !r.caught.closed(w) {
-						r.caught.number(w, found.rows)
-					}
-				}
-			}
+			found, ok = counter.end()
 		}
-		r.caught.settleText(wanted, WrongFormat)
+		r.endRows(r.place.rows[i].wanted, found, ok)
 	}
 	for _, part := range r.parts {
 		part.end()
+	}
+	if len(r.place.affected) > 0 {
+		r.endAffected()
 	}
 	for _, w := range r.place.query {
 		r.endQuery(w)
 	}
 }
 
-func (r *textReader) endQuery(w int) {
-	c := r.caught
-	if c.closed(w) {
+// endValue is called behind a text that may be, or hold, a value.
+func (r *textReader) endValue(kind stepKind, wanted []int) {
+	var is bool
+	switch kind {
+	case stepFromStr:
+		is = r.json.isWhole()
+	case stepEmbedded:
+		if r.json.isNote() {
+			r.caught.passOver(wanted)
+			return
+		}
+		is = r.json.isEmbedded()
+	default:
+		is = r.isPython && r.python.end()
+	}
+	if is && r.documents[kind].end() {
+		r.caught.settleText(wanted, NotFound)
 		return
 	}
-	if r.over {
-		c.fail(w, OverCap)
+	r.caught.forget(wanted)
+	r.caught.settleText(wanted, WrongFormat)
+}
+
+func (r *textReader) endRows(wanted []int, found rowsFound, ok bool) {
+	for _, w := range wanted {
+		wanted := &r.caught.plan.wanted[w]
+		fits := found.fits(wanted.path.steps[len(wanted.path.steps)-2]) && (wanted.several || found.rows >= wanted.atLeast)
+		if ok && fits && !r.caught.closed(w) {
+			r.caught.number(w, found.rows)
+		}
+	}
+	r.caught.settleText(wanted, WrongFormat)
+}
+
+func (r *textReader) endAffected() {
+	n, ok := affectedIn(r.kept)
+	for _, w := range r.place.affected {
+		if ok && !r.over && !r.caught.closed(w) {
+			r.caught.number(w, n)
+		}
+	}
+	if !ok || r.over {
+		r.caught.passOver(r.place.affected)
 		return
 	}
-	path := c.plan.wanted[w].path
-	tables, err := sqltables.Tables(path.steps[len(path.steps)-1].name, string(r.query))
-	if err != nil {
-		c.fail(w, SQLUnread)
-		return
-	}
-	for _, name := range tables {
-		c.table(w, value{kind: isString, text: []byte(name)})
-	}
-	if s := &c.answers[w]; s.why == Known {
-		s.done, s.known = true, true // also where it names none
-		c.settle(w)
-	}
+	r.caught.settleText(r.place.affected, WrongFormat)
 }
 
 // rowCounter counts the rows of a text of one format.
 type rowCounter interface {
-	reset(*textPlace, *textRows)
-	// feed tells whether the text can still be of the format.
+	reset(*textRows)
+	// feed reports whether the text can still be of the format.
 	feed(p []byte) bool
 	// end is not ok when the text is not of the format.
 	end() (found rowsFound, ok bool)
@@ -258,17 +286,17 @@ type rowCounter interface {
 
 // rowsFound is what a rowCounter makes of a text.
 type rowsFound struct {
-	rows  int64
-	size  int64 // columns of a table, lines of NDJSON
-	other bool  // there is more in the text than the rows
+	rows    int64
+	columns int64 // of CSV and TSV
+	other   bool  // there is more in the text than the rows
 }
 
-// fits tells whether that is what the modifier asks for.
+// fits reports whether that is what the modifier asks for.
 func (f rowsFound) fits(modifier step) bool {
 	if f.other && modifier.kind == stepMarkdown && modifier.name == "only" {
 		return false
 	}
-	return f.size >= int64(modifier.index)
+	return modifier.kind == stepNDJSON || f.columns >= int64(modifier.index)
 }
 
 func newRowCounter(kind stepKind) rowCounter {
@@ -279,8 +307,10 @@ func newRowCounter(kind stepKind) rowCounter {
 		return &csvRows{comma: '\t'}
 	case stepMarkdown:
 		return new(markdownRows)
-	case stepNDJSON:
-		return new(jsonLines)
+	case stepHTML:
+		return new(htmlRows)
+	case stepYAML:
+		return new(yamlRows)
 	}
-	return new(pythonList)
+	return new(verticalRows)
 }

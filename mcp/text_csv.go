@@ -28,7 +28,7 @@ const (
 	csvCR                       // behind a CR, where an LF has to come
 )
 
-func (r *csvRows) reset(*textPlace, *textRows) { *r = csvRows{comma: r.comma} }
+func (r *csvRows) reset(*textRows) { *r = csvRows{comma: r.comma} }
 
 func (r *csvRows) feed(p []byte) bool {
 	for len(p) > 0 {
@@ -115,5 +115,5 @@ func (r *csvRows) end() (found rowsFound, ok bool) {
 	if r.state == csvQuoted || r.fields > 0 && !r.endLine() || r.header == 0 || r.header == 1 && r.empty {
 		return found, false
 	}
-	return rowsFound{rows: r.lines - 1, size: r.header}, true
+	return rowsFound{rows: r.lines - 1, columns: r.header}, true
 }

@@ -48,7 +48,7 @@ const (
 	cellGap // behind spaces behind the cell
 )
 
-func (r *markdownRows) reset(_ *textPlace, rows *textRows) { *r = markdownRows{only: rows.only} }
+func (r *markdownRows) reset(rows *textRows) { *r = markdownRows{only: rows.only} }
 
 func (r *markdownRows) feed(p []byte) bool {
 	if r.line == (markdownLine{}) {

@@ -2,6 +2,8 @@ package mcp
 
 import (
 	"encoding/csv"
+	"encoding/json"
+	"io"
 	"math"
 	"regexp"
 	"slices"
@@ -10,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/net/html"
 )
 
 var integer = regexp.MustCompile(`^[0-9]+(\.0+)?$`)
@@ -112,7 +116,13 @@ func expectNumber(document string, p Path) (sum int64, known bool) {
 		return sum, known
 	}
 	at := slices.IndexFunc(after, func(st step) bool { return st.kind.isModifier() })
-	bad := false
+	bad, least := false, int64(0)
+	if lines := after[max(0, len(after)-2)]; lines.kind == stepNDJSON {
+		// Of NDJSON the lines of all texts together have to be enough.
+		least, lines.index = int64(lines.index), 0
+		after = append(slices.Clone(after[:len(after)-2]), lines, after[len(after)-1])
+		known = len(elements) == 0 && least == 0
+	}
 	for _, v := range elements {
 		raw := `{"e":` + v.Raw + `}`
 		if !gjson.Get(raw, gjsonPath("e", after[:at])).Exists() {
@@ -122,7 +132,7 @@ func expectNumber(document string, p Path) (sum int64, known bool) {
 		bad, known = bad || !ok || n > math.MaxInt64-sum, true
 		sum += n
 	}
-	return sum, known && !bad
+	return sum, known && !bad && sum >= least
 }
 
 // gjsonPath writes steps as gjson takes them.
@@ -161,6 +171,11 @@ func oneNumber(document, root string, steps []step) (int64, bool) {
 		return 0, false
 	}
 	switch st := steps[last]; st.kind {
+	case stepEmbedded:
+		if text, ok = expectEmbedded(text); !ok {
+			return 0, false
+		}
+		return oneNumber(`{"e":`+text+`}`, "e", steps[last+1:])
 	case stepFromStr:
 		if !gjson.Valid(text) {
 			return 0, false
@@ -180,8 +195,16 @@ func oneNumber(document, root string, steps []step) (int64, bool) {
 		return expectMarkdown(text, st.name == "only")
 	case stepNDJSON:
 		return expectNDJSON(text, st.index)
+	case stepHTML:
+		return expectHTML(text)
+	case stepYAML:
+		return expectYAML(text)
 	default:
-		return expectPython(text)
+		json, ok := expectPython(text)
+		if !ok {
+			return 0, false
+		}
+		return oneNumber(`{"e":`+json+`}`, "e", steps[last+1:])
 	}
 }
 
@@ -283,42 +306,189 @@ func expectNDJSON(text string, atLeast int) (n int64, ok bool) {
 	return n, n >= int64(atLeast)
 }
 
+// expectPython reads what repr writes of a list or a dict, and writes it as
+// JSON with nulls where JSON has no such value. It descends, and looks at the
+// whole text.
+func expectPython(text string) (json string, ok bool) {
+	r := &reprReader{text: strings.Trim(text, " \t\r\n")}
+	if r.text == "" || r.text[0] != '[' && r.text[0] != '{' {
+		return "", false
+	}
+	json = r.value(false)
+	return json, !r.bad && r.text == ""
+}
+
+type reprReader struct {
+	text string
+	bad  bool
+}
+
+func (r *reprReader) skip(token string) bool {
+	r.text = strings.TrimLeft(r.text, " \t\r\n")
+	rest, ok := strings.CutPrefix(r.text, token)
+	if ok {
+		r.text = rest
+	}
+	return ok
+}
+
 var (
-	pythonString = regexp.MustCompile(`'(?:[^'\\\n]|\\[^\n])*'|"(?:[^"\\\n]|\\[^\n])*"`)
-	pythonInner  = regexp.MustCompile(`[(\[{][^()\[\]{}]*[)\]}]`)
+	reprString = regexp.MustCompile(`^(?s:'(?:[^'\\\x00-\x1f]|\\(?:[\\'nrt]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}))*'|"(?:[^"\\\x00-\x1f]|\\(?:[\\'nrt]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}))*")`)
+	reprNumber = regexp.MustCompile(`^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?`)
+	reprWord   = regexp.MustCompile(`^[-0-9A-Za-z_.\x80-\x{10ffff}]+`)
+	reprEscape = regexp.MustCompile(`\\(?:[\\'nrt]|x..|u....|U........)`)
 )
 
-// expectPython counts a list by taking strings and brackets out from the inside.
-func expectPython(text string) (int64, bool) {
-	text = strings.Trim(text, " \t\r\n")
-	if i := strings.IndexAny(text, `'"`); i >= 0 && text[i] == '"' {
-		return 0, false
-	}
-	text = pythonString.ReplaceAllString(text, "s")
-	if len(text) < 2 || text[0] != '[' || text[len(text)-1] != ']' || strings.ContainsAny(text, `'"`) {
-		return 0, false
-	}
-	text = text[1 : len(text)-1]
-	for {
-		less := pythonInner.ReplaceAllString(text, "b")
-		if less == text {
+// items reads values up to a closing token and returns how many.
+func (r *reprReader) items(closing string, each func(string)) (n int, comma bool) {
+	for !r.bad {
+		if r.skip(closing) {
+			return n, comma
+		}
+		if n > 0 && !comma {
+			r.bad = true
 			break
 		}
-		text = less
+		each(r.value(false))
+		n++
+		comma = r.skip(",")
 	}
-	if strings.ContainsAny(text, "()[]{}") {
-		return 0, false
+	return n, comma
+}
+
+func (r *reprReader) value(inCall bool) string {
+	r.skip("")
+	if r.text == "" {
+		r.bad = true
+		return ""
 	}
-	if strings.Trim(text, " \t\r\n") == "" {
-		return 0, true
+	var parts []string
+	add := func(json string) { parts = append(parts, json) }
+	switch {
+	case r.skip("["):
+		_, comma := r.items("]", add)
+		r.bad = r.bad || comma
+		return "[" + strings.Join(parts, ",") + "]"
+	case r.skip("("):
+		n, comma := r.items(")", add)
+		r.bad = r.bad || comma != (n == 1)
+		return "[" + strings.Join(parts, ",") + "]"
+	case r.skip("{"):
+		return r.dict()
 	}
-	parts := strings.Split(text, ",")
-	for _, part := range parts {
-		if strings.Trim(part, " \t\r\n") == "" {
-			return 0, false
+	if r.text[0] == 'b' && len(r.text) > 1 && strings.ContainsRune(`'"`, rune(r.text[1])) {
+		r.text = r.text[1:]
+	}
+	if s := reprString.FindString(r.text); s != "" {
+		r.text = r.text[len(s):]
+		r.bad = r.bad || s[0] == '"' && !strings.Contains(s, "'") || !strings.ContainsRune(",:]}) \t\r\n", first(r.text))
+		return reprJSON(s)
+	}
+	word := reprWord.FindString(r.text)
+	rest := strings.TrimPrefix(r.text, word)
+	name := word != "" && word[0] != '-' && (word[0] < '0' || word[0] > '9')
+	switch {
+	case name && strings.HasPrefix(rest, "("):
+		r.text = rest[1:]
+		r.call()
+		return "null"
+	case word == "None" || word == "inf" || word == "-inf" || word == "nan":
+		r.text = rest
+		return "null"
+	case word == "True" || word == "False":
+		r.text = rest
+		return strings.ToLower(word)
+	case inCall && name && strings.Contains(word, "."):
+		r.text = rest
+		return "null"
+	}
+	number := reprNumber.FindString(r.text)
+	r.bad = r.bad || number == ""
+	r.text = r.text[len(number):]
+	if r.text == "" || !strings.ContainsRune(",:]}) \t\r\n", rune(r.text[0])) {
+		r.bad = true
+	}
+	return number
+}
+
+func first(s string) rune {
+	for _, c := range s {
+		return c
+	}
+	return 0
+}
+
+// call reads the arguments of a call.
+func (r *reprReader) call() {
+	n, comma := 0, false
+	for !r.bad {
+		if r.skip(")") {
+			r.bad = comma
+			return
 		}
+		if n > 0 && !comma {
+			r.bad = true
+			return
+		}
+		r.skip("")
+		word := reprWord.FindString(r.text)
+		if rest := r.text[len(word):]; word != "" && word[0] != '-' && (word[0] < '0' || word[0] > '9') && strings.HasPrefix(rest, "=") {
+			r.text = rest[1:]
+		}
+		r.value(true)
+		n++
+		comma = r.skip(",")
 	}
-	return int64(len(parts)), true
+}
+
+func (r *reprReader) dict() string {
+	var members []string
+	isDict, comma := false, false
+	for n := 0; !r.bad; n++ {
+		if r.skip("}") {
+			r.bad = comma
+			break
+		}
+		if n > 0 && !comma {
+			r.bad = true
+			break
+		}
+		key := r.value(false)
+		if !strings.HasPrefix(key, `"`) {
+			key = `"?"`
+		}
+		colon := r.skip(":")
+		if n == 0 {
+			isDict = colon
+		}
+		value := "0"
+		if r.bad = r.bad || colon != isDict; colon && !r.bad {
+			value = r.value(false)
+		}
+		members = append(members, key+":"+value)
+		comma = r.skip(",")
+	}
+	return "{" + strings.Join(members, ",") + "}"
+}
+
+// reprJSON spells a string of Python's in JSON.
+func reprJSON(s string) string {
+	s = reprEscape.ReplaceAllStringFunc(s[1:len(s)-1], func(escape string) string {
+		switch escape[1] {
+		case 'n':
+			return "\n"
+		case 'r':
+			return "\r"
+		case 't':
+			return "\t"
+		case '\\', '\'':
+			return escape[1:]
+		}
+		code, _ := strconv.ParseUint(escape[2:], 16, 32)
+		return string(rune(code))
+	})
+	spelled, _ := json.Marshal(s)
+	return string(spelled)
 }
 
 var (
@@ -403,4 +573,95 @@ func expectValue(document, path string) gjson.Result {
 		return gjson.Result{}
 	}
 	return gjson.Get(v.Str, inner[1:])
+}
+
+// expectEmbedded finds the one object or array in a text that begins a line and
+// ends one.
+func expectEmbedded(text string) (string, bool) {
+	found, lines := "", strings.SplitAfter(text, "\n")
+	for i := 0; i < len(lines); i++ {
+		line := strings.TrimLeft(lines[i], " \t\r\n")
+		if i == 0 && line != "" && strings.ContainsRune(`"-0123456789tfn`, rune(line[0])) {
+			// A string that the text begins with may hold brackets, not lines.
+			continue
+		}
+		if !strings.HasPrefix(line, "{") && !strings.HasPrefix(line, "[") {
+			continue
+		}
+		if found != "" {
+			return "", false
+		}
+		rest := strings.Join(lines[i:], "")
+		d := json.NewDecoder(strings.NewReader(rest))
+		var value json.RawMessage
+		if d.Decode(&value) != nil {
+			return "", false
+		}
+		behind := rest[d.InputOffset():]
+		line, _, _ = strings.Cut(behind, "\n")
+		if strings.Trim(line, " \t\r") != "" {
+			return "", false
+		}
+		found = string(value)
+		i += strings.Count(rest[:d.InputOffset()], "\n")
+	}
+	return found, found != ""
+}
+
+// expectHTML counts the rows of tables with the tokenizer of x/net.
+func expectHTML(text string) (rows int64, ok bool) {
+	z := html.NewTokenizer(strings.NewReader(text))
+	tables, in, row, cell := 0, false, false, false
+	end := func() {
+		if row && cell {
+			rows++
+		}
+		row, cell = false, false
+	}
+	for {
+		switch kind := z.Next(); kind {
+		case html.ErrorToken:
+			return rows, z.Err() == io.EOF && tables > 0 && !in && len(z.Raw()) == 0
+		case html.CommentToken, html.DoctypeToken:
+			return 0, false
+		case html.StartTagToken, html.SelfClosingTagToken, html.EndTagToken:
+			name, _ := z.TagName()
+			closing := kind == html.EndTagToken
+			switch string(name) {
+			case "table":
+				if in != closing {
+					return 0, false
+				}
+				end()
+				if in = !closing; in {
+					tables++
+				}
+			case "tr":
+				if !in || closing && !row {
+					return 0, false
+				}
+				end()
+				row = !closing
+			case "td", "th":
+				if !closing && !row {
+					return 0, false
+				}
+				cell = cell || !closing && string(name) == "td"
+			case "tfoot", "script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes", "template", "plaintext", "noscript":
+				if !closing {
+					return 0, false
+				}
+			}
+		}
+	}
+}
+
+// expectYAML reads a sequence with a parser of YAML.
+func expectYAML(text string) (rows int64, ok bool) {
+	var items []any
+	d := yaml.NewDecoder(strings.NewReader(text))
+	if d.Decode(&items) != nil || d.Decode(new(any)) != io.EOF {
+		return 0, false
+	}
+	return int64(len(items)), true
 }

@@ -10,9 +10,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// count scans a result whose only content is the text, in pieces, and returns
+// countRows scans a result whose only content is the text, in pieces, and returns
 // what a records term finds: -1 and a reason when unknown.
-func count(t testing.TB, term, text string, piece int) (int64, Reason) {
+func countRows(t testing.TB, term, text string, piece int) (int64, Reason) {
 	t.Helper()
 	e := mustExtractor(t, Rule{Records: []string{term}})
 	spelled, err := json.Marshal(text)
@@ -117,6 +117,20 @@ func TestRowsInTexts(t *testing.T) {
 		{python, "[{'a': 1, 'b': None}, {'a': \"it's\"}]", 2},
 		{python, "[(1, Decimal('2.5')), (3, datetime.date(2024, 1, 2))]", 2},
 		{python, "[]", 0},
+		{python, "[{'a': (1,), 'b': {1, 2}, 'c': b'\\x00', 'd': [], 3: -1e-07}, {}]", 2},
+		{python, "[(datetime.datetime(2024, 1, 2, tzinfo=datetime.timezone.utc), UUID('x'), nan, -inf, True)]", 1},
+		{python, "[(1)]", -1},
+		{python, "[<object at 0x7f>]", -1},
+		{python, "[1e10, Decimal('1'), array('i', [1, 2])]", 3},
+		{python, "[see a, b]", -1},
+		{python, "[,]", -1},
+		{python, "[1,]", -1},
+		{python, "[01]", -1},
+		{python, "[true]", -1},
+		{python, "['a\nb']", -1},
+		{python, "{'rows': [1]}", -2}, // a dict
+		{"@python|rows.#", "{'rows': [1, 2]}", 2},
+		{"@python|0.n", "[{'n': 7}]", 7},
 		{python, " [ 1 , 2 ] \n", 2},
 		{python, "['a,b', 'c\\'d, e']", 2},
 		{python, "[1, 2", -1},
@@ -128,15 +142,52 @@ func TestRowsInTexts(t *testing.T) {
 		{"@fromstr|#", "[1,2,3]", 3},
 		{"@fromstr|#", "```json\n[1,2,3]\n```", -1},
 		{"@fenced|@fromstr|#", "3 rows:\n\n```json\n[\n  1,\n  2,\n  3\n]\n```\n", 3},
+		{"@fromstr|#", "[(1, 'a'), (2, 'b')]", -1},
+		{"@fromstr|#", "[see a, b]", -1},
+		{"@fromstr|#", "[,]", -1},
+		{"@fromstr|#", "[1, 2, \"\\x\"]", -1},
+		{"@fromstr|#", "[1, nul]", -1},
+		{"@fromstr|#", "[1, 2] ", 2},
+		{"@fromstr|#", "[1, 2]\n[3]", -1},
+		{"@embedded|#", "[1,2,3]", 3},
+		{"@embedded|#", "Retrieved 3 rows.\n\nResults:\n[1,\n2,3]\n\nBye.", 3},
+		{"@embedded|#", "Two:\n[1]\n[2]", -1},
+		{"@embedded|#", "[1] and more", -1},
+		{"@embedded|#", "Results: [1]", -1},
+		{"@embedded|#", "5\n[1]", 1},
+		{"@embedded|#", "[see below]\n[1]", -1},
+		{"@html|#", "<p>Rows:</p><table class=\"a>b\"><thead><tr><th>a</th></tr></thead><tbody>\n<tr><td>1 < 2</td></tr>\n<tr><td>2</td></tr></tbody></table>", 2},
+		{"@html|#", "<table><tr><td>1<tr><td>2</table>", 2},
+		{"@html|#", "<table><tr><td>1</td></tr>", -1},
+		{"@html|#", "<table><tr><td><table></table></td></tr></table>", -1},
+		{"@html|#", "<table><tr><td>1</td></tr><tfoot><tr><td>1</td></tr></tfoot></table>", -1},
+		{"@html|#", "<!-- <table><tr><td>1</td></tr></table> -->", -1},
+		{"@html|#", "No rows.", -1},
+		{"@yaml|#", "- id: 1\n  name: Ada\n- id: 2\n  name: |\n    - Bob\n\n    x\n", 2},
+		{"@yaml|#", "---\n- {a: 1}\n- [1, 2]\n- - 1\n  - 2\n# end\n", 3},
+		{"@yaml|#", "[]\n", 0},
+		{"@yaml|#", "- buy milk\n- sell it\n", -1},
+		{"@yaml|#", "rows:\n- id: 1\n", -1},
+		{"@yaml|#", "Rows:\n\n- id: 1\n", -1},
+		{"@yaml|#", "", -1},
+		{"@vertical|#", "1. row\nid: 1\nname: Ada\n\n2. row\nid: 2\nname: x\ny\n\nResult: 2 rows", 2},
+		{"@vertical|#", "1. row\nid: 1\n\nResult: 3 rows", -1},
+		{"@vertical|#", "1. row\nid: 1\n\nResult: showing first 1 rows (output truncated)", 1},
+		{"@vertical|#", "1. row\nid: 1\n\n3. row\nid: 2\n", -1},
+		{"@vertical|#", "*************************** 1. row ***************************\nid: 1\n", 1},
+		{"@vertical|#", "No rows returned", -1},
 		{"@fromstr|@ndjson|#", `"{}\n{}\n"`, 2},
 		{"@fromstr|@csv|#", `"a,b\n1,2\n"`, 1},
 	} {
 		want, why := c.rows, Known
-		if want < 0 {
+		switch {
+		case want == -1:
 			why = WrongFormat
+		case want == -2:
+			want, why = -1, WrongType
 		}
 		for _, piece := range []int{1, 2, 7, 1 << 20} {
-			n, got := count(t, "result.content.0.text|"+c.modifier, c.text, piece)
+			n, got := countRows(t, "result.content.0.text|"+c.modifier, c.text, piece)
 			if n != want || got != why {
 				t.Errorf("%s of %q in pieces of %d: %d %v, want %d %v", c.modifier, c.text, piece, n, got, want, why)
 			}
@@ -150,7 +201,9 @@ var textPieces = map[string][]string{
 	"tsv":      {"a\tb\n", "a\tb\n", "1\t2\n", "\t\n", "\"\t\"\n", "1\t2\r\n", "\n", "\t", "\r", "a\n"},
 	"markdown": {"| a | b |\n|---|---|\n", "| a | b |\n", "|---|:-:|\n", "| 1 | 2 |\n", "| 1 | 2 |\r\n", "\n", "a | b\n", "-|-\n", "|a|\n|-|\n", "text\n", "```\n", "~~~~ x\n", "    | a | b |\n", "\t|-|-|\n", "\\|", "|", ":", "-", " ", "> | a | b |\n", "# | a\n", "\\", "``` `\n", "|\n"},
 	"ndjson":   {"{\"a\":1}\n", "{\"a\":1}\n", "[1,2]\n", "[\"\\\"}\"]", "\n", " ", "\r\n", "{}", "[\n]", "1\n", "null", "{"},
-	"python":   {"[", "]", "{'a': 1}", ", ", ",", "(1, 'x')", "'it\\'s, '", "\"x\"", "None", " ", "\n", "[]", "[{'a': 1}, {'a': \"'\"}]", "Decimal('1')"},
+	"html":     {"<table>", "<table id='x>'>", "</table>", "<tr>", "</tr>", "<td>", "<th>", "</td>", "1 < 2", "<", ">", "</", "<br/>", "<tfoot>", "<!--", "-->", "&lt;", "\n", "<TD >"},
+	"yaml":     {"- a: 1\n", "  b: x\n", "- {a: 1}\n", "- [1, 2]\n", "[]\n", "---\n", "# c\n", "\n", "- x\n", "  - y\n", "- - 1\n", "-\n", "a: 1\n", "- a: |\n", "    - z\n"},
+	"python":   {"[", "]", "{'a': 1}", ", ", ",", "(1, 'x')", "'it\\'s, '", "\"x\"", "None", " ", "\n", "[]", "[{'a': 1}, {'a': \"'\"}]", "Decimal('1')", "(1,)", "-2.5e-07", "a.b", "f(x=1, y=", ")", "{", "}", ": ", "b'\\x00'", "nan", "'\\u00e9'"},
 }
 
 // TestRowsAgree holds the counters against readers of whole texts, which for
@@ -158,14 +211,15 @@ var textPieces = map[string][]string{
 func TestRowsAgree(t *testing.T) {
 	modifiers := map[string][]string{
 		"csv": {"@csv", "@csv:1"}, "tsv": {"@tsv", "@tsv:1"}, "markdown": {"@markdown", "@markdown:only"},
-		"ndjson": {"@ndjson", "@ndjson:2"}, "python": {"@python"},
+		"ndjson": {"@ndjson", "@ndjson:2"}, "python": {"@python"}, "html": {"@html"},
 	}
 	known := map[string]int{}
 	checkOften(t, func(t *rapid.T) {
-		format := rapid.SampledFrom([]string{"csv", "tsv", "markdown", "ndjson", "python"}).Draw(t, "format")
+		format := rapid.SampledFrom([]string{"csv", "tsv", "markdown", "ndjson", "python", "html"}).Draw(t, "format")
 		whole := map[string]string{
 			"csv": "a,b\n1,\"x,\ny\"\n", "tsv": "a\tb\n1\t2\n", "markdown": "| a | b |\n|---|---|\n| 1 | 2 |\n",
 			"ndjson": "{\"a\":1}\n{\"a\":2}\n", "python": "[{'a': 1, 'b': 'it\\'s'}, (2, \"'\")]",
+			"html": "<table><tr><th>a</th></tr><tr><td>1</td></tr></table>",
 		}[format]
 		gen := func() string {
 			if rapid.IntRange(0, 3).Draw(t, "whole") == 0 {
@@ -249,6 +303,19 @@ func TestSums(t *testing.T) {
 		{csv, `{"content":{}}`, -1, WrongType},
 		{csv, `{}`, -1, NotFound},
 		{"sum(result.content.#.text|@fromstr|rows.#)", texts(`{"rows":[1]}`, `{"rows":[2,3]}`), 3, Known},
+		{"sum(result.content.#.text|@ndjson|#)", texts(`{"a":1}`, `{"a":2}`), 2, Known}, // a row a text
+		{"sum(result.content.#.text|@ndjson|#)", `{"content":[]}`, 0, Known},
+		{"sum(result.content.#.text|@ndjson:2|#)", texts(`{"a":1}`, `{"a":2}`), 2, Known},
+		{"sum(result.content.#.text|@ndjson:2|#)", texts(`{"a":1}`), -1, WrongFormat},
+		{"sum(result.content.#.text|@ndjson:2|#)", `{"content":[]}`, -1, WrongFormat},
+		{"sum(result.content.#.text|@embedded|#)", texts("Retrieved 2 rows.\n\nResults:\n[{},{}]", "Query execution time: 3 ms"), 2, Known},
+		{"sum(result.content.#.text|@embedded|#)", texts("[{},{}]", "[{}"), -1, WrongFormat},
+		{"sum(result.content.#.text|@embedded|#)", texts("None.", "Really."), -1, NotFound},
+		{"sum(result.content.#.text|@embedded|results.#.rows.#)", texts(`{"results":[{"rows":[1,2]},{"rows":[3]}]}`, `{"results":[]}`), 3, Known},
+		{"sum(result.content.#.text|@embedded|results.#.rows.#)", texts(`{"results":[{"rows":[1,2]},{}]}`), -1, NotFound},
+		{"sum(result.content.#.text|@embedded|#.#)", texts(`[[{},{}],[],[{}]]`, `[]`), 3, Known},
+		{"sum(result.content.#.text|@embedded|#.#)", texts(`[[{},{}],5]`), -1, WrongType},
+		{"sum(result.content.#.text|@affected)", texts("3 rows affected", "Done."), 3, Known},
 		{"sum(result.content.#.text|@fromstr|rows.#)", texts(`{"rows":[1]}`, `{"note":1}`), -1, NotFound},
 		{"sum(result.content.#.text|@fromstr|n)", texts(`{"n":1}`, `{"n":41}`), 42, Known},
 		{"sum(result.sets.#.rows.#)", `{"sets":[{"rows":[1,2]},{"rows":[]},{"x":1,"rows":[3]}]}`, 3, Known},

@@ -1,0 +1,123 @@
+package mcp
+
+// element is what an array that is counted begins with: a row, or what only
+// looks like one. An MCP content block ({"type":"text","text":…}, which some
+// frameworks repeat as structured content) is no row, and an array of them has
+// no number of rows. A status row ({"affected_rows":3}) is the answer to a
+// statement that writes.
+type element struct {
+	object   bool
+	list     bool // an array of objects, or an empty one: not the values of a row
+	members  int
+	content  bool // its type is that of a content block
+	payload  bool // it has what a content block has
+	counts   int  // members that say how many rows were affected
+	others   int  // other members that only a status row has
+	certain  bool // the member that counts is called by a name for nothing else
+	affected int64
+}
+
+// probe is what a member of an array's first element may tell of it.
+type probe uint8
+
+const (
+	probeNone probe = iota
+	probeType
+	probePayload
+	probeAffected // a name that only the number of affected rows has
+	probeCount    // a name that a column of a row may have as well
+	probeStatus   // what may stand beside these
+)
+
+var probes = []struct {
+	probe probe
+	names []string
+}{
+	{probeType, []string{"type"}},
+	{probePayload, []string{"text", "data", "resource", "uri"}},
+	{probeAffected, affectedNames},
+	{probeCount, []string{"changes", "count", "Count"}},
+	{probeStatus, []string{"insertId", "insert_id", "lastInsertRowid", "last_insert_rowid", "lastInsertId", "last_insert_id", "lastID", "success"}},
+}
+
+// affectedNames are what servers call the number of rows that a statement
+// affected.
+var affectedNames = []string{"affected_rows", "affectedRows", "rows_affected", "rowsAffected"}
+
+// take takes in the value of a member.
+func (e *element) take(p probe, v value) {
+	switch p {
+	case probeType:
+		switch string(v.text) {
+		case "text", "image", "audio", "resource", "resource_link":
+			e.content = v.kind == isString && !v.over
+		}
+	case probeAffected, probeCount:
+		if n, ok := wholeNumber(v.text); ok && v.kind == isNumber && !v.over {
+			e.counts++
+			e.affected, e.certain = n, p == probeAffected
+		}
+	case probeStatus:
+		e.others++
+	}
+}
+
+func (e *element) isContent() bool { return e.object && e.content && e.payload }
+
+func (e *element) isStatus() bool {
+	return e.object && e.counts == 1 && e.members == e.counts+e.others
+}
+
+// status is what the arrays whose elements are counted say of affected rows:
+// whether each of them is one status row.
+type status struct {
+	arrays, rows int
+	doubtful     bool // a name may be a column's as well
+	affected     int64
+	lists        bool // an array begins with a list of rows
+	flat         bool // an array begins with what is no row of a list of lists
+}
+
+func (s *status) add(elements int64, first *element) {
+	s.arrays++
+	s.lists = s.lists || first != nil && first.list
+	s.flat = s.flat || elements > 0 && (first == nil || !first.object)
+	if elements == 1 && first != nil && first.isStatus() {
+		s.rows++
+		s.affected += first.affected // a sum over 2⁶³ is found by the count beside it
+		s.doubtful = s.doubtful || !first.certain
+	}
+}
+
+// is reports whether there is nothing but status rows.
+func (s *status) is() bool { return s.arrays > 0 && s.rows == s.arrays && s.affected >= 0 }
+
+func (s *status) join(other status) {
+	s.arrays += other.arrays
+	s.rows += other.rows
+	s.affected += other.affected
+	s.doubtful = s.doubtful || other.doubtful
+	s.lists = s.lists || other.lists
+	s.flat = s.flat || other.flat
+}
+
+// probeFirst makes the place of an array, whose elements are counted, look at
+// the first of them.
+func (n *place) probeFirst(first *place) {
+	first.isFirst = true
+	if first.index == nil {
+		first.index = []edge{{index: 0, place: &place{isFirst: true, last: -1}}}
+	}
+	first.all = append(first.all, n.count...)
+	for _, p := range probes {
+		for _, name := range p.names {
+			member := first.child([]byte(name))
+			if member == nil {
+				member = &place{}
+				first.members = append(first.members, edge{name: name, place: member})
+			}
+			member.probe = p.probe
+			member.keep = member.keep || p.probe != probePayload
+		}
+	}
+}
