@@ -3,6 +3,7 @@ package mcp
 import (
 	"encoding/binary"
 	"math/bits"
+	"strings"
 )
 
 // jsonCheck reports whether bytes that come in pieces are a JSON value (RFC
@@ -200,7 +201,7 @@ func (v *jsonCheck) inside(c byte) (n int, ok bool) {
 			v.state, v.hex = checkHex, 4
 			return 1, true
 		}
-		return 1, unescaped[c] != 0
+		return 1, strings.IndexByte(`"\/bfnrt`, c) >= 0
 	case checkHex:
 		if v.hex--; v.hex == 0 {
 			v.state = checkString

@@ -5,6 +5,8 @@ import (
 	"hash"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/tallygate/tallygate/internal/jsonskip"
 )
 
 // document follows one JSON value that comes in pieces, along the places of a
@@ -17,8 +19,8 @@ type document struct {
 	caught   *caught
 	place    *place  // what is wanted of the value that begins or passes; nil: nothing
 	open     []frame // around it
-	skip     skipper
-	unescape unescaper
+	skip     jsonskip.Skipper
+	unescape jsonskip.Unescaper
 	escape   bool        // in a string that is skipped: the next byte is escaped
 	kept     []byte      // of a name, string or scalar that is read
 	over     bool        // it is longer than any that counts
@@ -101,7 +103,7 @@ func (d *document) feed(p []byte) int {
 				i += 1 + d.value(p[i+1])
 			}
 		case docSkipName, docSkipString, docRawString:
-			n := quoteOrEnd(p[i:], &d.escape)
+			n := jsonskip.QuoteEnd(p[i:], &d.escape)
 			if closed := i+n < len(p); closed {
 				i += d.passString(p[i:i+n+1], true)
 			} else {
@@ -114,7 +116,7 @@ func (d *document) feed(p []byte) int {
 		case docScalar:
 			i += d.readScalar(p[i:])
 		case docSkip, docCount:
-			n, closed := d.skip.skip(p[i:])
+			n, closed := d.skip.Skip(p[i:])
 			if i += n; closed {
 				d.endSkip()
 			}
@@ -155,7 +157,7 @@ func (d *document) token(c byte) int {
 			return 1
 		}
 		d.state = docCount
-		d.skip.begin(true)
+		d.skip.Begin(true)
 		return 0
 	case docValue:
 		return d.value(c)
@@ -183,7 +185,7 @@ func (d *document) token(c byte) int {
 			if top.index == 1 && top.place.last < 1 && !d.caught.openAny(top.place.eachAll) {
 				top.counted = true
 				d.state = docCount
-				d.skip.begin(true)
+				d.skip.Begin(true)
 			}
 			return 1
 		case c == ',':
@@ -203,7 +205,7 @@ func (d *document) token(c byte) int {
 
 // beginName is called behind the quote that a name begins with.
 func (d *document) beginName() {
-	d.state, d.kept, d.unescape = docInName, d.kept[:0], unescaper{}
+	d.state, d.kept, d.unescape = docInName, d.kept[:0], jsonskip.Unescaper{}
 }
 
 // value takes in the first byte of a value.
@@ -220,7 +222,7 @@ func (d *document) value(c byte) int {
 		d.found(value{kind: isObject})
 		if n == nil || n.members == nil {
 			d.state = docSkip
-			d.skip.begin(false)
+			d.skip.Begin(false)
 			return 1
 		}
 		d.open = append(d.open, frame{place: n})
@@ -231,7 +233,7 @@ func (d *document) value(c byte) int {
 		switch {
 		case n == nil || n.count == nil && n.index == nil && n.each == nil:
 			d.state = docSkip
-			d.skip.begin(false)
+			d.skip.Begin(false)
 		case n.index == nil && n.each == nil:
 			d.state = docCountFirst
 		default:
@@ -240,7 +242,7 @@ func (d *document) value(c byte) int {
 		}
 		return 1
 	case '"':
-		d.kept, d.over, d.escape, d.unescape = d.kept[:0], false, false, unescaper{}
+		d.kept, d.over, d.escape, d.unescape = d.kept[:0], false, false, jsonskip.Unescaper{}
 		switch {
 		case n != nil && (n.hash || n.text != nil && d.caught.openAny(n.text.all)):
 			d.state = docText
@@ -306,9 +308,9 @@ func (d *document) endSkip() {
 	case d.state == docSkip:
 		d.endValue()
 	case len(d.open) > 0 && d.open[len(d.open)-1].counted:
-		d.endArray(d.open[len(d.open)-1].index + int(d.skip.commas) + 1)
+		d.endArray(d.open[len(d.open)-1].index + int(d.skip.Commas()) + 1)
 	default:
-		d.caught.counted(d.place, d.skip.commas+1, nil)
+		d.caught.counted(d.place, d.skip.Commas()+1, nil)
 		d.endValue()
 	}
 }
@@ -345,7 +347,7 @@ func (d *document) nextElement(index int) {
 // readName reads a member's name and finds the place of the member.
 func (d *document) readName(p []byte) int {
 	parent := d.open[len(d.open)-1].place
-	if len(d.kept) == 0 && d.unescape == (unescaper{}) {
+	if len(d.kept) == 0 && d.unescape == (jsonskip.Unescaper{}) {
 		for i, c := range p {
 			if c == '"' { // the usual: whole, and without an escape
 				d.named(parent.child(p[:i]))
@@ -356,7 +358,7 @@ func (d *document) readName(p []byte) int {
 			}
 		}
 	}
-	kept, n, closed, ok := d.unescape.read(d.kept, p, maxName+1)
+	kept, n, closed, ok := d.unescape.Read(d.kept, p, maxName+1)
 	d.kept = kept
 	switch {
 	case !ok:
@@ -365,7 +367,7 @@ func (d *document) readName(p []byte) int {
 		d.named(parent.child(kept))
 	case len(kept) > maxName:
 		d.named(nil)
-		d.escape = d.unescape.at == 1
+		d.escape = d.unescape.BehindBackslash()
 		d.state = docSkipName
 	}
 	return n
@@ -399,7 +401,7 @@ func (d *document) passString(p []byte, closed bool) int {
 }
 
 func (d *document) readString(p []byte) int {
-	kept, n, closed, ok := d.unescape.read(d.kept, p, maxKept)
+	kept, n, closed, ok := d.unescape.Read(d.kept, p, maxKept)
 	d.kept = kept
 	switch {
 	case !ok:
@@ -408,7 +410,7 @@ func (d *document) readString(p []byte) int {
 		d.found(value{kind: isString, text: kept})
 		d.endValue()
 	case len(kept) >= maxKept:
-		d.over, d.escape = true, d.unescape.at == 1
+		d.over, d.escape = true, d.unescape.BehindBackslash()
 		d.state = docSkipString
 	}
 	return n

@@ -6,13 +6,13 @@ import "crypto/sha256"
 // less: that often tells that nothing is wanted of the rest, or little.
 const (
 	textPiece = 1024
-	textFirst = 2 * block
+	textFirst = 128
 )
 
 // beginText gets ready for a text that is unescaped piece by piece.
 func (d *document) beginText() {
 	if d.piece == nil {
-		d.piece = make([]byte, 0, textPiece+block)
+		d.piece = make([]byte, 0, textPiece+64)
 	}
 	d.piece = d.piece[:0]
 	if d.place.text != nil {
@@ -50,7 +50,7 @@ func (d *document) readText(p []byte) int {
 			limit = textFirst
 		}
 	}
-	piece, length, closed, ok := d.unescape.read(d.piece[:0], p, limit)
+	piece, length, closed, ok := d.unescape.Read(d.piece[:0], p, limit)
 	if !ok {
 		d.state = docBroken
 		return length
@@ -78,7 +78,7 @@ func (d *document) readText(p []byte) int {
 		d.endValue()
 	case !alive && !n.hash && (!n.keep || d.over):
 		d.endText()
-		d.escape = d.unescape.at == 1
+		d.escape = d.unescape.BehindBackslash()
 		d.state = docSkipString
 	}
 	return length
