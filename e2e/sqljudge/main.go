@@ -1,0 +1,95 @@
+// Command sqljudge compares the reader of SQL with an oracle, sqlglot's
+// parser. It reads corpora that corpus.py made, one query a line, and prints
+// for each of them how many queries the reader leaves unknown and in how many
+// it names other tables than the oracle. It exits 1 when a target is missed.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The targets, in percent: without the dialect named and with it.
+var targets = [2]struct{ unknown, wrong float64 }{{5, 0.2}, {3, 0.1}}
+
+// The two ways in which every query is read.
+const (
+	unnamed = iota // the dialect is not said
+	named          // the dialect is said
+)
+
+var modes = [2]string{"without dialect", "with dialect"}
+
+func main() {
+	show := flag.String("show", "", "print the queries that are `wrong`, unknown, or of another kind (kind)")
+	n := flag.Int("n", 50, "how many queries to show")
+	dialect := flag.String("dialect", "", "only the queries of this dialect, by sqlglot's name")
+	source := flag.String("source", "", "only the queries of this corpus")
+	mode := flag.Int("mode", -1, "show only what was read without (0) or with (1) the dialect")
+	exceptions := flag.String("exceptions", "exceptions.txt", "the file of the oracle's known mistakes")
+	mutate := flag.Int("mutate", 0, "read this many mutated queries instead, each within -deadline")
+	seed := flag.Uint64("seed", 1, "the seed of -mutate")
+	deadline := flag.Duration("deadline", time.Second, "the longest that one read of -mutate may take")
+	flag.Parse()
+
+	paths := flag.Args()
+	queries, err := readCorpora(paths, *exceptions)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "sqljudge:", err)
+		os.Exit(2)
+	}
+	queries = slices.DeleteFunc(queries, func(q query) bool {
+		return *dialect != "" && q.Dialect != *dialect || *source != "" && q.Source != *source
+	})
+	if *mutate > 0 {
+		if !readMutated(queries, *mutate, *seed, *deadline) {
+			os.Exit(1)
+		}
+		return
+	}
+	report := judge(queries)
+	if *show != "" {
+		report.print(*show, *n, *mode)
+		return
+	}
+	if !report.table() {
+		os.Exit(1)
+	}
+}
+
+// readCorpora reads files of corpora, or folders of them.
+func readCorpora(paths []string, exceptions string) ([]query, error) {
+	known, err := readExceptions(exceptions)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, p := range paths {
+		if strings.HasSuffix(p, ".jsonl") {
+			files = append(files, p)
+			continue
+		}
+		inside, err := filepath.Glob(filepath.Join(p, "*.jsonl"))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, inside...)
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("no corpus: name the folder that corpus.py wrote to")
+	}
+	var queries []query
+	for _, f := range files {
+		more, err := readCorpus(f, known)
+		if err != nil {
+			return nil, err
+		}
+		queries = append(queries, more...)
+	}
+	return queries, nil
+}
