@@ -11,7 +11,10 @@ FUZZTIME := 3s
 FUZZ := mcp:FuzzRead mcp:FuzzScanJSON mcp:FuzzScanSSE mcp:FuzzParsePath mcp:FuzzText mcp:FuzzTexts mcp:FuzzVector mcp:FuzzToolFilter \
 	mcp/sqltables:FuzzTables usage:FuzzScanner usage:FuzzReadEvent
 
-.PHONY: build deps lint test fuzz soak bench bench-quick bench-hot bench-check
+# Where the corpora of sql-judge are kept.
+SQL_JUDGE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tallygate/sqljudge
+
+.PHONY: build deps lint test fuzz soak sql-judge bench bench-quick bench-hot bench-check
 
 build:
 	go build -trimpath -o tallygate .
@@ -46,6 +49,14 @@ fuzz:
 	for target in $(FUZZ); do \
 		go test -run '^$$' -fuzz "^$${target##*:}\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "./$${target%%:*}"; \
 	done
+
+# The reader of SQL against sqlglot's parser, on corpora that are downloaded:
+# how many queries it leaves unknown and in how many it is wrong. Fails when a
+# target is missed, or when one of a million mutated queries takes a second.
+sql-judge:
+	e2e/sqljudge/fetch.sh "$(SQL_JUDGE)"
+	go run ./e2e/sqljudge "$(SQL_JUDGE)/corpus"
+	go run ./e2e/sqljudge -mutate 1000000 "$(SQL_JUDGE)/corpus"
 
 # What takes too long for every change: an hour of silence on a stream, a
 # thousand kills of the gate and of the journal at each step, calls in their

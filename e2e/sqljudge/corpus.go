@@ -3,11 +3,10 @@ package main
 import (
 	"bufio"
 	"crypto/sha256"
+	_ "embed"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -58,26 +57,22 @@ type exception struct {
 	skip   string
 }
 
-// readExceptions reads a file of lines with four fields between tabs: the
+//go:embed exceptions.txt
+var exceptionsText string
+
+// readExceptions reads lines with four fields between tabs: the
 // query's id; its tables with commas between them, "-" for none, or "skip" to
 // leave it out; why; and the query's start, for the person who reads it. Empty
 // lines and those that start with # say nothing.
-func readExceptions(path string) (map[string]exception, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
+func readExceptions(text string) (map[string]exception, error) {
 	exceptions := map[string]exception{}
-	for i, line := range strings.Split(string(text), "\n") {
+	for i, line := range strings.Split(text, "\n") {
 		if line == "" || line[0] == '#' {
 			continue
 		}
 		fields := strings.SplitN(line, "\t", 4)
 		if len(fields) < 3 || fields[2] == "" {
-			return nil, fmt.Errorf("%s, line %d: want ID, tables and the reason between tabs", path, i+1)
+			return nil, fmt.Errorf("exceptions.txt, line %d: want ID, tables and the reason between tabs", i+1)
 		}
 		e := exception{tables: []string{}}
 		switch fields[1] {

@@ -151,7 +151,7 @@ def scripts(folder, dialect_of):
             yield from script(dialect, sql)
 
 
-SQLRUFF = {"ansi": "", "sparksql": "spark", "greenplum": "postgres", "mariadb": "mysql",
+SQRUFF = {"ansi": "", "sparksql": "spark", "greenplum": "postgres", "mariadb": "mysql",
            "db2": None, "flink": None, "impala": "hive", "vertica": None}
 
 
@@ -161,7 +161,7 @@ def sqruff(folder):
 
     def dialect_of(path):
         name = path.relative_to(root).parts[0]
-        name = SQLRUFF.get(name, name)
+        name = SQRUFF.get(name, name)
         return name if name is not None and name in KNOWN else None
 
     yield from scripts(root, dialect_of)

@@ -34,6 +34,9 @@ MYSQL = {"mysql", "singlestore", "doris", "starrocks"}
 # What a Command may start with and still plainly name no table.
 NO_TABLE_COMMANDS = {"SET", "RESET", "BEGIN", "START", "SAVEPOINT", "RELEASE", "CHECKPOINT"}
 
+# Words that may stand for a query in what sqlglot keeps as text.
+QUERY_WORD = re.compile(r"\b(FROM|SELECT)\b", re.I)
+
 # The kinds of objects of CREATE, DROP and ALTER that are tables.
 TABLE_KINDS = {"TABLE", "VIEW", "MATERIALIZED VIEW", "DYNAMIC TABLE", "EXTERNAL TABLE", "FOREIGN TABLE"}
 
@@ -64,6 +67,27 @@ SHOW_NONE = {"TABLES", "DATABASES", "SCHEMAS", "VIEWS", "STATUS", "VARIABLES", "
              "FUNCTIONS", "ENGINES", "PLUGINS", "WARNINGS", "ERRORS", "CHARACTER SET", "COLLATION"}
 
 
+# What sqlglot takes for something else: a pattern, the dialects (empty: all),
+# and what happens.
+MISREAD = [
+    (re.compile(r"^\s*(UPDATE|DELETE)\s+(LOW_PRIORITY|HIGH_PRIORITY|QUICK|DELAYED|IGNORE)\b", re.I | re.M), MYSQL,
+     "sqlglot takes MySQL's modifiers for tables"),
+    (re.compile(r"\bINDEX\s+(IF\s+NOT\s+EXISTS\s+)?[^\s.(]+\s*\.\s*\S+\s+ON\b", re.I), set(),
+     "sqlglot takes an index in a schema for the table"),
+    (re.compile(r"\bRENAME\s+(?!TO\b|AS\b|COLUMN\b|TABLE\b)\S+\s+TO\b", re.I), set(),
+     "sqlglot takes a column that is renamed for a table"),
+    (re.compile(r"^\s*DESC(RIBE)?\s+(TABLE\s+)?[\w.]+\s*\(", re.I | re.M), {"clickhouse"},
+     "sqlglot takes a table function for a table"),
+    (re.compile(r"\bdictionary\s*\(|\bINFILE\b", re.I), {"clickhouse"}, "sqlglot takes a table function for a table"),
+    (re.compile(r"^\s*DELETE\s+(TOP|HISTORY)\b", re.I | re.M), {"tsql", "fabric"} | MYSQL,
+     "sqlglot takes a word behind DELETE for a table"),
+    (re.compile(r"(?<!\bWITH)\s+\(\s*(NOLOCK|TABLOCK|TABLOCKX|HOLDLOCK|READPAST|ROWLOCK|UPDLOCK|PAGLOCK|XLOCK)\b", re.I),
+     {"tsql", "fabric"}, "sqlglot takes a table with hints for a function"),
+    (re.compile(r"#@|\bINSERT\s+(INTO\s+)?[\w.]+\(\s*\)", re.I), {"tsql", "fabric"}, "sqlglot takes a name for something else"),
+    (re.compile(r"\(\s*TABLE\s+[\w.`]+\s*\)", re.I), {"bigquery"}, "sqlglot takes TABLE for a table"),
+]
+
+
 class Skip(Exception):
     """The query stays out of the corpus; the message says why."""
 
@@ -77,6 +101,9 @@ def read(sql, dialect):
     """Returns the Truth of a query, or raises Skip."""
     if dialect in NOT_SQL:
         raise Skip("dialect is no SQL")
+    for pattern, dialects, why in MISREAD:
+        if (not dialects or dialect in dialects) and pattern.search(sql):
+            raise Skip(why)
     try:
         trees = sqlglot.parse(sql, read=dialect or None, error_level=ErrorLevel.IMMEDIATE)
     except SqlglotError:
@@ -122,7 +149,8 @@ def kind_of(tree):
     if isinstance(tree, (exp.Query, exp.Values, exp.Pivot)):
         return "query"
     if isinstance(tree, (exp.Insert, exp.Update, exp.Delete, exp.Merge)):
-        return "query" if tree.args.get("returning") else "write"
+        returning = tree.args.get("returning")
+        return "query" if returning and not returning.args.get("into") else "write"
     if isinstance(tree, (exp.Create, exp.Drop, exp.Alter, exp.Set, exp.Use, exp.Transaction,
                          exp.Commit, exp.Rollback, exp.Grant, exp.Revoke, exp.Comment,
                          exp.TruncateTable)):
@@ -158,7 +186,7 @@ class Walker:
 
     def statement(self, tree):
         if isinstance(tree, exp.Command):
-            if tree.name.upper() in NO_TABLE_COMMANDS or str(tree.this).upper() in NO_TABLE_COMMANDS:
+            if str(tree.this).upper() in NO_TABLE_COMMANDS and not QUERY_WORD.search(self.sql):
                 return
             raise Skip(f"sqlglot: raw command {str(tree.this).upper()[:20]}")
         method = getattr(self, "statement_" + type(tree).__name__.lower(), None)
@@ -170,7 +198,7 @@ class Walker:
             self.node(tree, Scope(), None, "")
         elif isinstance(tree, (exp.Set, exp.Use, exp.Transaction, exp.Commit, exp.Rollback,
                                exp.Kill, exp.Attach, exp.Detach)):
-            for node in tree.find_all(exp.Query):
+            if any(tree.find_all(exp.Query)) or QUERY_WORD.search(self.sql):
                 raise Skip(f"query inside of {type(tree).__name__}")
         elif isinstance(tree, (exp.Condition, exp.Alias, exp.DataType, exp.Tuple, exp.Aliases)):
             raise Skip("an expression, no statement")
@@ -236,6 +264,15 @@ class Walker:
         elif kind not in {"SCHEMA", "DATABASE", "FUNCTION", "SEQUENCE"}:
             raise Skip(f"COMMENT ON {kind}")
 
+    def statement_grant(self, tree):
+        securable = tree.args.get("securable")
+        kind = (tree.args.get("kind") or "").upper()
+        if not isinstance(securable, exp.Table) or kind not in {"", "TABLE"}:
+            raise Skip(f"GRANT ON {kind}")
+        self.table(securable, Scope())
+
+    statement_revoke = statement_grant
+
     def statement_show(self, tree):
         if tree.name.upper() not in SHOW_NONE:
             raise Skip(f"SHOW {tree.name.upper()}")
@@ -244,6 +281,8 @@ class Walker:
         kind = (tree.args.get("kind") or "").upper()
         if kind not in {"", "TABLE"}:
             raise Skip(f"ANALYZE {kind}")
+        if any(isinstance(t.this, exp.Func) for t in tree.find_all(exp.Table)):
+            raise Skip("sqlglot: ANALYZE of a table's columns")
         self.node(tree, Scope(), None, "")
 
     def statement_refresh(self, tree):
@@ -276,11 +315,19 @@ class Walker:
             if isinstance(target, exp.Schema):
                 target = target.this
             if isinstance(target, exp.Table):
-                self.table(target, Scope())
-            elif isinstance(target, exp.Expression):
+                self.table(target, scope, target=True)
+            elif isinstance(target, (exp.Directory, exp.Func)) and not isinstance(target, exp.Values):
                 self.node(target, scope, node, "this")
+            else:
+                raise Skip(f"{type(node).__name__} without a table")
             self.rest(node, scope, {"this", "with_"})
             return
+        if isinstance(node, exp.Lateral) and isinstance(node.this, exp.Identifier):
+            raise Skip("sqlglot: APPLY of a name")
+        if isinstance(node, exp.Returning) and isinstance(node.args.get("into"), exp.Identifier):
+            self.tables.add(self.text(node.args["into"]))
+        if isinstance(node, exp.In) and isinstance(node.args.get("field"), (exp.Column, exp.Dot)):
+            self.in_name(node.args["field"], scope)
         self.rest(node, scope, {"with_"})
         if isinstance(node, (exp.Subquery, exp.UDTF)) and node.alias:
             outer.aliases.add(node.alias.casefold())
@@ -297,7 +344,7 @@ class Walker:
             return scope
         scope = self.copy(scope)
         ctes = clause.expressions
-        if clause.args.get("recursive"):
+        if clause.args.get("recursive") or self.name == "sqlite":
             for cte in ctes:
                 self.define(scope, cte)
         for cte in ctes:
@@ -330,10 +377,6 @@ class Walker:
 
     def select(self, node, scope):
         """Walks FROM and the joins first, so that aliases are known."""
-        if self.name == "clickhouse":
-            for i in node.find_all(exp.In):
-                if isinstance(i.args.get("field"), (exp.Column, exp.Dot)):
-                    raise Skip("IN of a name, which may be a table's")
         scope = self.copy(scope)
         order = ("from_", "laterals", "joins")
         for key in order:
@@ -347,8 +390,8 @@ class Walker:
         self.rest(node, scope, {"with_", "into", *order})
 
     def into(self, into, scope):
-        if self.name == "oracle" or into.args.get("bulk_collect"):
-            return  # PL/SQL: variables
+        if self.name == "oracle":
+            raise Skip("INTO a variable of PL/SQL")
         if not isinstance(into.this, exp.Table):
             raise Skip("INTO of something else than a table")
         self.table(into.this, Scope())
@@ -376,13 +419,11 @@ class Walker:
             if isinstance(t, exp.Table) and isinstance(t.this, exp.Identifier):
                 alias = not t.args.get("db") and self.is_source(t.this, sources, named)
                 cte = not t.args.get("db") and self.hidden(t.this, scope) and self.name in {"tsql", "fabric"}
-                if not alias and not cte:
-                    self.table(t, Scope())
-                # MySQL's UPDATE joins hang below the target.
-                for key, child in args_of(t):
-                    if key in ("joins", "laterals"):
-                        self.node(child, scope, t, key)
-                self.alias(t, scope)
+                if alias or cte:
+                    self.alias(t, scope)
+                    self.inner(t, scope)
+                else:
+                    self.table(t, scope, target=True)
             elif isinstance(t, exp.Expression):
                 self.node(t, scope, node, "this")
         self.rest(node, scope, {"this", "tables", "from_", "using", "joins", "with_"})
@@ -420,6 +461,15 @@ class Walker:
         else:
             raise Skip(f"a table in {place[0]}.{place[1]}")
 
+    def in_name(self, field, scope):
+        """x IN t: SQLite's t is a table, ClickHouse's may be one."""
+        if self.name == "clickhouse":
+            raise Skip("IN of a name, which may be a table's")
+        if self.name == "sqlite" and isinstance(field, exp.Column):
+            parts = [p for p in field.parts]
+            if len(parts) > 1 or not self.hidden(parts[0], scope):
+                self.tables.add(".".join(self.text(p) for p in parts))
+
     def inner(self, node, scope):
         """Walks what a table reference has below it: joins, pivots, functions."""
         for key, child in args_of(node):
@@ -431,11 +481,14 @@ class Walker:
         if name:
             scope.aliases.add(name.casefold())
 
-    def table(self, node, scope):
+    def table(self, node, scope, target=False):
+        """Takes a table, with what hangs below it."""
         if not isinstance(node, exp.Table):
             raise Skip(f"{type(node).__name__} in the place of a table")
         this = node.this
         if isinstance(this, (exp.Identifier, exp.Dot)):
+            if target and not node.args.get("db") and isinstance(this, exp.Identifier) and self.hidden(this, scope):
+                raise Skip("the target is named like a common table expression")
             self.named(node, scope)
         elif isinstance(this, exp.DynamicIdentifier):
             if not (isinstance(this.this, exp.Literal) and this.this.is_string):
@@ -447,7 +500,8 @@ class Walker:
             if self.name not in {"tsql", "fabric"}:
                 raise Skip("a parameter in the place of a table")
         elif isinstance(this, (exp.Func, exp.Anonymous, exp.Table)):
-            pass
+            if self.name == "clickhouse" and node.args.get("db"):
+                raise Skip("a function in a database, or a view with parameters")
         else:
             raise Skip(f"{type(this).__name__} as a table's name")
         self.alias(node, scope)
@@ -465,11 +519,13 @@ class Walker:
                 return
         elif first.name.casefold() in scope.aliases:
             if self.name in PATHS:
+                if self.quote(first) == "`" and f"`{first.name}." in self.sql:
+                    raise Skip("a path behind a range variable in one quoted name")
                 return
             raise Skip("a path behind a range variable")
         name = ".".join(self.text(p) for p in parts)
-        if not name.strip("."):
-            raise Skip("a name of nothing")
+        if not name or name.startswith(".") or name.endswith("."):
+            raise Skip("a name with an empty end")
         self.tables.add(name)
 
     def parts(self, node):
@@ -477,6 +533,8 @@ class Walker:
         for key in ("catalog", "db"):
             p = node.args.get(key)
             if isinstance(p, exp.Identifier):
+                if p.name.endswith("."):
+                    raise Skip("a number in a table's name")
                 parts.append(p)
             elif p == "" or isinstance(p, str):
                 parts.append(exp.Identifier(this="", quoted=False))
