@@ -17,7 +17,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 	apt-get install -qy --no-install-recommends "${missing[@]}"
 fi
 
-programs=("$here"/{fetch.sh,requirements.txt,sources.txt,modules.txt,Cargo.toml,corpus.py,oracle.py})
+programs=("$here"/{fetch.sh,requirements.txt,sources.txt,modules.txt,Cargo.toml,corpus.py,oracle.py,rules.py})
 state=$( (cat "${programs[@]}"; cargo --version 2>/dev/null || true) | sha256sum)
 if [ "$(cat "$cache/state" 2>/dev/null)" = "$state" ]; then
 	exit
@@ -65,5 +65,6 @@ while read -r module; do
 done <"$here/modules.txt"
 
 rm -rf "$cache/corpus"
+(cd "$here" && "$cache/venv/bin/python" -B -m unittest -q test_oracle.py)
 "$cache/venv/bin/python" "$here/corpus.py" "$cache/corpus" "${folders[@]}"
 echo "$state" >"$cache/state"
