@@ -55,8 +55,8 @@ fuzz:
 # target is missed, or when one of a million mutated queries takes a second.
 sql-judge:
 	e2e/sqljudge/fetch.sh "$(SQL_JUDGE)"
-	go run ./e2e/sqljudge "$(SQL_JUDGE)/corpus"
-	go run ./e2e/sqljudge -mutate 1000000 "$(SQL_JUDGE)/corpus"
+	go run -C e2e -tags sqljudge ./sqljudge "$(SQL_JUDGE)/corpus"
+	go run -C e2e -tags sqljudge ./sqljudge -mutate 1000000 "$(SQL_JUDGE)/corpus"
 
 # What takes too long for every change: an hour of silence on a stream, a
 # thousand kills of the gate and of the journal at each step, calls in their

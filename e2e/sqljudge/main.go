@@ -1,3 +1,5 @@
+//go:build sqljudge
+
 // Command sqljudge compares the reader of SQL with an oracle, sqlglot's
 // parser. It reads corpora that corpus.py made, one query a line, and prints
 // for each of them how many queries the reader leaves unknown and in how many

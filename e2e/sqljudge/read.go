@@ -1,3 +1,5 @@
+//go:build sqljudge
+
 package main
 
 import (
