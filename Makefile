@@ -25,7 +25,10 @@ LDFLAGS := -s -w $(if $(VERSION),-X main.version=$(VERSION))
 # How long each fuzz target runs in `make test`; `make fuzz FUZZTIME=10m` for more.
 FUZZTIME := 2s
 
-.PHONY: build demo deps lint words test race fuzz cross soak bench bench-quick bench-hot
+# Where the corpora of sql-judge are kept.
+SQL_JUDGE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tallygate/sqljudge
+
+.PHONY: build demo deps lint words test race fuzz cross soak sql-judge bench bench-quick bench-hot
 
 build:
 	go build -ldflags='$(LDFLAGS)' -o '$(BINARY)' .
@@ -94,6 +97,13 @@ soak: deps
 	TALLYGATE_TEST_KILLS=1000 go test -timeout 2h -count=1 -run Kill $(or $(wildcard ./journal),./usage)
 	TALLYGATE_TEST_FAULTS=50 go test -timeout 4h -count=1 -run "TestPipeline|TestGateKilled" ./usage/clickhouse
 	$(MAKE) --no-print-directory fuzz FUZZTIME=10m
+
+# Judges the reader of SQL (mcp/sql) by sqlglot, on the corpora of a dozen
+# packages: prints how often it answers nothing, and how often another thing.
+sql-judge:
+	e2e/sqljudge/fetch.sh "$(SQL_JUDGE)"
+	cd e2e && go run ./sqljudge "$(SQL_JUDGE)/corpus"
+	cd e2e && go run ./sqljudge -mutate 1000000 "$(SQL_JUDGE)/corpus"
 
 # What the gate costs beside bare Caddy and other gateways: docs/performance.md
 # describes the method. Run it on a machine that does nothing else; all of it

@@ -107,8 +107,9 @@ func (a *App) readStaleOK(d *caddyfile.Dispenser) error {
 //		max_body     <size>
 //		allow_origin <origin>...
 //		tool <glob> {
-//			table   <path>...
-//			records <path>...
+//			table    <path>...
+//			records  <path>...
+//			affected <path>...
 //		}
 //	}
 func parseGate(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
@@ -166,11 +167,8 @@ func parseToolRule(d *caddyfile.Dispenser) (ToolRule, error) {
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		switch d.Val() {
-		case "table", "records":
-			into := &rule.Table
-			if d.Val() == "records" {
-				into = &rule.Records
-			}
+		case "table", "records", "affected":
+			into := map[string]*[]string{"table": &rule.Table, "records": &rule.Records, "affected": &rule.Affected}[d.Val()]
 			paths := d.RemainingArgs()
 			if len(paths) == 0 {
 				return rule, d.ArgErr()
@@ -180,7 +178,7 @@ func parseToolRule(d *caddyfile.Dispenser) (ToolRule, error) {
 				return rule, d.WrapErr(err)
 			}
 		default:
-			return rule, d.Errf("unknown option %q of a tool; there are table and records", d.Val())
+			return rule, d.Errf("unknown option %q of a tool; there are table, records and affected", d.Val())
 		}
 	}
 	return rule, nil

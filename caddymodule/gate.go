@@ -59,10 +59,15 @@ type ToolRule struct {
 	// `sum(…, …)`, whose paths are added up and may go through each element of an
 	// array.
 	Records []string `json:"records,omitempty"`
+
+	// Where to find the number of affected rows, for a statement that writes and
+	// returns no rows; paths as in records. `|@affected` reads it out of a
+	// sentence.
+	Affected []string `json:"affected,omitempty"`
 }
 
 func (t ToolRule) rule() mcp.Rule {
-	return mcp.Rule{Tool: t.Tool, Tables: t.Table, Records: t.Records}
+	return mcp.Rule{Tool: t.Tool, Tables: t.Table, Records: t.Records, Affected: t.Affected}
 }
 
 // CaddyModule returns the Caddy module information.

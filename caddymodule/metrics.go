@@ -53,7 +53,9 @@ var (
 	callsDesc     = prometheus.NewDesc("tallygate_calls_total", "Calls by outcome.", []string{"outcome"}, nil)
 	deniedDesc    = prometheus.NewDesc("tallygate_calls_denied_total", "Calls denied to keys, by their scopes or by the limit that they would have exceeded.", []string{"by"}, nil)
 	throttledDesc = prometheus.NewDesc("tallygate_keys_throttled_total", "Requests refused because too many keys that do not exist came from their address.", nil, nil)
-	unknownDesc   = prometheus.NewDesc("tallygate_unknown_total",
+	linesDesc     = prometheus.NewDesc("tallygate_default_rule_total",
+		"Calls whose record count the default rule has found, by its line.", []string{"line"}, nil)
+	unknownDesc = prometheus.NewDesc("tallygate_unknown_total",
 		"Calls whose tables or records are unknown, by why.", []string{"question", "reason"}, nil)
 )
 
@@ -65,6 +67,7 @@ type collector struct{ app *App }
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- callsDesc
 	ch <- unknownDesc
+	ch <- linesDesc
 	ch <- deniedDesc
 	ch <- throttledDesc
 	for _, m := range metrics {
@@ -98,6 +101,9 @@ func collectCounts(ch chan<- prometheus.Metric, n gate.Counts) {
 		counter(deniedDesc, value, reason)
 	}
 	counter(throttledDesc, n.Throttled)
+	for line, value := range n.Lines {
+		counter(linesDesc, value, line)
+	}
 	for aspect, reasons := range n.Unknown {
 		for reason, value := range reasons {
 			counter(unknownDesc, value, aspect, reason)

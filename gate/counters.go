@@ -15,6 +15,7 @@ type Counters struct {
 	denied    [5]atomic.Int64 // by the reason's index in denials
 	throttled atomic.Int64
 	unknown   [len(aspects)][16]atomic.Int64 // by the reason's index in unknownReasons
+	lines     [64]atomic.Int64               // by the line's index in mcp.LineNames
 }
 
 // denials are the reasons for which calls are denied to a key: its scopes, or one
@@ -61,18 +62,29 @@ func (c *Counters) countUnknown(a aspect, reason string) {
 	}
 }
 
+// countLine counts a record count that a line of the default rule has found.
+func (c *Counters) countLine(name string) {
+	if i := slices.Index(mcp.LineNames, name); i >= 0 && i < len(c.lines) {
+		c.lines[i].Add(1)
+	}
+}
+
 // Counts are the values of Counters at one time. They have a value, 0 if nothing
 // was counted, for everything that can be counted.
 type Counts struct {
 	Calls     map[usage.Outcome]int64
 	Denied    map[string]int64            // calls denied to keys, by scope or limit
 	Throttled int64                       // requests whose keys were not looked up any more
+	Lines     map[string]int64            // calls by the line of the default rule that found their record count
 	Unknown   map[string]map[string]int64 // calls by what is unknown, "tables" or "records", and the reason
 }
 
 // Counts returns the present values.
 func (c *Counters) Counts() Counts {
-	n := Counts{Calls: map[usage.Outcome]int64{}, Denied: map[string]int64{}, Throttled: c.throttled.Load(), Unknown: map[string]map[string]int64{}}
+	n := Counts{Calls: map[usage.Outcome]int64{}, Denied: map[string]int64{}, Throttled: c.throttled.Load(), Unknown: map[string]map[string]int64{}, Lines: map[string]int64{}}
+	for i, name := range mcp.LineNames {
+		n.Lines[name] = c.lines[i].Load()
+	}
 	for i, o := range usage.Outcomes {
 		n.Calls[o] = c.calls[i].Load()
 	}

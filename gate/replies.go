@@ -77,6 +77,7 @@ func (w *meteringWriter) finishCall(c *call, reply *mcp.Reply, outcome mcp.Outco
 		if e.Outcome == usage.OK {
 			if facts.RecordsKnown {
 				e.RecordCount = usage.Int64(facts.Records)
+				calls.counters.countLine(facts.Line())
 			}
 			calls.counters.countUnknown(aspectTables, facts.TablesUnknown.String())
 			calls.counters.countUnknown(aspectRecords, facts.RecordsUnknown.String())

@@ -17,3 +17,5 @@ func hexDigit(c byte) (rune, bool) {
 	}
 	return 0, false
 }
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }

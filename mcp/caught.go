@@ -106,7 +106,7 @@ func (c *caught) message() *Reply {
 	return r
 }
 
-// open tells whether anything is still to be found at the place or below.
+// open reports whether anything is still to be found at the place or below.
 func (c *caught) open(n *place) bool { return c.openAny(n.all) }
 
 func (c *caught) openAny(wanted []int) bool {
@@ -118,7 +118,7 @@ func (c *caught) openAny(wanted []int) bool {
 	return false
 }
 
-// closed tells whether w has its answer, for now.
+// closed reports whether w has its answer, for now.
 func (c *caught) closed(w int) bool {
 	s := &c.answers[w]
 	return s.done || s.inElement
@@ -487,8 +487,11 @@ func wholeNumber(text []byte) (n int64, ok bool) {
 	if point && (len(fraction) == 0 || len(bytes.Trim(fraction, "0")) > 0) {
 		return 0, false
 	}
+	if len(whole) == 0 || !isDigit(whole[0]) {
+		return 0, false // before ParseInt, whose errors are allocated
+	}
 	n, err := strconv.ParseInt(string(whole), 10, 64)
-	if err != nil || whole[0] == '-' {
+	if err != nil {
 		return 0, false
 	}
 	return n, true

@@ -35,16 +35,19 @@ const (
 
 // count is what is known of a number of rows from one source.
 type count struct {
-	Known  bool   `json:"known,omitempty"`
-	Number int64  `json:"number,omitempty"`
-	Rank   int    `json:"rank,omitempty"` // among the rule's places
-	Named  bool   `json:"named,omitempty"`
-	Status bool   `json:"status,omitempty"` // the rows are status rows
-	Weak   bool   `json:"weak,omitempty"`   // and perhaps they are not
-	Of     int64  `json:"of,omitempty"`     // affected rows that they say
-	Lists  bool   `json:"lists,omitempty"`  // the rows look like lists of rows
-	Flat   bool   `json:"flat,omitempty"`   // the rows are no objects
-	Why    Reason `json:"why,omitempty"`    // where it is unknown
+	Known  bool  `json:"known,omitempty"`
+	Number int64 `json:"number,omitempty"`
+	Rank   int   `json:"rank,omitempty"` // among the rule's places
+	// Named is a number that a rule of an operator's points to: it is what they
+	// want, whatever the statement was.
+	Named    bool   `json:"named,omitempty"`
+	Operator bool   `json:"operator,omitempty"` // the rule is an operator's
+	Status   bool   `json:"status,omitempty"`   // the rows are status rows
+	Weak     bool   `json:"weak,omitempty"`     // and perhaps they are not
+	Of       int64  `json:"of,omitempty"`       // affected rows that they say
+	Lists    bool   `json:"lists,omitempty"`    // the rows look like lists of rows
+	Flat     bool   `json:"flat,omitempty"`     // the rows are no objects
+	Why      Reason `json:"why,omitempty"`      // where it is unknown
 }
 
 // better returns the count that comes first in the rule of those that are known.
@@ -154,7 +157,7 @@ func agree(a, b count) count {
 func (c *counts) written(rows, number count) count {
 	said := c.Affected
 	if rows.Known && rows.Status {
-		said = agree(said, count{Known: true, Number: rows.Of, Rank: rows.Rank})
+		said = agree(said, count{Known: true, Number: rows.Of, Rank: rows.Rank, Operator: rows.Operator})
 	}
 	if number.Known && number.Number > 0 && !(rows.Known && rows.Number > 0) {
 		said = agree(said, number)
@@ -168,7 +171,7 @@ func (c *counts) written(rows, number count) count {
 // guarded is the count where it is not known what the statement was.
 func (c *counts) guarded(rows, number count) count {
 	if rows.Known && rows.Status && !rows.Weak {
-		return agree(c.Affected, count{Known: true, Number: rows.Of, Rank: rows.Rank})
+		return agree(c.Affected, count{Known: true, Number: rows.Of, Rank: rows.Rank, Operator: rows.Operator})
 	}
 	if !rows.Known && c.Affected.Known {
 		return agree(c.Affected, number)

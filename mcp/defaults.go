@@ -94,19 +94,27 @@ var DefaultRule = func() Rule {
 	return r
 }()
 
-// LineOf is the name of the line of DefaultRule that a count is from, or "".
-func (f *Facts) LineOf() string {
-	if !f.RecordsKnown {
+// LineNames are the names of all lines, in their order.
+var LineNames []string
+
+// lineOf is the place in LineNames of the line that a place of DefaultRule is
+// of, by the rank of the place.
+var lineOf []int
+
+func init() {
+	for i, l := range slices.Concat(DefaultLines, AffectedLines) {
+		LineNames = append(LineNames, l.Name)
+		lineOf = append(lineOf, slices.Repeat([]int{i}, len(l.Places))...)
+	}
+}
+
+// Line is the name of the line of DefaultRule that Records is from; "" where it
+// is unknown or from an operator's rule.
+func (f Facts) Line() string {
+	if !f.RecordsKnown || f.operator {
 		return ""
 	}
-	rank := f.rank
-	for _, l := range slices.Concat(DefaultLines, AffectedLines) {
-		if rank < len(l.Places) {
-			return l.Name
-		}
-		rank -= len(l.Places)
-	}
-	return ""
+	return LineNames[lineOf[f.rank]]
 }
 
 func under(before string, names []string) (paths []string) {

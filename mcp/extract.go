@@ -270,7 +270,7 @@ func (e *Extractor) from(text []byte, at *place) Facts {
 func (e *Extractor) withConstants(f Facts) Facts {
 	for _, c := range e.constants {
 		var own Facts
-		number := count{Known: true, Number: c.number, Rank: c.rank, Named: true}
+		number := count{Known: true, Number: c.number, Rank: c.rank, Named: true, Operator: true}
 		switch c.want {
 		case wantTable:
 			own.terms = terms{some: true, first: foundTerm{term: c.term, rank: c.rank, names: []string{c.name}}}

@@ -22,7 +22,10 @@ type Facts struct {
 
 	terms  terms // of tables; what is plainly not found is left out
 	counts counts
-	rank   int // of the place that Records is from, among the rule's
+	// The place that Records is from, among the rule's, and whether the rule is an
+	// operator's.
+	rank     int
+	operator bool
 }
 
 // foundTerm is what is known of one term of a rule's tables.
@@ -92,7 +95,7 @@ func (f Facts) Merge(later Facts) Facts {
 func (f *Facts) sumUp() {
 	f.sumUpTables()
 	decided := f.counts.decide()
-	f.Records, f.RecordsKnown, f.rank = decided.Number, decided.Known, decided.Rank
+	f.Records, f.RecordsKnown, f.rank, f.operator = decided.Number, decided.Known, decided.Rank, decided.Operator
 	switch {
 	case decided.Known:
 		f.RecordsUnknown = Known
@@ -180,7 +183,7 @@ func (c *caught) facts(e *Extractor, ws []wanted, first int) Facts {
 
 // sum adds up the answers from first on, of ws that have one rank.
 func (c *caught) sum(ws []wanted, first int) count {
-	sum := count{Known: true, Rank: ws[0].rank}
+	sum := count{Known: true, Rank: ws[0].rank, Operator: ws[0].operator}
 	var all status
 	for i := range ws {
 		s := &c.answers[first+i]
@@ -192,7 +195,7 @@ func (c *caught) sum(ws []wanted, first int) count {
 		default:
 			sum.Number += s.number
 		}
-		sum.Named = sum.Named || ws[i].operator && !ws[i].path.counts()
+		sum.Named = sum.Named || ws[0].operator && !ws[i].path.counts()
 		all.join(s.status)
 	}
 	if sum.Why != Known {

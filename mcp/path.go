@@ -9,7 +9,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/tallygate/tallygate/mcp/sqltables"
+	"github.com/tallygate/tallygate/mcp/sql"
 )
 
 // Path says where a value stands in a call's arguments or its result. It is
@@ -278,8 +278,8 @@ func parseModifier(kind stepKind, arg string, given bool) (step, error) {
 		st.name = arg
 		return st, nil
 	case stepSQL:
-		if given && !slices.Contains(sqltables.Dialects(), arg) {
-			return st, fmt.Errorf("@sql knows no dialect %q; it knows %s", arg, strings.Join(sqltables.Dialects(), ", "))
+		if given && !slices.Contains(sql.Dialects(), arg) {
+			return st, fmt.Errorf("@sql knows no dialect %q; it knows %s", arg, strings.Join(sql.Dialects(), ", "))
 		}
 		st.name = arg
 		return st, nil
@@ -309,12 +309,12 @@ func parseModifier(kind stepKind, arg string, given bool) (step, error) {
 // String is the path as it was written.
 func (p Path) String() string { return p.text }
 
-// counts tells whether the path ends in the number of an array's elements.
+// counts reports whether the path ends in the number of an array's elements.
 func (p Path) counts() bool {
 	return len(p.steps) > 0 && p.steps[len(p.steps)-1].kind == stepEach
 }
 
-// several tells whether the path gives several values: it goes through every
+// several reports whether the path gives several values: it goes through every
 // element of an array.
 func (p Path) several() bool { return p.each() >= 0 }
 
@@ -335,7 +335,7 @@ func (p Path) nests() bool {
 	return i >= 0 && slices.ContainsFunc(p.steps[i+1:len(p.steps)-1], func(st step) bool { return st.kind == stepEach })
 }
 
-// modifiesEach tells whether a modifier stands behind the step through every
+// modifiesEach reports whether a modifier stands behind the step through every
 // element.
 func (p Path) modifiesEach() bool {
 	i := p.each()
@@ -366,7 +366,7 @@ func (p Path) minLines() int64 {
 // one that is counted.
 func (p Path) isNamed() bool { return !p.counts() }
 
-// isSQL tells whether the path gives the tables of a query.
+// isSQL reports whether the path gives the tables of a query.
 func (p Path) isSQL() bool {
 	return len(p.steps) > 0 && p.steps[len(p.steps)-1].kind == stepSQL
 }

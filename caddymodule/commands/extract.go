@@ -129,21 +129,24 @@ type findings struct {
 	Rule    shownRule `json:"rule"`
 	Number  int       `json:"rule_number"` // 0: the default rule
 	Outcome string    `json:"outcome"`
+	Line    string    `json:"line,omitempty"` // the line of the default rule that gave the record count
 	finding
 	Paths []finding `json:"paths"`
 }
 
 // shownRule is a rule by the names that configs have.
 type shownRule struct {
-	Tool    string   `json:"tool"`
-	Table   []string `json:"table,omitempty"`
-	Records []string `json:"records,omitempty"`
+	Tool     string   `json:"tool"`
+	Table    []string `json:"table,omitempty"`
+	Records  []string `json:"records,omitempty"`
+	Affected []string `json:"affected,omitempty"`
 }
 
 // finding is what a rule finds, or one of its paths.
 type finding struct {
-	Table          string   `json:"table,omitempty"` // the path, of tables or of records
+	Table          string   `json:"table,omitempty"` // the path, of tables, records or affected rows
 	Records        string   `json:"records,omitempty"`
+	Affected       string   `json:"affected,omitempty"`
 	Tables         []string `json:"tables"`
 	RecordCount    *int64   `json:"record_count"`
 	TablesUnknown  string   `json:"tables_unknown,omitempty"`
@@ -154,26 +157,32 @@ type finding struct {
 func find(x *mcp.Extractors, rules []mcp.Rule, e *recordedCall) (*findings, error) {
 	extractor := x.For(e.tool)
 	rule := extractor.Rule()
-	f := &findings{Tool: e.tool, Rule: shownRule{Tool: rule.Tool, Table: rule.Tables, Records: rule.Records}}
+	f := &findings{Tool: e.tool, Rule: shownRule{Tool: rule.Tool, Table: rule.Tables, Records: rule.Records, Affected: rule.Affected}}
 	f.Number = 1 + slices.IndexFunc(rules, func(r mcp.Rule) bool {
-		return r.Tool == rule.Tool && slices.Equal(r.Tables, rule.Tables) && slices.Equal(r.Records, rule.Records)
+		return r.Tool == rule.Tool && slices.Equal(r.Tables, rule.Tables) && slices.Equal(r.Records, rule.Records) && slices.Equal(r.Affected, rule.Affected)
 	})
 	facts, outcome := e.facts(extractor)
 	f.Outcome, f.finding = outcome, findingOf(facts)
+	if f.Number == 0 {
+		f.Line = facts.Line()
+	}
 	parts, err := rule.Split()
 	if err != nil {
 		return nil, err
 	}
 	for _, part := range parts {
-		x, err := mcp.NewExtractors([]mcp.Rule{{Tool: "*", Tables: part.Tables, Records: part.Records}})
+		x, err := mcp.NewExtractors([]mcp.Rule{{Tool: "*", Tables: part.Tables, Records: part.Records, Affected: part.Affected}})
 		if err != nil {
 			return nil, err
 		}
 		facts, _ := e.facts(x.For(e.tool))
 		one := findingOf(facts)
-		if len(part.Tables) > 0 {
+		switch {
+		case len(part.Tables) > 0:
 			one.Table, one.RecordsUnknown = part.Tables[0], ""
-		} else {
+		case len(part.Affected) > 0:
+			one.Affected, one.TablesUnknown = part.Affected[0], ""
+		default:
 			one.Records, one.TablesUnknown = part.Records[0], ""
 		}
 		f.Paths = append(f.Paths, one)
@@ -223,12 +232,14 @@ func (e *recordedCall) facts(x *mcp.Extractor) (facts mcp.Facts, outcome string)
 
 // why explains the reasons for people.
 var why = map[string]string{
-	"no_rule":      "the rule does not say where to look",
-	"not_found":    "there is nothing",
-	"wrong_type":   "what is there is no name, number or array",
-	"wrong_format": "the text is not of that format",
-	"sql_unread":   "the query cannot be read",
-	"over_cap":     "there is more than is kept",
+	"no_rule":       "the rule does not say where to look",
+	"not_found":     "there is nothing",
+	"not_counted":   "the statement has no rows to count",
+	"wrong_type":    "what is there is no name, number or array of rows",
+	"wrong_format":  "the text is not of that format",
+	"sql_unread":    "the query cannot be read",
+	"over_cap":      "there is more than is kept",
+	"contradiction": "two places say different numbers",
 }
 
 func (f *findings) print(out io.Writer) error {
@@ -243,6 +254,12 @@ func (f *findings) print(out io.Writer) error {
 	fmt.Fprintf(w, "outcome\t%s\n", f.Outcome)
 	fmt.Fprintf(w, "tables\t%s\n", f.tables())
 	fmt.Fprintf(w, "records\t%s\n", f.records())
+	if f.Line != "" {
+		fmt.Fprintf(w, "\tby the default rule's line %s\n", f.Line)
+	}
+	if f.Line != "" {
+		fmt.Fprintf(w, "\tby the default rule's line %s\n", f.Line)
+	}
 	if f.Outcome != "ok" && f.RecordCount != nil {
 		fmt.Fprintf(w, "\tthe event has no record count, since the call did not end well\n")
 	}
@@ -256,9 +273,12 @@ func (f *findings) print(out io.Writer) error {
 			nothing++
 			continue
 		}
-		if p.Table != "" {
+		switch {
+		case p.Table != "":
 			fmt.Fprintf(w, "  table %s\t%s\n", p.Table, p.tables())
-		} else {
+		case p.Affected != "":
+			fmt.Fprintf(w, "  affected %s\t%s\n", p.Affected, p.records())
+		default:
 			fmt.Fprintf(w, "  records %s\t%s\n", p.Records, p.records())
 		}
 	}
