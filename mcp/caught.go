@@ -99,7 +99,7 @@ func (c *caught) message() *Reply {
 	return r
 }
 
-// open tells whether anything is still to be found at the place or below.
+// open reports whether anything is still to be found at the place or below.
 func (c *caught) open(n *place) bool { return c.openAny(n.all) }
 
 func (c *caught) openAny(wanted []int) bool {
@@ -111,7 +111,7 @@ func (c *caught) openAny(wanted []int) bool {
 	return false
 }
 
-// closed tells whether w has its answer, for now.
+// closed reports whether w has its answer, for now.
 func (c *caught) closed(w int) bool {
 	s := &c.answers[w]
 	return s.done || s.inElement

@@ -8,6 +8,6 @@
 // upstream behind it can be talked past. Decoders disagree on names that occur
 // twice, on names that differ in letter case, on bytes after the value, on
 // broken Unicode, and more. Whatever two decoders could read in two ways is
-// refused, so that the message that was authorised is the message that the
+// refused, so that the message that was authorized is the message that the
 // upstream runs.
 package mcp

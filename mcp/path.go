@@ -111,7 +111,7 @@ var modifiers = map[string]stepKind{
 func (k stepKind) isModifier() bool { return k >= stepFromStr }
 func (k stepKind) countsRows() bool { return k >= stepCSV && k <= stepPython }
 
-// within tells whether the step narrows a text down and leaves it a text.
+// within reports whether the step narrows a text down and leaves it a text.
 func (k stepKind) within() bool { return k == stepFenced || k == stepTagged }
 
 // ParsePath reads a path. Its errors say what in s cannot be followed.
@@ -285,12 +285,12 @@ func parseModifier(kind stepKind, arg string, given bool) (step, error) {
 // String is the path as it was written.
 func (p Path) String() string { return p.text }
 
-// counts tells whether the path ends in the number of an array's elements.
+// counts reports whether the path ends in the number of an array's elements.
 func (p Path) counts() bool {
 	return len(p.steps) > 0 && p.steps[len(p.steps)-1].kind == stepEach
 }
 
-// several tells whether the path gives several values: it goes through every
+// several reports whether the path gives several values: it goes through every
 // element of an array.
 func (p Path) several() bool { return p.each() >= 0 }
 
@@ -304,14 +304,14 @@ func (p Path) each() int {
 	return -1
 }
 
-// modifiesEach tells whether a modifier stands behind the step through every
+// modifiesEach reports whether a modifier stands behind the step through every
 // element.
 func (p Path) modifiesEach() bool {
 	i := p.each()
 	return i >= 0 && slices.ContainsFunc(p.steps[i:], func(st step) bool { return st.kind.isModifier() })
 }
 
-// isSQL tells whether the path gives the tables of a query.
+// isSQL reports whether the path gives the tables of a query.
 func (p Path) isSQL() bool {
 	return len(p.steps) > 0 && p.steps[len(p.steps)-1].kind == stepSQL
 }

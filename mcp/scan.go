@@ -77,11 +77,11 @@ func (s *Scanner) Want(want ...*Extractor) {
 	s.plan = replyPlan(s.scope, want)
 }
 
-// Resumable tells whether an event with an id has passed, so that a client can
+// Resumable reports whether an event with an id has passed, so that a client can
 // ask for the events behind it should the stream break.
 func (s *Scanner) Resumable() bool { return s.event.resumable }
 
-// Completes tells whether the piece that was scanned last has the end of an event
+// Completes reports whether the piece that was scanned last has the end of an event
 // in it, or of a reply in JSON. Whoever gets one that has not can do nothing with
 // it yet, unless the body ends there.
 func (s *Scanner) Completes() bool { return s.whole }

@@ -84,7 +84,7 @@ func keptByText(r *textReader) int {
 	return n
 }
 
-// gjsonGuesses tells whether v holds what gjson takes for something else, the
+// gjsonGuesses reports whether v holds what gjson takes for something else, the
 // name # and brackets in a string that is an element; or a text of something
 // like JSON, of which the scanner need not see that it is none.
 func gjsonGuesses(v gjson.Result) (guesses bool) {

@@ -24,7 +24,7 @@ func (k *skipper) begin(counting bool) {
 	*k = skipper{depth: 1, counting: counting}
 }
 
-// counts tells whether a comma that comes now is counted.
+// counts reports whether a comma that comes now is counted.
 func (k *skipper) counts() bool { return k.counting && k.depth == 1 }
 
 const block = 64
@@ -88,7 +88,7 @@ func (k *skipper) walk(s sets) int {
 	return -1
 }
 
-// escapes tells whether the byte behind p follows a backslash that counts, when
+// escapes reports whether the byte behind p follows a backslash that counts, when
 // it is known of p's first byte.
 func escapes(p []byte, escaped bool) bool {
 	i := len(p)

@@ -102,7 +102,7 @@ func (k *skipper) passMany(b *[block]byte, quote, bracket uint64) sets {
 
 func eight(b *[block]byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i : i+8]) }
 
-// byTurns looks at brackets that open and close by turns: then there are two
+// byTurns looks at brackets that alternately open and close: then there are two
 // depths in the block, the lower and one more, which inner has. If they do not,
 // or one of them closes the whole, lower is below 1.
 func byTurns(depth int, bracket, open uint64) (lower int, inner uint64) {

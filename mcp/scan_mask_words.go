@@ -65,7 +65,7 @@ func (k *skipper) take(p []byte, n int) (_ int, ok bool) {
 	return n + 3, true
 }
 
-// opens tells whether a bracket is one that opens.
+// opens reports whether a bracket is one that opens.
 func opens(bracket byte) bool { return bracket&2 != 0 }
 
 // toMark goes to the next bracket outside strings. What it finds instead, where

@@ -17,7 +17,7 @@ const (
 	inLine spelling = '"' // in a text, and the end of a line matters
 )
 
-// skipText is skip for JSON in a text. behind tells whether the byte to come
+// skipText is skip for JSON in a text. behind reports whether the byte to come
 // follows a backslash of the text's string, p's first and then the one behind
 // what was passed over; escaped is about the JSON in it. It stops before what it
 // leaves to unescaping: the end of the text, an escape of more than one letter
@@ -49,7 +49,7 @@ func (k *skipper) skipText(p []byte, behind *bool, as spelling) (n int, closed b
 	return n, false
 }
 
-// plain tells whether a block of a text, given what is in it in word order, has
+// plain reports whether a block of a text, given what is in it in word order, has
 // no other escapes than \" and the one that as names, and no quote that ends the
 // text.
 func plain(b *[block]byte, quote, backslash uint64, behind bool, as spelling) bool {

@@ -11,7 +11,7 @@ func (k *skipper) pass(p []byte, as spelling) (n int, _ sets) {
 }
 
 // quoteOrEnd returns the index of the quote that ends the string that p begins
-// in, or the length of p. escaped tells whether the byte to come, p's first and
+// in, or the length of p. escaped reports whether the byte to come, p's first and
 // then the one behind p, follows a backslash that counts.
 func quoteOrEnd(p []byte, escaped *bool) (n int) {
 	if vector && len(p) >= block {

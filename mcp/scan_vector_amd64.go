@@ -4,5 +4,5 @@ package mcp
 
 import "golang.org/x/sys/cpu"
 
-// vector tells whether the processor has what the vector code is made of.
+// vector reports whether the processor has what the vector code is made of.
 var vector = cpu.X86.HasAVX2 && cpu.X86.HasPCLMULQDQ && cpu.X86.HasBMI1 && cpu.X86.HasPOPCNT

@@ -56,7 +56,7 @@ GLOBL odd<>(SB), RODATA|NOPTR, $8
 	MOVQ  counts, carry              \
 	SHRQ  $63, carry
 
-// TURNS goes to uneven unless the brackets open (BX) and close (CX) by turns,
+// TURNS goes to uneven unless the brackets open (BX) and close (CX) alternately,
 // from a lower depth (R9) to one more and back, beginning in a bracket if R15 is
 // all ones, which becomes whether the block ends in one. Then what is in them
 // (R14) is their difference, since each that opens borrows up to the one that
@@ -241,7 +241,7 @@ uneven:
 	JMP     again
 
 turned:
-	// By turns, but in the other two depths that the one before the block may be
+	// Alternately, but in the other two depths that the one before the block may be
 	// one of?
 	SUBQ  R15, R9
 	NOTQ  R15

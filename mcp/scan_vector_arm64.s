@@ -221,7 +221,7 @@ uneven:
 	B     passed
 
 turned:
-	// By turns, but in the other two depths that the one before the block may be
+	// Alternately, but in the other two depths that the one before the block may be
 	// one of?
 	SUB R19, R3, R3
 	MVN R19, R19

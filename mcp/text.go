@@ -124,7 +124,7 @@ func (r *textReader) begin(c *caught, place *textPlace) {
 	r.query, r.over = r.query[:0], false
 }
 
-// feed takes in a piece and tells whether anything can still be known of the
+// feed takes in a piece and reports whether anything can still be known of the
 // text.
 func (r *textReader) feed(p []byte) (alive bool) {
 	var behind []byte // the JSON that the text begins with
@@ -250,7 +250,7 @@ func (r *textReader) endQuery(w int) {
 // rowCounter counts the rows of a text of one format.
 type rowCounter interface {
 	reset(*textPlace, *textRows)
-	// feed tells whether the text can still be of the format.
+	// feed reports whether the text can still be of the format.
 	feed(p []byte) bool
 	// end is not ok when the text is not of the format.
 	end() (found rowsFound, ok bool)
@@ -263,7 +263,7 @@ type rowsFound struct {
 	other bool  // there is more in the text than the rows
 }
 
-// fits tells whether that is what the modifier asks for.
+// fits reports whether that is what the modifier asks for.
 func (f rowsFound) fits(modifier step) bool {
 	if f.other && modifier.kind == stepMarkdown && modifier.name == "only" {
 		return false

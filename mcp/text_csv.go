@@ -50,14 +50,14 @@ func (r *csvRows) feed(p []byte) bool {
 	return true
 }
 
-// isPlain tells whether of a line, with its LF, no more than the commas need to
+// isPlain reports whether of a line, with its LF, no more than the commas need to
 // be counted. An empty one is not.
 func (r *csvRows) isPlain(line []byte) bool {
 	line = bytes.TrimSuffix(line[:len(line)-1], []byte{'\r'})
 	return len(line) > 0 && bytes.IndexByte(line, '\r') < 0 && (r.comma != ',' || bytes.IndexByte(line, '"') < 0)
 }
 
-// add tells whether what p begins is still such a text.
+// add reports whether what p begins is still such a text.
 func (r *csvRows) add(p []byte) bool {
 	for _, c := range p {
 		if r.state == csvQuoted {
@@ -94,7 +94,7 @@ func (r *csvRows) add(p []byte) bool {
 	return true
 }
 
-// endLine tells whether the line is one of such a text.
+// endLine reports whether the line is one of such a text.
 func (r *csvRows) endLine() bool {
 	fields := r.fields
 	r.state, r.fields = csvLine, 0

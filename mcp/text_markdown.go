@@ -125,7 +125,7 @@ func (l *markdownLine) add(c byte) {
 	}
 }
 
-// addDelimiter tells whether the line is still a delimiter row.
+// addDelimiter reports whether the line is still a delimiter row.
 func (l *markdownLine) addDelimiter(c byte, pipe bool) bool {
 	switch {
 	case pipe:
@@ -174,12 +174,12 @@ func (l *markdownLine) cells() int64 {
 	return n
 }
 
-// isDelimiter tells whether the line is a delimiter row.
+// isDelimiter reports whether the line is a delimiter row.
 func (l *markdownLine) isDelimiter() bool {
 	return l.delimiter && l.dashes && l.pipes > 0 && (l.pipeLast || l.cell >= cellDash)
 }
 
-// endLine tells whether the text can still be counted.
+// endLine reports whether the text can still be counted.
 func (r *markdownRows) endLine() bool {
 	l := r.line
 	r.line = markdownLine{}

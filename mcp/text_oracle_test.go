@@ -227,7 +227,7 @@ func expectCSV(text string, columns int) (int64, bool) {
 	return int64(len(all) - 1), true
 }
 
-// strayCR tells whether a CR outside quotes stands before something but LF.
+// strayCR reports whether a CR outside quotes stands before something but LF.
 func strayCR(text string) bool {
 	quoted := false
 	for i, c := range []byte(text) {
@@ -239,7 +239,7 @@ func strayCR(text string) bool {
 	return false
 }
 
-// emptyLine tells whether a line outside quotes is empty.
+// emptyLine reports whether a line outside quotes is empty.
 func emptyLine(text string) bool {
 	quoted, begin := false, true
 	for _, c := range []byte(text) {

@@ -75,7 +75,7 @@ func (r *partReader) add(piece []byte, last bool) {
 	}
 }
 
-// mayBeEdge tells whether the line, as far as it has come, can be an edge.
+// mayBeEdge reports whether the line, as far as it has come, can be an edge.
 func (r *partReader) mayBeEdge() bool {
 	text := bytes.TrimLeft(r.line, " \t")
 	if len(text) == 0 {
@@ -110,7 +110,7 @@ func (r *partReader) endLine() {
 	r.line = r.line[:0]
 }
 
-// begins tells whether such a part begins with the line.
+// begins reports whether such a part begins with the line.
 func (t *textPart) begins(line string) bool {
 	if t.kind == stepTagged {
 		name, ok := strings.CutPrefix(strings.TrimLeft(line, " \t"), "<"+t.tag)
@@ -121,7 +121,7 @@ func (t *textPart) begins(line string) bool {
 	return fence != "" && (fence[0] == '~' || !strings.Contains(info, "`"))
 }
 
-// ends tells whether the line ends a part that the line edge begins.
+// ends reports whether the line ends a part that the line edge begins.
 func (t *textPart) ends(edge, line string) bool {
 	if t.kind == stepTagged {
 		return strings.TrimLeft(line, " \t") == "</"+strings.TrimLeft(edge, " \t")[1:]

@@ -111,7 +111,7 @@ func (w *walker) clickhouseWith(node any, with []ast.Expression) bool {
 			w.walk(e)
 		}
 	}
-	// The tree does not tell whether it says RECURSIVE.
+	// The tree does not report whether it says RECURSIVE.
 	recursive := strings.Contains(strings.ToUpper(w.query), "RECURSIVE")
 	w.with(ctes, recursive, func() { w.children(node, "With") })
 	return true

@@ -25,7 +25,7 @@ type outline struct {
 var dangling = set(`SELECT FROM JOIN INTO WHERE AND OR NOT IN ON BY GROUP ORDER HAVING UNION INTERSECT EXCEPT
 	INSERT UPDATE DELETE SET VALUES AS LIKE BETWEEN CASE WHEN THEN WITH PREWHERE , = < > + - / .`)
 
-// whole tells whether nothing seems to be missing.
+// whole reports whether nothing seems to be missing.
 func (o outline) whole() bool { return !o.open && !dangling[o.last] }
 
 // outline looks at a query's brackets and words. Strings and quoted names have

@@ -107,7 +107,7 @@ func (w *walker) sqlserverTarget(node any, target ast.TableReference, from *ast.
 	w.children(node)
 }
 
-// hasAlias tells whether a table reference in the tree has the alias.
+// hasAlias reports whether a table reference in the tree has the alias.
 func hasAlias(v reflect.Value, alias string, depth int) bool {
 	if depth > maxTreeDepth {
 		return false

@@ -142,7 +142,7 @@ func (l *Ledger) history(ctx context.Context, q usage.HistoryQuery) (usage.Histo
 		total += d.events
 	}
 
-	p := place{events: int64(q.PageSize) + 1} // one more tells whether something follows
+	p := place{events: int64(q.PageSize) + 1} // one more reports whether something follows
 	switch {
 	case q.Cursor != "":
 		c, err := usage.ParseCursor(q.Cursor)

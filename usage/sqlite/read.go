@@ -41,7 +41,7 @@ func where(f usage.Filter) (condition string, args []any) {
 	return strings.Join(conditions, " AND "), args
 }
 
-// everyones tells whether the filter is one of the roll-up's, which knows no
+// everyones reports whether the filter is one of the roll-up's, which knows no
 // users and keys. The calls of one of these are found by an index.
 func everyones(f usage.Filter) bool { return f.UserID == "" && f.KeyID == "" }
 
@@ -173,7 +173,7 @@ func history(ctx context.Context, db *sql.DB, q usage.HistoryQuery) (page usage.
 	condition, args := where(q.Filter)
 	var events []usage.Event
 	for _, b := range found {
-		missing := q.PageSize + 1 - len(events) // one more tells whether something follows
+		missing := q.PageSize + 1 - len(events) // one more reports whether something follows
 		if missing == 0 {
 			break
 		}

@@ -127,7 +127,7 @@ func checkBreakdown(got []usage.Group, events []usage.Event, q usage.BreakdownQu
 	return ""
 }
 
-// isLatestName tells whether a key had a name at its latest calls. The events
+// isLatestName reports whether a key had a name at its latest calls. The events
 // come newest first.
 func isLatestName(events []usage.Event, keyID, name string) bool {
 	var latest *usage.Event

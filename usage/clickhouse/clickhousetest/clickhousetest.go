@@ -211,7 +211,7 @@ func (s *Server) start(tb testing.TB) {
 	}
 }
 
-// answers tells whether the server is up; when it first is, it sets the URLs.
+// answers reports whether the server is up; when it first is, it sets the URLs.
 func (s *Server) answers() bool {
 	if s.ports.Load() == nil {
 		written, err := os.ReadFile(s.portsFile())
