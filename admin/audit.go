@@ -36,7 +36,7 @@ func (a *API) audit(ctx context.Context, r request) (int, any, error) {
 		return 0, nil, err
 	}
 	size := q.Limit
-	q.Limit++ // one more tells whether something follows
+	q.Limit++ // one more row shows whether there is a next page
 	entries, err := a.store.AuditLog(ctx, q)
 	if err != nil {
 		return 0, nil, storeFault(err)

@@ -28,7 +28,7 @@ func bearer(token string) http.Header {
 	return http.Header{"Authorization": {"Bearer " + token}}
 }
 
-// works tells whether a token lets its user in.
+// works reports whether a token lets its user in.
 func (w *world) works(t testing.TB, token string) bool {
 	t.Helper()
 	return w.do(t, "GET", "/api/auth/me", bearer(token), "").status == 200
