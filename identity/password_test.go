@@ -149,7 +149,7 @@ func TestHashingAtOnce(t *testing.T) {
 		cancel()
 		for range 3 {
 			if err := <-done; !errors.Is(err, context.Canceled) {
-				t.Errorf("after cancelling: %v", err)
+				t.Errorf("after canceling: %v", err)
 			}
 		}
 

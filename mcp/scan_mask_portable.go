@@ -141,16 +141,16 @@ func planes(b *[block]byte) (quote, bracket, backslash uint64) {
 
 func addPlanes(w, quote, bracket, backslash uint64) (_, _, _ uint64) {
 	low, ascii := w&lows, highs&^w
-	near := neighbours(low) & ascii
+	near := neighbors(low) & ascii
 	// The brackets are the odd ones; bit 5 tells \ from |.
 	odd := near & (w << 7)
 	// 0x80 less a byte below 0x80 has the high bit if the byte is 0.
 	return quote>>1 | (highs-(low^'"'*ones))&ascii, bracket>>1 | odd, backslash>>1 | (near^odd)&^(w<<2)
 }
 
-// neighbours sets the high bits of the bytes [ \ ] { | } of eight below 0x80,
+// neighbors sets the high bits of the bytes [ \ ] { | } of eight below 0x80,
 // and others of their bits.
-func neighbours(low uint64) uint64 {
+func neighbors(low uint64) uint64 {
 	low |= 0x20 * ones // [ \ ] and { | } are 0x20 apart
 	return (low + 0x05*ones) ^ (low + 0x02*ones)
 }

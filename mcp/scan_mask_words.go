@@ -159,7 +159,7 @@ func even(quotes uint64) bool { return bits.OnesCount64(quotes&highs)%2 == 0 }
 // backslash or a bar.
 func wordMarks(w uint64) (others, mark uint64) {
 	low := w & lows
-	return (low ^ '"'*ones) + lows | w, neighbours(low) &^ w
+	return (low ^ '"'*ones) + lows | w, neighbors(low) &^ w
 }
 
 // textMarks sets the high bits where no quote is next, where a backslash is and no
@@ -167,5 +167,5 @@ func wordMarks(w uint64) (others, mark uint64) {
 func textMarks(w, next uint64) (others, other, bracket uint64) {
 	low := w & lows
 	others = (next&lows ^ '"'*ones) + lows | next
-	return others, others ^ ((low ^ '\\'*ones) + lows | w), neighbours(low) & (w << 7) &^ w
+	return others, others ^ ((low ^ '\\'*ones) + lows | w), neighbors(low) & (w << 7) &^ w
 }
