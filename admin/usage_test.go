@@ -162,7 +162,7 @@ func TestStatsDays(t *testing.T) {
 		"day=1":             `unknown query parameter "day": there are days, by, limit, tool, table, key_id, outcome and user`,
 		"days=30&page=1":    `unknown query parameter "page"`,
 		"by=":               "by is empty",
-		"by=colour":         `by must be one of [total day tool table key client], not "colour"`,
+		"by=color":          `by must be one of [total day tool table key client], not "color"`,
 		"by=Day":            "by must be one of",
 		"limit=5":           "limit is of groups",
 		"by=key&limit=0":    `limit must be a whole number from 1 to 1000, not "0"`,

@@ -33,7 +33,7 @@ type call struct {
 	done       bool         // the event is recorded
 	suspended  bool         // the journal keeps the call
 	key        callKey      // under which it is registered while it is suspended
-	streamKey  callKey      // of the session whose open streams put off its expiry; zero: none
+	streamKey  callKey      // of the session whose open streams delay its expiry; zero: none
 	abandoned  bool         // its stream has ended
 	cancelled  bool         // by its client, so that nobody will resume its stream
 	unreadable bool         // its result came in a form that is not read

@@ -75,7 +75,7 @@ func (w *meteringWriter) begin() {
 	w.scan(format, firstValue(h["Content-Encoding"]))
 }
 
-// openStream ends the event stream when its key stops being live, and puts off
+// openStream ends the event stream when its key stops being live, and delays
 // the end of calls whose replies may come on it.
 func (w *meteringWriter) openStream() {
 	x := w.x

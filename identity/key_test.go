@@ -64,7 +64,7 @@ func TestNewKey(t *testing.T) {
 }
 
 // TestWellFormedTypo: whatever one character becomes, and whichever two
-// neighbours change places, the key is refused.
+// neighbors change places, the key is refused.
 func TestWellFormedTypo(t *testing.T) {
 	format := regexp.MustCompile(anyKey)
 	key, _, _ := KeyFormat{}.NewKey()

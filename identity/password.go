@@ -76,7 +76,7 @@ type argon2id struct {
 // configurations in OWASP's Password Storage Cheat Sheet.
 var current = argon2id{memory: 19456, passes: 2, lanes: 1, salt: make([]byte, 16), key: make([]byte, 32)}
 
-// nobody is a hash for which nobody can find a password.
+// nobody is a hash that no password has.
 var nobody = current.String()
 
 // hashing is a semaphore: each hash takes a core and 19 MiB for some 30 ms.

@@ -109,7 +109,7 @@ func FuzzParsePHC(f *testing.F) {
 	})
 }
 
-// TestNobody: the hash that stands for nobody's is like any other, and no
+// TestNobody: the hash for unknown users has the form of any other, and no
 // password's.
 func TestNobody(t *testing.T) {
 	hash, err := HashPassword(t.Context(), "12345678")
@@ -149,7 +149,7 @@ func TestHashingAtOnce(t *testing.T) {
 		cancel()
 		for range 3 {
 			if err := <-done; !errors.Is(err, context.Canceled) {
-				t.Errorf("after cancelling: %v", err)
+				t.Errorf("after canceling: %v", err)
 			}
 		}
 

@@ -21,10 +21,10 @@ import (
 )
 
 // PendingCall is a call whose result is still to come: its event as far as it is
-// known, and what the caller of Suspend needs to recognise the result.
+// known, and what the caller of Suspend needs to recognize the result.
 type PendingCall struct {
 	Event    usage.Event     `json:"event"`    // its ID identifies the call
-	Key      string          `json:"key"`      // by which the result is recognised; opaque to the journal
+	Key      string          `json:"key"`      // by which the result is recognized; opaque to the journal
 	Deadline time.Time       `json:"deadline"` // when the call is given up; opaque to the journal
 	State    json.RawMessage `json:"state"`    // opaque to the journal; null when there is none
 }

@@ -168,7 +168,7 @@ func TestScannerFlippedBytes(t *testing.T) {
 		got, _ := scan(t, data)
 		next, start := 0, 0
 		for i, p := range payloads {
-			// The newline before belongs to what makes a record recognisable.
+			// The newline before belongs to what makes a record recognizable.
 			whole := !slices.Contains(flipped[max(0, start-1):ends[i]], true)
 			start = ends[i]
 			if next < len(got) && got[next] == p {

@@ -290,7 +290,7 @@ func TestOpenAddsColumns(t *testing.T) {
 	if n := readCursor(j.cursor.f).Columns; n != len(usage.StoredColumns) {
 		t.Errorf("the cursor says %d columns", n)
 	}
-	all := append(old, appendEvents(t, j, 3)...)
+	all := slices.Concat(old, appendEvents(t, j, 3))
 	l := newFakeLedger()
 	ship(t, j, l)
 	if diff := cmp.Diff(all, l.rows); diff != "" {

@@ -39,7 +39,7 @@ type Replayed struct {
 //
 // No event is stored twice, however often Replay is killed. An event is sent
 // under the same token as before, under which the ledger has stored nothing, so
-// the ledger recognises a second attempt. Since ledgers remember tokens for a
+// the ledger recognizes a second attempt. Since ledgers remember tokens for a
 // while only, an event that the ledger has already is not sent to it.
 func Replay(ctx context.Context, dir string, l usage.Ledger, report func(Replayed)) (err error) {
 	if err := exists(dir); err != nil {

@@ -10,7 +10,7 @@ import (
 // key of a map: a string by its characters, a number by its value, and a string
 // never equal to a number. Upstreams decode an id and encode it again, so that an
 // answer may spell it differently: 1 as 1.0, a character as an escape, and an
-// integer beyond 2^53 as its neighbour if the upstream keeps numbers as doubles.
+// integer beyond 2^53 as its neighbor if the upstream keeps numbers as doubles.
 // It returns "" for anything but an id: null, nothing, a number that overflows, a
 // string with an unpaired surrogate.
 func IDKey(raw []byte) string {

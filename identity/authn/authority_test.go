@@ -50,6 +50,12 @@ func (s *fakeStore) lookupCount() int {
 	return s.lookups
 }
 
+func (s *fakeStore) lastUse(keyID string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.touched[keyID]
+}
+
 func (s *fakeStore) KeyByDigest(ctx context.Context, d identity.Digest) (identity.Key, identity.User, error) {
 	s.mu.Lock()
 	s.lookups++

@@ -108,9 +108,9 @@ func (quietNotifier) Listen(ctx context.Context, heartbeat func(from, to time.Ti
 	}
 }
 
-// BenchmarkAuthenticate is of known keys, 1 and 100,000 of them, from all
-// cores. They are read again once a second, as they are in earnest, unless the
-// store tells of changes.
+// BenchmarkAuthenticate authenticates with cached keys, 1 and 100,000 of them, on
+// all cores. They are looked up again once a second, unless the store sends
+// notifications.
 func BenchmarkAuthenticate(b *testing.B) {
 	store := &fakeStore{keys: map[identity.Digest]identity.Key{}, user: identity.User{ID: "user"}}
 	keys := make([]string, 100_000)

@@ -204,7 +204,7 @@ func TestLastUsed(t *testing.T) {
 		check := func(within time.Duration) {
 			t.Helper()
 			for id, at := range lastUse {
-				if got := w.store.touched[id]; at.Sub(got).Abs() > within {
+				if got := w.store.lastUse(id); at.Sub(got).Abs() > within {
 					t.Errorf("last used at %v, the store has %v", at, got)
 				}
 			}

@@ -68,8 +68,8 @@ const (
 	recordsTrusted = 4 * time.Second
 	recordsPolled  = time.Minute
 	dayRetry       = 5 * time.Second // how soon calls of a day are requested again, which another replica may have given back
-	// How soon a call that was refused for the calls in flight may be tried
-	// again. When one of those ends, nobody knows.
+	// How soon a call that was refused for the calls in flight may be tried again.
+	// It cannot be known when one of them ends.
 	concurrentRetry = time.Second
 )
 

@@ -60,6 +60,13 @@ func (s *tallies) UpdateTallies(ctx context.Context, keyIDs []string, update fun
 	return nil
 }
 
+// updateCount returns how often the store was asked.
+func (s *tallies) updateCount() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.updates
+}
+
 func (s *tallies) set(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,7 +144,7 @@ func TestNoLimits(t *testing.T) {
 		permit, _ := w.call(0)
 		permit.Records(1 << 40)
 		permit.Release()
-		if w.store.updates > 0 {
+		if w.store.updateCount() > 0 {
 			t.Error("the store was asked")
 		}
 	})
@@ -177,8 +184,8 @@ func TestShared(t *testing.T) {
 			t.Errorf("%d calls were let in, want %d or up to 3 %% fewer", in, most)
 		}
 		// 1500 calls a second were made. Few of them asked the store.
-		if w.store.updates > 60*50 {
-			t.Errorf("the store was asked %d times in a minute", w.store.updates)
+		if w.store.updateCount() > 60*50 {
+			t.Errorf("the store was asked %d times in a minute", w.store.updateCount())
 		}
 	})
 }
@@ -313,7 +320,7 @@ func TestConcurrent(t *testing.T) {
 			permit.Release()
 		}
 		w.want(1, 10, 10, "")
-		if w.store.updates > 0 {
+		if w.store.updateCount() > 0 {
 			t.Error("the store was asked")
 		}
 	})
@@ -362,7 +369,9 @@ func TestStoreDown(t *testing.T) {
 				w.want(1, 1, 0, "records_per_day")
 				w.store.set(func() { w.store.fault, w.store.hang = nil, false })
 				time.Sleep(time.Minute)
-				if got := w.store.kept["key"]; got.Calls < 1050 || got.Records != 20_000 {
+				var got identity.Tally
+				w.store.set(func() { got = w.store.kept["key"] })
+				if got.Calls < 1050 || got.Records != 20_000 {
 					t.Errorf("when it is back, the store has %+v", got)
 				}
 				w.want(0, 1, 0, "records_per_day")
@@ -378,7 +387,7 @@ func TestStoreDown(t *testing.T) {
 // replica's clock says.
 func TestClockOfStore(t *testing.T) {
 	bubble(t, 2, identity.Limits{CallsPerDay: 10, CallsPerMinute: 60_000}, func(_ *testing.T, w *cluster) {
-		w.store.ahead = 24*time.Hour - time.Second
+		w.store.set(func() { w.store.ahead = 24*time.Hour - time.Second })
 		w.want(0, 20, 10, "calls_per_day")
 		w.want(1, 20, 0, "calls_per_day")
 		time.Sleep(2 * time.Second)
@@ -435,8 +444,8 @@ func TestManyKeys(t *testing.T) {
 		}
 		callers.Wait()
 		synctest.Wait()
-		if w.store.updates > 20 {
-			t.Errorf("the store was asked %d times", w.store.updates)
+		if w.store.updateCount() > 20 {
+			t.Errorf("the store was asked %d times", w.store.updateCount())
 		}
 		time.Sleep(time.Hour)
 		if got := w.replicas[0].Accounts(); got != 0 {

@@ -123,16 +123,16 @@ func planes(b *[block]byte) (quote, bracket, backslash uint64) {
 
 func addPlanes(w, quote, bracket, backslash uint64) (_, _, _ uint64) {
 	low, ascii := w&lows, highs&^w
-	near := neighbours(low) & ascii
+	near := neighbors(low) & ascii
 	// The brackets have an odd code, \ and | an even one; bit 5 tells \ from |.
 	odd := near & (w << 7)
 	// 0x80 minus a byte below 0x80 has the high bit only if the byte is 0.
 	return quote>>1 | (highs-(low^'"'*ones))&ascii, bracket>>1 | odd, backslash>>1 | (near^odd)&^(w<<2)
 }
 
-// neighbours sets the high bits of those of eight bytes below 0x80 that are one
+// neighbors sets the high bits of those of eight bytes below 0x80 that are one
 // of [ \ ] { | }. Other bits of the result mean nothing.
-func neighbours(low uint64) uint64 {
+func neighbors(low uint64) uint64 {
 	low |= 0x20 * ones // [ \ ] and { | } are 0x20 apart
 	return (low + 0x05*ones) ^ (low + 0x02*ones)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // doubts are the batches that may have been sent before: those whose Write failed,
-// and the first one, which an earlier process may have sent. The server recognises
+// and the first one, which an earlier process may have sent. The server recognizes
 // them by their tokens, but it remembers a limited number of batches from all
 // gates, and a gate may be stopped for any time.
 type doubts struct {

@@ -79,7 +79,7 @@ func parseDSN(dsn string) (s settings, err error) {
 }
 
 // parameters are the ledger's own and those of clickhouse-go's DSN that it takes.
-// Any other would travel as a server setting, a misspelt one as an error in every query.
+// Any other would travel as a server setting, a misspelled one as an error in every query.
 var parameters = []string{
 	"client_info_product", "cluster", "compress", "compress_level", "conn_max_lifetime",
 	"database", "dial_timeout", "http_path", "http_proxy", "max_idle_conns",

@@ -29,7 +29,7 @@ func insertRows(rows int) string {
 		strings.Repeat(", "+row, rows-1) + " ON CONFLICT (ts, event_id) DO NOTHING"
 }
 
-// Write implements usage.Ledger, as one transaction. A stored event is recognised
+// Write implements usage.Ledger, as one transaction. A stored event is recognized
 // by its event_id and ts, whatever batch it comes in. Since events that are
 // stored already are rare, the batch is first written many rows at a time, and
 // row by row only if some of them were.

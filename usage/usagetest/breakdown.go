@@ -180,8 +180,8 @@ func testBreakdown(t *testing.T, open func() usage.Ledger) {
 			}
 		}
 	}
-	if groups, err := l.Breakdown(t.Context(), usage.BreakdownQuery{StatsQuery: usage.StatsQuery{Days: 1, Now: noon}, By: "colour", Limit: 10}); err == nil {
-		t.Errorf("by colour there are %d groups", len(groups))
+	if groups, err := l.Breakdown(t.Context(), usage.BreakdownQuery{StatsQuery: usage.StatsQuery{Days: 1, Now: noon}, By: "color", Limit: 10}); err == nil {
+		t.Errorf("by color there are %d groups", len(groups))
 	}
 }
 
