@@ -28,29 +28,29 @@ type lexer struct {
 	syntax  syntax
 	src     []byte
 	pos     int
-	differs int  // what other dialects would read differently
-	broken  bool // a string, name or comment has no end, or a byte is none of SQL's
-	ahead   [4]token
-	n       int // of ahead
+	differs int      // what other dialects would read differently
+	broken  bool     // a string, name or comment has no end, or a byte is none of SQL's
+	ahead   [4]token // a ring
+	head, n int      // of ahead: the next token, and how many there are
 }
 
 // peek returns the token i places ahead; 0 is the next.
 func (l *lexer) peek(i int) token {
 	for l.n <= i {
-		l.ahead[l.n] = l.scan()
+		t := &l.ahead[(l.head+l.n)&3]
+		*t = l.scan()
 		if l.broken { // what comes of a broken query has no meaning
 			l.pos = len(l.src)
-			l.ahead[l.n] = token{start: l.pos, end: l.pos}
+			*t = token{start: l.pos, end: l.pos}
 		}
 		l.n++
 	}
-	return l.ahead[i]
+	return l.ahead[(l.head+i)&3]
 }
 
 func (l *lexer) next() token {
 	t := l.peek(0)
-	copy(l.ahead[:], l.ahead[1:l.n])
-	l.n--
+	l.head, l.n = (l.head+1)&3, l.n-1
 	return t
 }
 

@@ -1,9 +1,6 @@
 package sql
 
-import (
-	"bytes"
-	"strings"
-)
+import "bytes"
 
 // clause is where in a query a frame is.
 type clause uint8
@@ -296,11 +293,7 @@ func (r *reader) close(bracket byte) {
 	}
 	r.names, r.aliases = r.names[:f.names], r.aliases[:f.aliases]
 	r.frames = r.frames[:len(r.frames)-1]
-	f = r.top()
-	f.run = 0
-	if f.clause == clauseWith && r.prev[0] != kwNone {
-		_ = f
-	}
+	r.top().run = 0
 }
 
 // alias takes in a name behind a table.
@@ -929,7 +922,7 @@ func (r *reader) isOwnName(name span) bool {
 func (r *reader) inScope(names []span, name span) bool {
 	text := r.lex.src[name.start:name.end]
 	for _, n := range names {
-		if n.end-n.start == len(text) && strings.EqualFold(string(r.lex.src[n.start:n.end]), string(text)) {
+		if equalFoldBytes(r.lex.src[n.start:n.end], text) {
 			return true
 		}
 	}
