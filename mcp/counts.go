@@ -91,7 +91,13 @@ func (c *counts) decide() count {
 	}
 	statement := c.Statement
 	if c.Weak && !c.answered() {
+		if statement != statementQuery {
+			return count{Why: SQLUnread} // a statement without rows, or prose
+		}
 		statement = statementNone
+	}
+	if statement == statementQuery && rows.Known && rows.Status && !rows.Weak && !rows.Operator {
+		return count{Why: Contradiction} // a query whose answer says how many rows it changed
 	}
 	switch number := c.Rows[sourceNumber]; statement {
 	case statementQuery:
@@ -159,7 +165,7 @@ func (c *counts) written(rows, number count) count {
 	if rows.Known && rows.Status {
 		said = agree(said, count{Known: true, Number: rows.Of, Rank: rows.Rank, Operator: rows.Operator})
 	}
-	if number.Known && number.Number > 0 && !(rows.Known && rows.Number > 0) {
+	if number.Known && number.Number > 0 && (!rows.Known || rows.Number == 0) {
 		said = agree(said, number)
 	}
 	if !said.Known && said.Why < Contradiction {

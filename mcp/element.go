@@ -106,7 +106,12 @@ func (s *status) join(other status) {
 func (n *place) probeFirst(first *place) {
 	first.isFirst = true
 	if first.index == nil {
-		first.index = []edge{{index: 0, place: &place{isFirst: true, last: -1}}}
+		element := place{last: -1}
+		if first.each != nil {
+			element = *first.each // what is wanted of every element is wanted of this one, too
+		}
+		element.isFirst = true
+		first.index = []edge{{index: 0, place: &element}}
 	}
 	first.all = append(first.all, n.count...)
 	for _, p := range probes {

@@ -181,7 +181,7 @@ func (v *jsonCheck) token(c byte) bool {
 	case c == 't':
 		v.state, v.literal = checkLiteral, "rue"
 	case c == 'f':
-		v.state, v.literal = checkLiteral, "alse"
+		v.state, v.literal = checkLiteral, "false"[1:]
 	case c == 'n':
 		v.state, v.literal = checkLiteral, "ull"
 	default:

@@ -362,10 +362,6 @@ func (p Path) minLines() int64 {
 	return 0
 }
 
-// isNamed reports whether the path gives a number that is written down, not
-// one that is counted.
-func (p Path) isNamed() bool { return !p.counts() }
-
 // isSQL reports whether the path gives the tables of a query.
 func (p Path) isSQL() bool {
 	return len(p.steps) > 0 && p.steps[len(p.steps)-1].kind == stepSQL

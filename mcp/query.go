@@ -32,7 +32,7 @@ func (r *textReader) endQuery(w int) {
 		return
 	}
 	// An argument called sql holds no prose.
-	c.weak = found.Weak && !(len(steps) > 1 && steps[len(steps)-2].name == "sql")
+	c.weak = found.Weak && (len(steps) < 2 || steps[len(steps)-2].name != "sql")
 	c.statement, c.statements = statementOf(found.Kind), found.Statements
 	for _, name := range found.Tables {
 		c.table(w, value{kind: isString, text: []byte(name)})

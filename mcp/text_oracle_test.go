@@ -3,6 +3,7 @@ package mcp
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"io"
 	"math"
 	"regexp"
@@ -621,7 +622,7 @@ func expectHTML(text string) (rows int64, ok bool) {
 	for {
 		switch kind := z.Next(); kind {
 		case html.ErrorToken:
-			return rows, z.Err() == io.EOF && tables > 0 && !in && len(z.Raw()) == 0
+			return rows, errors.Is(z.Err(), io.EOF) && tables > 0 && !in && len(z.Raw()) == 0
 		case html.CommentToken, html.DoctypeToken:
 			return 0, false
 		case html.StartTagToken, html.SelfClosingTagToken, html.EndTagToken:
@@ -660,7 +661,7 @@ func expectHTML(text string) (rows int64, ok bool) {
 func expectYAML(text string) (rows int64, ok bool) {
 	var items []any
 	d := yaml.NewDecoder(strings.NewReader(text))
-	if d.Decode(&items) != nil || d.Decode(new(any)) != io.EOF {
+	if d.Decode(&items) != nil || !errors.Is(d.Decode(new(any)), io.EOF) {
 		return 0, false
 	}
 	return int64(len(items)), true

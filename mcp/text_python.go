@@ -269,7 +269,7 @@ func (r *pythonText) readString(p []byte) int {
 		return i
 	}
 	switch c := p[i]; {
-	case c == r.quote && c == '"' && !r.inner:
+	case c == '"' && r.quote == '"' && !r.inner:
 		r.state = pythonBroken
 	case c == r.quote:
 		r.emit(`"`)

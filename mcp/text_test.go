@@ -180,10 +180,10 @@ func TestRowsInTexts(t *testing.T) {
 		{"@fromstr|@csv|#", `"a,b\n1,2\n"`, 1},
 	} {
 		want, why := c.rows, Known
-		switch {
-		case want == -1:
+		switch want {
+		case -1:
 			why = WrongFormat
-		case want == -2:
+		case -2:
 			want, why = -1, WrongType
 		}
 		for _, piece := range []int{1, 2, 7, 1 << 20} {

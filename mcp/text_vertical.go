@@ -75,8 +75,11 @@ func (r *verticalRows) endLine() bool {
 // rowNumber is the number in a line "7. row", with or without asterisks around.
 func rowNumber(line string) (n int64, ok bool) {
 	digits, row, _ := strings.Cut(strings.Trim(line, "* "), ". ")
+	if row != "row" {
+		return 0, false
+	}
 	n, err := strconv.ParseInt(digits, 10, 63)
-	return n, err == nil && row == "row"
+	return n, err == nil
 }
 
 func (r *verticalRows) end() (found rowsFound, ok bool) {

@@ -3,6 +3,7 @@ package mcp
 import (
 	"bytes"
 	"strconv"
+	"strings"
 )
 
 // maxWords bounds a text that says something in words. A longer one holds data.
@@ -38,6 +39,9 @@ func affectedAt(words [][]byte) (n int64, ok bool) {
 	number := func(s string) (int64, bool) {
 		if s == "no" {
 			return 0, true
+		}
+		if strings.Trim(s, "0123456789") != "" || s == "" {
+			return 0, false // before ParseUint, whose errors are allocated
 		}
 		n, err := strconv.ParseUint(s, 10, 63)
 		return int64(n), err == nil

@@ -136,7 +136,7 @@ const (
 )
 
 var keywords = map[string]keyword{
-	"ALL": kwAll, "ALTER": kwAlter, "ANALYZE": kwAnalyze, "ANALYSE": kwAnalyze, "ANTI": kwAnti, "ANY": kwAny, "APPLY": kwApply,
+	"ALL": kwAll, "ALTER": kwAlter, "ANALYZE": kwAnalyze, "ANTI": kwAnti, "ANY": kwAny, "APPLY": kwApply,
 	"ARRAY": kwArray, "AS": kwAs, "ASOF": kwAsof, "ATTACH": kwAttach, "BEGIN": kwBegin, "BY": kwBy, "CACHE": kwCache,
 	"CALL": kwCall, "CASCADE": kwCascade, "CASE": kwCase, "CLONE": kwClone, "COLUMN": kwColumn, "COLUMNS": kwColumns,
 	"COMMENT": kwComment, "COMMIT": kwCommit, "CONNECT": kwConnect, "COPY": kwCopy, "CREATE": kwCreate, "CROSS": kwCross,

@@ -383,7 +383,7 @@ func (r *reader) readWith(t token) {
 	switch {
 	case f.cte == (span{}): // its name
 		next := r.lex.peek(0)
-		if t.kind != tokenWord && t.kind != tokenName || next.word != kwAs && !(next.kind == tokenPunct && next.punct == '(') ||
+		if t.kind != tokenWord && t.kind != tokenName || next.word != kwAs && (next.kind != tokenPunct || next.punct != '(') ||
 			next.word == kwAs && r.lex.peek(1).punct != '(' && r.lex.peek(1).word != kwMaterialized && r.lex.peek(1).word != kwNot {
 			r.withExpression(f)
 			return
