@@ -28,7 +28,7 @@ FUZZTIME := 2s
 # Where the corpora of sql-judge are kept.
 SQL_JUDGE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tallygate/sqljudge
 
-.PHONY: build demo deps lint words test race fuzz cross soak sql-judge bench bench-quick bench-hot
+.PHONY: build demo deps lint words test race fuzz cross soak sql-judge servers record bench bench-quick bench-hot
 
 build:
 	go build -ldflags='$(LDFLAGS)' -o '$(BINARY)' .
@@ -104,6 +104,15 @@ sql-judge:
 	e2e/sqljudge/fetch.sh "$(SQL_JUDGE)"
 	cd e2e && go run ./sqljudge "$(SQL_JUDGE)/corpus"
 	cd e2e && go run ./sqljudge -mutate 1000000 "$(SQL_JUDGE)/corpus"
+
+# Runs real database MCP servers behind the gate and compares each row of the
+# ledger with what is true: minutes, and hundreds of megabytes the first time.
+# `make record` also writes the calls that the tests replay.
+servers: build
+	cd e2e/servers && python3 run.py --binary ../../$(BINARY)
+
+record: build
+	cd e2e/servers && python3 run.py --binary ../../$(BINARY) --record
 
 # What the gate costs beside bare Caddy and other gateways: docs/performance.md
 # describes the method. Run it on a machine that does nothing else; all of it

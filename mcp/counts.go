@@ -103,6 +103,9 @@ func (c *counts) decide() count {
 	case statementQuery:
 		return agree(rows, number)
 	case statementWrite:
+		if c.Statements > 1 {
+			return count{Why: NotCounted} // one number may be the last statement's
+		}
 		return c.written(rows, number)
 	case statementNoRows, statementMixed:
 		return count{Why: NotCounted}
