@@ -58,8 +58,8 @@ var DefaultLines = []Line{
 var AffectedLines = []Line{
 	{Name: "structured_affected", Places: slices.Concat(structured(affectedPaths...), structured(under("result.", []string{"changes"})...)),
 		Why: "a number under a name that means affected rows"},
-	{Name: "text_affected", Places: texts("@embedded|", affectedPaths...),
-		Why: "the same in JSON in a text"},
+	{Name: "text_affected", Places: texts("@embedded|", append(affectedPaths[:len(affectedPaths):len(affectedPaths)], "data.statements.#.count")...),
+		Why: "the same in JSON in a text; the number of each of several statements"},
 	{Name: "text_python_affected", Places: texts("@python|", affectedNames...),
 		Why: "the same in a Python dict"},
 	{Name: "text_words_affected", Places: texts("@affected"),

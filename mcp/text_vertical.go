@@ -18,6 +18,8 @@ import (
 //
 //     Result: 2 rows
 //
+// Instead of rows there may be one line, No rows returned.
+//
 // The numbers go up by one from 1, also past values of several lines. Where a
 // last line says how many rows there are, it has to be so many; where it says
 // that the output was truncated, those count that are there.
@@ -25,6 +27,7 @@ type verticalRows struct {
 	line []byte // the line that passes, as long as it can matter
 	long bool   // it is longer
 	rows int64
+	none bool   // the text says that there are no rows
 	last string // the last line that is not empty, if it is short
 }
 
@@ -60,16 +63,21 @@ func (r *verticalRows) endLine() bool {
 		r.last = ""
 	case line == "":
 		return true
+	case r.none:
+		return false
 	case ok && number == r.rows+1:
 		r.rows++
 		r.last = ""
 		return true
 	case ok:
 		return false
+	case r.rows == 0:
+		r.none = line == "No rows returned"
+		return r.none
 	default:
 		r.last = line
 	}
-	return r.rows > 0 // the text begins with a row
+	return r.rows > 0
 }
 
 // rowNumber is the number in a line "7. row", with or without asterisks around.
@@ -83,7 +91,7 @@ func rowNumber(line string) (n int64, ok bool) {
 }
 
 func (r *verticalRows) end() (found rowsFound, ok bool) {
-	if len(r.line) > 0 && !r.endLine() || r.rows == 0 {
+	if len(r.line) > 0 && !r.endLine() || r.rows == 0 && !r.none {
 		return found, false
 	}
 	words := strings.Fields(strings.TrimPrefix(r.last, "Result: "))
