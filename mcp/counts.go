@@ -101,6 +101,9 @@ func (c *counts) decide() count {
 	}
 	switch number := c.Rows[sourceNumber]; statement {
 	case statementQuery:
+		if !rows.Known {
+			return count{Why: max(rows.Why, NotFound)} // the number may be a column of the one row
+		}
 		return agree(rows, number)
 	case statementWrite:
 		if c.Statements > 1 {
