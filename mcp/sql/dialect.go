@@ -9,7 +9,7 @@ type Dialect uint8
 const (
 	Generic Dialect = iota
 	Postgres
-	MySQL
+	MySQL // and MariaDB
 	SQLite
 	SQLServer
 	Oracle
@@ -18,89 +18,78 @@ const (
 	Snowflake
 	BigQuery
 	Redshift
-	Spark
-	Trino
+	Spark // and Databricks and Hive
+	Trino // and Presto
 )
 
 var dialectNames = map[string]Dialect{
-	"": Generic, "postgres": Postgres, "mysql": MySQL, "mariadb": MySQL, "sqlite": SQLite,
-	"sqlserver": SQLServer, "oracle": Oracle, "clickhouse": ClickHouse, "duckdb": DuckDB, "snowflake": Snowflake,
-	"bigquery": BigQuery, "redshift": Redshift, "databricks": Spark, "spark": Spark, "hive": Spark, "trino": Trino, "presto": Trino,
+	"postgres": Postgres, "mysql": MySQL, "mariadb": MySQL, "sqlite": SQLite,
+	"sqlserver": SQLServer, "oracle": Oracle, "clickhouse": ClickHouse, "duckdb": DuckDB,
+	"snowflake": Snowflake, "bigquery": BigQuery, "redshift": Redshift,
+	"databricks": Spark, "spark": Spark, "hive": Spark, "trino": Trino, "presto": Trino,
 }
 
-// ParseDialect returns the dialect of a name; "" is Generic.
+// ParseDialect returns the dialect of a name, and whether there is one. The
+// empty name is Generic.
 func ParseDialect(name string) (Dialect, bool) {
+	if name == "" {
+		return Generic, true
+	}
 	d, ok := dialectNames[name]
 	return d, ok
 }
 
 // Dialects returns the names of all dialects, sorted.
-func Dialects() (names []string) {
+func Dialects() []string {
+	names := make([]string, 0, len(dialectNames))
 	for name := range dialectNames {
-		if name != "" {
-			names = append(names, name)
-		}
+		names = append(names, name)
 	}
 	slices.Sort(names)
 	return names
 }
 
-// syntax is how a dialect writes strings, names and comments.
-type syntax struct {
-	backslash    bool // \ escapes in '…' and "…"
-	doubleString bool // "…" is a string, not a name
-	backtick     bool // `…` is a name
-	bracket      bool // […] is a name
-	dollar       bool // $tag$…$tag$ is a string
-	nested       bool // /* /* */ */ is one comment
-	hash         bool // # begins a comment
-	dashSpace    bool // -- begins a comment only before white space
-	triple       bool // '''…''' and """…""" are strings
-	slashes      bool // // begins a comment
-	quoteQ       bool // q'[…]' is a string
-}
+// syntax is a set of rules by which strings, names and comments are written,
+// as far as dialects differ in them.
+type syntax uint16
 
-var syntaxes = [...]syntax{
-	Postgres:   {dollar: true, nested: true},
-	MySQL:      {backslash: true, doubleString: true, backtick: true, hash: true, dashSpace: true},
-	SQLite:     {backtick: true, bracket: true},
-	SQLServer:  {bracket: true, nested: true},
-	Oracle:     {quoteQ: true},
-	ClickHouse: {backslash: true, backtick: true, hash: true, nested: true, dollar: true},
-	DuckDB:     {dollar: true, nested: true},
-	Snowflake:  {backslash: true, dollar: true, slashes: true},
-	BigQuery:   {backslash: true, doubleString: true, backtick: true, hash: true, triple: true},
-	Redshift:   {dollar: true, nested: true},
-	Spark:      {backslash: true, doubleString: true, backtick: true, nested: true},
-	Trino:      {},
-}
-
-// What in a query different dialects read differently.
 const (
-	hasBackslash = 1 << iota // in a string
-	hasDouble                // "…"
-	hasBracket               // […]
-	hasDollar                // $…$
-	hasNested                // /* in a comment
-	hasHash
-	hasDashes // -- before something else than white space
-	hasTriple
-	hasSlashes
+	backslashes   syntax = 1 << iota // \ escapes the next byte in a string
+	doubleStrings                    // "…" is a string and not a name
+	brackets                         // […] is a name
+	nesting                          // /* /* */ */ is one comment
+	hashes                           // # begins a comment
+	spacedDashes                     // -- begins a comment only before white space
+	tripleQuotes                     // '''…''' and """…""" are strings
+	slashes                          // // begins a comment
+	executed                         // what is in /*! … */ is no comment
+	tSQLNames                        // #name is the name of a temporary table
 )
 
-// genericSyntax is the reading that a query of an unknown dialect gets first.
-var genericSyntax = syntax{backtick: true, dollar: true, nested: true}
-
-// genericReadings are the others, each tried if the query has what it is about.
-var genericReadings = []struct {
-	affects int
-	syntax  syntax
-}{
-	{hasBackslash, syntax{backtick: true, dollar: true, nested: true, backslash: true}},
-	{hasDouble | hasBackslash | hasHash | hasDashes | hasNested, syntax{backtick: true, backslash: true, doubleString: true, hash: true, dashSpace: true}},
-	{hasTriple | hasHash | hasDouble, syntax{backtick: true, backslash: true, doubleString: true, hash: true, triple: true}},
-	{hasBracket, syntax{backtick: true, bracket: true, nested: true}},
-	{hasHash, syntax{backtick: true, backslash: true, hash: true, nested: true, dollar: true}},
-	{hasSlashes, syntax{backslash: true, dollar: true, slashes: true, backtick: true}},
-	{hasNested | hasDollar, syntax{backtick: true}},
+// syntaxOf has the rules of each dialect. That of Generic is none: a query of an
+// unknown dialect is read by the rules of all others.
+var syntaxOf = [...]syntax{
+	Postgres:   nesting,
+	MySQL:      backslashes | doubleStrings | hashes | spacedDashes | executed,
+	SQLite:     brackets,
+	SQLServer:  brackets | nesting | tSQLNames,
+	Oracle:     0,
+	ClickHouse: backslashes | hashes,
+	DuckDB:     nesting,
+	Snowflake:  backslashes | slashes,
+	BigQuery:   backslashes | doubleStrings | hashes | tripleQuotes,
+	Redshift:   nesting | tSQLNames,
+	Spark:      backslashes | doubleStrings | nesting,
+	Trino:      0,
 }
+
+// readings are the sets of rules by which a query of a dialect is read.
+var readings = func() (sets [len(syntaxOf)][]syntax) {
+	for d := Postgres; d <= Trino; d++ {
+		sets[d] = []syntax{syntaxOf[d]}
+		sets[Generic] = append(sets[Generic], syntaxOf[d])
+	}
+	// Whether MySQL runs what is in /*!50110 … */ depends on its version.
+	sets[MySQL] = append(sets[MySQL], syntaxOf[MySQL]&^executed)
+	return sets
+}()

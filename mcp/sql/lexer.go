@@ -2,351 +2,371 @@ package sql
 
 import "bytes"
 
-type tokenKind uint8
-
-const (
-	tokenEnd tokenKind = iota
-	tokenWord
-	tokenName // a word in quotes
-	tokenString
-	tokenNumber
-	tokenParam // ?, :x, $1, @x
-	tokenPunct // one byte
-)
-
-// token is a piece of a query. The text of a name is without its quotes.
-type token struct {
-	kind       tokenKind
-	punct      byte
-	word       keyword // of a tokenWord
-	start, end int     // of the text
-	space      bool    // white space or a comment stands before it
-}
-
-// lexer takes a query apart. Its tokens are made as they are asked for.
-type lexer struct {
-	syntax  syntax
-	src     []byte
-	pos     int
-	differs int      // what other dialects would read differently
-	broken  bool     // a string, name or comment has no end, or a byte is none of SQL's
-	ahead   [4]token // a ring
-	head, n int      // of ahead: the next token, and how many there are
-}
-
-// peek returns the token i places ahead; 0 is the next.
-func (l *lexer) peek(i int) token {
-	for l.n <= i {
-		t := &l.ahead[(l.head+l.n)&3]
-		*t = l.scan()
-		if l.broken { // what comes of a broken query has no meaning
-			l.pos = len(l.src)
-			*t = token{start: l.pos, end: l.pos}
+// scan adds the next token.
+func (l *lexer) scan() {
+	start, c := l.pos, l.src[l.pos]
+	switch {
+	case class[c] == letter:
+		l.scanWord()
+		return
+	case class[c] == digit:
+		if p := l.previous(); p.is('.') && int(p.end) == l.pos {
+			l.scanWord() // db.2024_orders
+			return
 		}
-		l.n++
+		l.scanNumber()
+		return
+	case c == '\'':
+		l.scanString(c, tokenString)
+		return
+	case c == '"':
+		l.scanString(c, tokenDouble)
+		return
+	case c == '`':
+		l.scanName(c)
+		return
 	}
-	return l.ahead[(l.head+i)&3]
+	next := l.at(l.pos + 1)
+	switch c {
+	case '(', '{':
+		if c == '{' && (next == '{' || next == '%') {
+			l.fail() // a template, not a query
+			return
+		}
+		l.openBracket(c)
+		return
+	case '[':
+		if l.rules&brackets != 0 || !l.touches() {
+			l.scanBracket()
+			return
+		}
+		l.openBracket(c)
+		return
+	case ')', ']', '}':
+		l.closeBracket(c)
+		return
+	case '.':
+		if class[next] == digit && !l.touches() {
+			l.scanNumber()
+			return
+		}
+	case '$':
+		l.scanDollar()
+		return
+	case '@':
+		l.scanAt()
+		return
+	case '#':
+		if l.rules&tSQLNames != 0 && (class[next] == letter || next == '#') {
+			l.takeWord(start)
+			l.tokens[len(l.tokens)-1].kind = tokenName
+			return
+		}
+	case ':':
+		if next == ':' {
+			l.pos += 2
+			l.emit(tokenPunct, doubleColon, start, l.pos)
+			return
+		}
+		if class[next]&(letter|digit) != 0 && !l.touches() {
+			l.pos++
+			for l.isWordByte(l.at(l.pos)) {
+				l.pos++
+			}
+			l.emit(tokenParameter, c, start, l.pos)
+			return
+		}
+	case '?':
+		l.pos++
+		l.emit(tokenParameter, c, start, l.pos)
+		return
+	case '|':
+		if next == '>' {
+			l.pos += 2
+			l.emit(tokenPunct, pipe, start, l.pos)
+			return
+		}
+	default:
+		if c < ' ' || c == 0x7f {
+			l.fail()
+			return
+		}
+	}
+	l.pos++
+	l.emit(tokenPunct, c, start, l.pos)
 }
 
-func (l *lexer) next() token {
-	t := l.peek(0)
-	l.head, l.n = (l.head+1)&3, l.n-1
-	return t
+func (l *lexer) openBracket(c byte) {
+	if len(l.open) == maxDepth {
+		l.status = OverCap
+		return
+	}
+	l.open = append(l.open, uint32(len(l.tokens)))
+	l.pos++
+	l.emit(tokenPunct, c, l.pos-1, l.pos)
 }
 
-func (l *lexer) text(t token) []byte { return l.src[t.start:t.end] }
-
-func isWordStart(c byte) bool {
-	return c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' || c >= 0x80
+func (l *lexer) closeBracket(c byte) {
+	if len(l.open) == 0 {
+		l.fail()
+		return
+	}
+	opened := l.open[len(l.open)-1]
+	l.open = l.open[:len(l.open)-1]
+	if o := l.tokens[opened].char; o+1 != c && o+2 != c {
+		l.fail()
+		return
+	}
+	l.pos++
+	l.tokens[opened].link = uint32(len(l.tokens))
+	l.emit(tokenPunct, c, l.pos-1, l.pos)
+	l.tokens[len(l.tokens)-1].link = opened
 }
 
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
-
-func (l *lexer) isWordByte(c byte) bool {
-	return isWordStart(c) || isDigit(c) || c == '$' || c == '#' && !l.syntax.hash
+// takeWord reads a word to its end and adds it.
+func (l *lexer) takeWord(start int) {
+	h := uint32(hashSeed)
+	i := start
+	for ; i < len(l.src); i++ {
+		c := l.src[i]
+		if class[c]&(letter|digit) == 0 && c != '$' && (c != '#' || l.differ(hashes)) {
+			break
+		}
+		h = hashByte(h, c|0x20)
+	}
+	l.pos = i
+	l.tokens = append(l.tokens, token{kind: tokenWord, start: uint32(start), end: uint32(i), link: h})
 }
 
-func (l *lexer) at(i int) byte {
-	if i < len(l.src) {
-		return l.src[i]
+func (l *lexer) scanWord() {
+	start := l.pos
+	p := l.previous()
+	// A letter or two before a quote say what the string is.
+	if quote := l.prefixed(); quote > 0 {
+		l.scanPrefixed(quote)
+		return
+	}
+	l.takeWord(start)
+	if (p.is('.') || p.is(':')) && int(p.end) == start {
+		return // a part of a name or a path is no keyword
+	}
+	t := &l.tokens[len(l.tokens)-1]
+	t.word, t.like = findKeyword(l.src[start:l.pos], t.link)
+}
+
+// prefixed returns the length of the prefix of a string at the current byte, or
+// 0 if there is none.
+func (l *lexer) prefixed() int {
+	isQuote := func(c byte) bool { return c == '\'' || c == '"' && l.rules&doubleStrings != 0 }
+	switch first, second := l.src[l.pos]|0x20, l.at(l.pos+1); {
+	case isQuote(second):
+		if bytes.IndexByte([]byte("enbxruq"), first) >= 0 {
+			return 1
+		}
+	case isQuote(l.at(l.pos + 2)):
+		if p := string([]byte{first, second | 0x20}); p == "rb" || p == "br" || p == "nq" {
+			return 2
+		}
 	}
 	return 0
 }
 
-// scan reads the next token.
-func (l *lexer) scan() token {
-	begin := l.pos
-	l.skipSpace()
-	t := token{start: l.pos, space: l.pos > begin || begin == 0}
-	if l.pos >= len(l.src) || l.broken {
-		l.pos = len(l.src)
-		t.start, t.end = l.pos, l.pos
-		return t
+func (l *lexer) scanPrefixed(n int) {
+	last, start := l.src[l.pos+n-1]|0x20, l.pos
+	l.pos += n
+	switch quote := l.src[l.pos]; {
+	case last == 'q':
+		l.scanDelimited()
+	case last == 'e':
+		rules := l.rules
+		l.rules |= backslashes
+		l.scanString(quote, tokenString)
+		l.rules = rules
+	default:
+		l.scanString(quote, tokenString)
 	}
-	c := l.src[l.pos]
-	switch {
-	case isWordStart(c):
-		return l.scanWord(t)
-	case isDigit(c), c == '.' && isDigit(l.at(l.pos+1)) && !l.behindName():
-		return l.scanNumber(t)
-	case c == '\'':
-		return l.scanQuoted(t, c, tokenString)
-	case c == '"':
-		l.differs |= hasDouble
-		if l.syntax.doubleString {
-			return l.scanQuoted(t, c, tokenString)
-		}
-		return l.scanQuoted(t, c, tokenName)
-	case c == '`' && l.syntax.backtick:
-		return l.scanQuoted(t, c, tokenName)
-	case c == '[':
-		l.differs |= hasBracket
-		if l.syntax.bracket && !l.behindName() {
-			return l.scanBracket(t)
-		}
-	case c == '$':
-		return l.scanDollar(t)
-	case c == '#':
-		l.differs |= hasHash
-		if isWordStart(l.at(l.pos+1)) || l.at(l.pos+1) == '#' { // #temp of SQL Server
-			for l.pos < len(l.src) && (l.src[l.pos] == '#' || l.isWordByte(l.src[l.pos])) {
-				l.pos++
-			}
-			t.kind, t.end = tokenName, l.pos
-			return t
-		}
-	case c == '@' || c == ':' && (isWordStart(l.at(l.pos+1)) || isDigit(l.at(l.pos+1))) && (l.pos == 0 || l.src[l.pos-1] != ':') && !l.behindName():
-		l.pos++
-		for l.pos < len(l.src) && (l.isWordByte(l.src[l.pos]) || c == '@' && (l.src[l.pos] == '@' || l.src[l.pos] == '~' || l.src[l.pos] == '%')) {
-			l.pos++
-		}
-		t.kind, t.punct, t.end = tokenParam, c, l.pos
-		return t
-	case c == '?':
-		l.pos++
-		t.kind, t.punct, t.end = tokenParam, c, l.pos
-		return t
-	case c == '{' && l.at(l.pos+1) == '{', c == '{' && l.at(l.pos+1) == '%':
-		l.broken = true // a template, not a query
-	case c < ' ':
-		l.broken = true
-	}
-	l.pos++
-	t.kind, t.punct, t.end = tokenPunct, c, l.pos
-	return t
-}
-
-// behindName reports whether the byte before the current one ends a name or a
-// closed bracket, so that [ and . go on with it.
-func (l *lexer) behindName() bool {
-	if l.pos == 0 {
-		return false
-	}
-	c := l.src[l.pos-1]
-	return isWordStart(c) || isDigit(c) || c == ')' || c == ']' || c == '"' || c == '`'
-}
-
-func (l *lexer) skipSpace() {
-	for l.pos < len(l.src) {
-		c, next := l.src[l.pos], l.at(l.pos+1)
-		switch {
-		case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v':
-			l.pos++
-		case c == 0xc2 && next == 0xa0: // no-break space
-			l.pos += 2
-		case c == 0xe3 && next == 0x80 && l.at(l.pos+2) == 0x80: // ideographic space
-			l.pos += 3
-		case c == '-' && next == '-':
-			if space := l.at(l.pos + 2); space > ' ' {
-				l.differs |= hasDashes
-				if l.syntax.dashSpace {
-					return
-				}
-			}
-			l.skipLine()
-		case c == '#' && l.syntax.hash:
-			l.differs |= hasHash
-			l.skipLine()
-		case c == '/' && next == '/':
-			l.differs |= hasSlashes
-			if !l.syntax.slashes {
-				return
-			}
-			l.skipLine()
-		case c == '/' && next == '*':
-			if l.at(l.pos+2) == '!' { // MySQL runs what is in it
-				l.broken = true
-				return
-			}
-			l.skipComment()
-		default:
-			return
-		}
+	if l.status == Known {
+		l.tokens[len(l.tokens)-1].start = uint32(start)
 	}
 }
 
-func (l *lexer) skipLine() {
-	n := bytes.IndexByte(l.src[l.pos:], '\n')
-	if n < 0 {
-		l.pos = len(l.src)
-		return
-	}
-	l.pos += n + 1
-}
-
-func (l *lexer) skipComment() {
-	depth := 0
-	for l.pos < len(l.src) {
-		switch c, next := l.src[l.pos], l.at(l.pos+1); {
-		case c == '/' && next == '*':
-			if depth > 0 {
-				l.differs |= hasNested
-			}
-			if depth == 0 || l.syntax.nested {
-				depth++
-			}
-			l.pos += 2
-		case c == '*' && next == '/':
-			l.pos += 2
-			if depth--; depth == 0 {
-				return
-			}
-		default:
-			l.pos++
-		}
-	}
-	l.broken = true
-}
-
-func (l *lexer) scanWord(t token) token {
-	for l.pos < len(l.src) && l.isWordByte(l.src[l.pos]) {
-		l.pos++
-	}
-	t.kind, t.end = tokenWord, l.pos
-	// A letter or two before a quote say what the string is.
-	if l.at(l.pos) == '\'' || l.at(l.pos) == '"' && l.syntax.doubleString {
-		switch prefix := l.src[t.start:l.pos]; {
-		case len(prefix) == 1 && prefix[0]|0x20 == 'q' && l.syntax.quoteQ:
-			return l.scanOracle(t)
-		case len(prefix) == 1 && bytes.IndexByte([]byte("eEnNbBxXrRuU"), prefix[0]) >= 0, equalFold(prefix, "RB"), equalFold(prefix, "BR"):
-			old := l.syntax.backslash
-			if prefix[0]|0x20 == 'e' {
-				l.syntax.backslash = true
-			}
-			t = l.scanQuoted(t, l.src[l.pos], tokenString)
-			l.syntax.backslash = old
-			return t
-		}
-	}
-	t.word = keywordOf(l.src[t.start:t.end])
-	return t
-}
-
-func (l *lexer) scanNumber(t token) token {
-	for l.pos < len(l.src) {
-		c := l.src[l.pos]
-		sign := (c == '+' || c == '-') && l.src[l.pos-1]|0x20 == 'e' && l.at(t.start+1)|0x20 != 'x'
-		if !isDigit(c) && c != '.' && !isWordStart(c) && !sign {
-			break
-		}
-		l.pos++
-	}
-	t.kind, t.end = tokenNumber, l.pos
-	return t
-}
-
-// scanQuoted reads a string or a name in quotes, in which two quotes stand for
-// one.
-func (l *lexer) scanQuoted(t token, quote byte, kind tokenKind) token {
-	t.kind = kind
-	if l.at(l.pos+1) == quote && l.at(l.pos+2) == quote {
-		l.differs |= hasTriple
-		if l.syntax.triple {
-			end := bytes.Index(l.src[l.pos+3:], []byte{quote, quote, quote})
-			if end < 0 {
-				l.broken = true
-				return t
-			}
-			t.start, t.end = l.pos+3, l.pos+3+end
-			l.pos = t.end + 3
-			return t
-		}
-	}
-	t.start = l.pos + 1
-	for i := t.start; i < len(l.src); i++ {
-		switch c := l.src[i]; {
-		case c == '\\' && kind == tokenString:
-			l.differs |= hasBackslash
-			if l.syntax.backslash {
-				i++
-			}
-		case c == quote && l.at(i+1) == quote:
-			i++
-		case c == quote:
-			t.end, l.pos = i, i+1
-			return t
-		}
-	}
-	l.broken = true
-	return t
-}
-
-func (l *lexer) scanBracket(t token) token {
-	t.kind, t.start = tokenName, l.pos+1
-	for i := t.start; i < len(l.src); i++ {
-		if l.src[i] == ']' {
-			if l.at(i+1) == ']' {
-				i++
-				continue
-			}
-			t.end, l.pos = i, i+1
-			return t
-		}
-	}
-	l.broken = true
-	return t
-}
-
-// scanDollar reads $1, $name, or a string between $tag$ and $tag$.
-func (l *lexer) scanDollar(t token) token {
-	i := l.pos + 1
-	for i < len(l.src) && (isWordStart(l.src[i]) || isDigit(l.src[i])) {
-		i++
-	}
-	if l.at(i) == '$' && !isDigit(l.at(l.pos+1)) {
-		l.differs |= hasDollar
-		if l.syntax.dollar {
-			tag := l.src[l.pos : i+1]
-			end := bytes.Index(l.src[i+1:], tag)
-			if end < 0 {
-				l.broken = true
-				return t
-			}
-			t.kind, t.start, t.end = tokenString, i+1, i+1+end
-			l.pos = t.end + len(tag)
-			return t
-		}
-	}
-	t.kind, t.punct, t.end, l.pos = tokenParam, '$', i, i
-	return t
-}
-
-// scanOracle reads q'[…]'.
-func (l *lexer) scanOracle(t token) token {
+// scanDelimited reads '[…]' behind q, in which quotes stand for themselves.
+func (l *lexer) scanDelimited() {
 	open := l.at(l.pos + 1)
 	closing := open
 	if i := bytes.IndexByte([]byte("[({<"), open); i >= 0 {
 		closing = "])}>"[i]
 	}
-	end := -1
-	if l.pos+2 <= len(l.src) {
-		end = bytes.Index(l.src[l.pos+2:], []byte{closing, '\''})
+	start := min(l.pos+2, len(l.src))
+	n := bytes.Index(l.src[start:], []byte{closing, '\''})
+	if n < 0 || open == 0 {
+		l.fail()
+		return
 	}
-	if end < 0 {
-		l.broken = true
-		return t
+	l.pos = start + n + 2
+	l.emit(tokenString, '\'', start, start+n)
+}
+
+// scanString reads a string, or a name in double quotes. Two quotes stand for
+// one.
+func (l *lexer) scanString(quote byte, kind tokenKind) {
+	start := l.pos + 1
+	if l.at(start) == quote && l.at(start+1) == quote && l.scanTriple(quote) {
+		return
 	}
-	t.kind, t.start, t.end = tokenString, l.pos+2, l.pos+2+end
-	l.pos = t.end + 2
-	return t
+	escapes := l.rules&backslashes != 0 && (quote == '\'' || l.rules&(doubleStrings|hashes) != 0)
+	for i := start; i < len(l.src); i++ {
+		switch l.src[i] {
+		case quote:
+			if l.at(i+1) == quote {
+				i++
+				continue
+			}
+			l.pos = i + 1
+			l.emit(kind, quote, start, i)
+			return
+		case '\\':
+			if next := l.at(i + 1); next == quote || next == '\\' {
+				if quote == '"' {
+					l.differs |= doubleStrings | hashes
+				}
+				l.differs |= backslashes
+				if escapes {
+					i++
+				}
+			}
+		}
+	}
+	l.fail()
+}
+
+// scanTriple reads a string between three quotes. It reports whether it is one.
+func (l *lexer) scanTriple(quote byte) bool {
+	if !l.differ(tripleQuotes) {
+		return false
+	}
+	n := bytes.Index(l.src[l.pos+3:], []byte{quote, quote, quote})
+	if n < 0 {
+		l.fail()
+		return true
+	}
+	start := l.pos + 3
+	l.pos = start + n + 3
+	l.emit(tokenString, quote, start, start+n)
+	return true
+}
+
+// scanName reads a name between backticks.
+func (l *lexer) scanName(quote byte) {
+	start := l.pos + 1
+	for i := start; i < len(l.src); i++ {
+		if l.src[i] == quote {
+			if l.at(i+1) == quote {
+				i++
+				continue
+			}
+			l.pos = i + 1
+			l.emit(tokenName, quote, start, i)
+			return
+		}
+	}
+	l.fail()
+}
+
+// scanBracket reads a bracket where a value or a name may begin: a name of SQL
+// Server, or the begin of an array. If what is in it reads the same as both, it
+// is one token.
+func (l *lexer) scanBracket() {
+	start := l.pos + 1
+	end := start
+	for end < len(l.src) && (class[l.src[end]] != 0 || l.src[end] == '$' || l.src[end] == '.') {
+		end++
+	}
+	if !l.touches() && end > start && l.at(end) == ']' && l.at(end+1) != ']' {
+		l.pos = end + 1
+		l.emit(tokenName, ']', start, end)
+		return
+	}
+	if !l.differ(brackets) {
+		l.openBracket('[')
+		return
+	}
+	for i := end; i < len(l.src); i++ {
+		if l.src[i] == ']' {
+			if l.at(i+1) == ']' {
+				i++
+				continue
+			}
+			l.pos = i + 1
+			l.emit(tokenName, ']', start, i)
+			return
+		}
+	}
+	l.fail()
+}
+
+// scanNumber reads a number, or a name that begins with a digit.
+func (l *lexer) scanNumber() {
+	start := l.pos
+	for l.pos < len(l.src) {
+		c := l.src[l.pos]
+		sign := (c == '+' || c == '-') && l.src[l.pos-min(1, l.pos)]|0x20 == 'e' && class[l.at(l.pos+1)] == digit && l.at(start+1)|0x20 != 'x'
+		if class[c]&(letter|digit) == 0 && c != '.' && !(sign && l.pos > start) {
+			break
+		}
+		l.pos++
+	}
+	l.emit(tokenNumber, 0, start, l.pos)
+}
+
+// scanDollar reads $1, $name, or a string between $tag$ and $tag$.
+func (l *lexer) scanDollar() {
+	start, i := l.pos, l.pos+1
+	for class[l.at(i)]&(letter|digit) != 0 {
+		i++
+	}
+	if l.at(i) != '$' || class[l.at(start+1)] == digit {
+		l.pos = i
+		l.emit(tokenParameter, '$', start, i)
+		return
+	}
+	tag := l.src[start : i+1]
+	n := bytes.Index(l.src[i+1:], tag)
+	if n < 0 {
+		l.fail()
+		return
+	}
+	l.pos = i + 1 + n + len(tag)
+	l.emit(tokenString, '$', i+1, i+1+n)
+}
+
+// scanAt reads a variable, or a stage of Snowflake with its path.
+func (l *lexer) scanAt() {
+	start := l.pos
+	next := l.at(l.pos + 1)
+	if class[next] != letter && next != '@' && next != '~' && next != '%' && next != '"' {
+		l.pos++
+		l.emit(tokenPunct, '@', start, l.pos)
+		return
+	}
+	p := l.previous()
+	path := p.kind == tokenWord && (p.word == kwFrom || p.word == kwInto || p.word == kwUsing || p.word == kwJoin || p.word == kwStatement)
+	l.pos++
+	for l.pos < len(l.src) {
+		c := l.src[l.pos]
+		if path && c == '"' {
+			n := bytes.IndexByte(l.src[l.pos+1:], '"')
+			if n < 0 {
+				l.fail()
+				return
+			}
+			l.pos += n + 2
+			continue
+		}
+		if !l.isWordByte(c) && c != '@' && !(path && (c == '/' || c == '.' || c == '~' || c == '%' || c == '-' || c == '=' || c == '*')) {
+			break
+		}
+		l.pos++
+	}
+	l.emit(tokenParameter, '@', start, l.pos)
 }

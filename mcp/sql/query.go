@@ -1,0 +1,597 @@
+package sql
+
+// readStart takes in the first token of a query or of another statement.
+func (r *reader) readStart(f *frame, t *token) {
+	switch {
+	case t.is('('):
+		r.openQuery(f)
+		return
+	case t.kind != tokenWord:
+		if f.source && (t.isName() || t.kind == tokenParameter) {
+			r.expectTable(f)
+			return
+		}
+		r.fail(NotSQL)
+		return
+	}
+	switch t.word {
+	case kwSelect:
+		r.setKind(KindQuery)
+		r.beginSelect(f)
+	case kwWith:
+		r.beginWith(f)
+	case kwValues:
+		if f.source && !r.ahead(1).is('(') && !r.ahead(1).is('{') && !r.isWord(1, "ROW") {
+			r.expectTable(f)
+			return
+		}
+		r.setKind(KindQuery)
+		r.beginSelect(f)
+	case kwFrom:
+		r.setKind(KindQuery)
+		r.beginSelect(f)
+		f.fromFirst, f.clause = true, inFrom
+		r.expectTable(f)
+	case kwTable:
+		if f.source && r.ahead(1).is('(') {
+			r.expectTable(f)
+			return
+		}
+		r.setKind(KindQuery)
+		r.beginSelect(f)
+		r.expectTable(f)
+		f.commas, f.joins, f.clause = false, false, inFrom
+	default:
+		switch {
+		case f.statement:
+			f.statement = false
+			r.beginStatement(f, t)
+		case f.source:
+			r.beginInSource(f, t)
+		default:
+			r.fail(NotSQL)
+		}
+	}
+}
+
+// beginInSource begins what stands in brackets in the place of a table and is
+// neither a query nor another bracket: a table, or a statement that returns rows.
+func (r *reader) beginInSource(f *frame, t *token) {
+	next := r.ahead(1)
+	if t.like&starts != 0 && next.kind == tokenWord && next.like&reserved == 0 || t.word == kwDescribe && next.is('(') {
+		switch t.word {
+		case kwPivot, kwUnpivot, kwSummarize, kwDescribe, kwDesc:
+			r.beginStatement(f, t)
+		default:
+			r.fail(Unread)
+		}
+		return
+	}
+	r.expectTable(f)
+}
+
+// beginSelect begins a query at its first word.
+func (r *reader) beginSelect(f *frame) {
+	f.query, f.state, f.clause, f.run, f.statement = true, inExpression, beforeFrom, 0, false
+	f.commas, f.joins, f.rows, f.fromFirst = false, false, false, false
+	f.start, f.until = r.i, f.end
+	r.i++
+	r.skipWords(selectWords)
+}
+
+// selectWords are MySQL's words behind SELECT.
+var selectWords = []string{"HIGH_PRIORITY", "SQL_CALC_FOUND_ROWS", "SQL_NO_CACHE", "SQL_CACHE", "SQL_SMALL_RESULT", "SQL_BIG_RESULT", "SQL_BUFFER_RESULT", "STRAIGHT_JOIN", "DISTINCTROW"}
+
+// openQuery opens a bracket at the place of a query.
+func (r *reader) openQuery(f *frame) {
+	source := f.source
+	r.setKind(KindQuery)
+	f.query, f.run, f.statement = true, 0, false
+	if source { // ((a JOIN b) JOIN c) or ((SELECT …) UNION …)
+		f.state, f.behind, f.commas, f.joins, f.clause = afterTable, behindName, true, true, inFrom
+	} else {
+		f.state, f.clause, f.commas, f.joins = inExpression, inGroup, false, false
+	}
+	r.open(frame{source: source})
+}
+
+// expectTable makes a frame wait for a table, of perhaps several.
+func (r *reader) expectTable(f *frame) {
+	f.query, f.state, f.commas, f.joins, f.rows, f.run, f.target, f.statement = true, atTable, true, true, false, 0, false, false
+}
+
+// readExpression takes in a token of an expression, or the word that begins the
+// next clause.
+func (r *reader) readExpression(f *frame, t *token) {
+	switch t.kind {
+	case tokenWord:
+		if t.word == kwNone {
+			r.i++
+			r.countWord(f)
+			return
+		}
+		r.readKeyword(f, t)
+		return
+	case tokenPunct:
+		f.run = 0
+		switch t.char {
+		case '(', '[', '{':
+			r.openExpression(f)
+			return
+		case ',':
+			if f.commas {
+				f.state = atTable
+			}
+		case pipe:
+			r.beginPipe(f)
+			return
+		}
+	case tokenName, tokenDouble:
+		if f.run > 0 {
+			r.countWord(f)
+		}
+	default:
+		f.run = 0
+	}
+	r.i++
+}
+
+// countWord counts plain words in a row. Expressions have not many: prose has.
+func (r *reader) countWord(f *frame) {
+	f.run++
+	if f.query && f.run > 2 && !(r.created && len(r.frames) == 1) || f.run > 6 {
+		r.fail(NotSQL)
+	}
+}
+
+// openExpression opens a bracket in an expression, which may hold a query.
+func (r *reader) openExpression(f *frame) {
+	prev, next := r.before(1), r.ahead(1)
+	n := frame{state: inExpression}
+	n.call = prev.isName() && (prev.word == kwNone || prev.like&(reserved|inside) == 0 || r.before(2).is('.'))
+	switch {
+	case next.is('('):
+		n.nested = true
+	case next.kind != tokenWord:
+	case next.word == kwSelect:
+		n.state = atStart
+	case next.word == kwFrom:
+		if !n.call {
+			n.state = atStart
+		}
+	case next.word == kwWith:
+		if a, b := r.ahead(2), r.ahead(3); a.word == kwRecursive || a.isName() && (b.word == kwAs || b.is('(')) || a.is('(') {
+			n.state = atStart
+		}
+	case next.word == kwValues:
+		if a := r.ahead(2); !n.call && (a.is('(') || a.kind == tokenNumber || a.kind == tokenString) {
+			n.state = atStart
+		}
+	case next.word == kwDescribe || next.word == kwSummarize || next.word == kwPivot:
+		if !n.call && r.ahead(2).kind == tokenWord {
+			r.fail(Unread)
+		}
+	}
+	r.open(n)
+}
+
+// readKeyword takes in a keyword in an expression.
+func (r *reader) readKeyword(f *frame, t *token) {
+	if t.like&inside != 0 || r.i > r.first && r.before(1).word == kwAs && t.word != kwSelect {
+		f.run = 0
+		switch {
+		case t.word == kwIn && r.before(1).word != kwAs:
+			r.readIn(f)
+		case t.word == kwArray && r.ahead(1).word == kwJoin && f.query:
+			r.readJoin(f)
+		default:
+			r.i++
+		}
+		return
+	}
+	if !f.query {
+		r.readInnerKeyword(f, t)
+		return
+	}
+	switch t.word {
+	case kwFrom:
+		r.readFrom(f)
+	case kwSelect:
+		r.readSelect(f)
+	case kwUnion, kwIntersect, kwExcept, kwMinus:
+		r.readSetOperation(f, t)
+	case kwWhere, kwPrewhere, kwGroup, kwHaving, kwQualify, kwWindow, kwOrder, kwLimit, kwOffset, kwFetch, kwFor,
+		kwSettings, kwFormat, kwOption, kwConnect, kwStart, kwCluster, kwDistribute, kwSort:
+		r.readClause(f, t)
+	case kwInto:
+		r.readInto(f)
+	case kwJoin, kwStraightJoin, kwApply:
+		if f.state == inExpression && !f.joins && t.word != kwJoin {
+			r.i++ // * APPLY(f) of ClickHouse, SELECT STRAIGHT_JOIN of MySQL
+			return
+		}
+		r.readJoin(f)
+	case kwLateral:
+		if r.ahead(1).word == kwView {
+			f.commas = false
+		}
+		r.i++
+	case kwReturning:
+		r.readReturning(f)
+	case kwOutput:
+		r.readOutput(f)
+	case kwInsert, kwUpdate, kwDelete, kwReplace, kwMerge:
+		r.readVerb(f, t)
+	case kwTable:
+		r.readTableArgument(f)
+	case kwAs:
+		r.i++
+		if next := r.ahead(0); next.isName() && next.word != kwSelect {
+			r.i++
+		}
+		f.run = 0
+	case kwCreate, kwAlter:
+		r.fail(NotSQL)
+	case kwLeft, kwRight, kwFull, kwInner, kwOuter, kwCross, kwNatural, kwSemi, kwAnti, kwAsof, kwGlobal, kwPositional:
+		r.i++
+		if f.run = 0; !f.joins {
+			f.run = 1
+		}
+	case kwOn:
+		r.readOn(f)
+	case kwSet:
+		if f.verb == kwUpdate {
+			r.readSet(f)
+			return
+		}
+		f.run = 0
+		r.i++
+	case kwWith, kwValues, kwUsing, kwTo, kwOf:
+		f.run = 0
+		r.i++
+	default:
+		r.i++
+		r.countWord(f)
+	}
+}
+
+// readInnerKeyword takes in a keyword in brackets that are not a query.
+func (r *reader) readInnerKeyword(f *frame, t *token) {
+	switch t.word {
+	case kwUnion, kwIntersect, kwExcept, kwMinus:
+		if f.nested && r.before(1).is(')') {
+			f.query, f.clause = true, inGroup
+			r.readSetOperation(f, t)
+			return
+		}
+	case kwOrder, kwLimit, kwOffset, kwFetch:
+		// ((SELECT …) ORDER BY 1)
+	case kwSelect:
+		r.fail(Unread)
+		return
+	case kwTable:
+		r.readTableArgument(f)
+		return
+	case kwFrom:
+		if !f.call && !r.isDistinctFrom() {
+			r.fail(NotSQL)
+			return
+		}
+	}
+	f.run = 0
+	r.i++
+}
+
+// isDistinctFrom reports whether FROM is that of IS DISTINCT FROM.
+func (r *reader) isDistinctFrom() bool {
+	not := r.before(2)
+	return r.before(1).word == kwDistinct && (not.word == kwIs || not.word == kwNot && r.before(3).word == kwIs)
+}
+
+// readTableArgument reads TABLE t or TABLE(t), which hands a table to a function.
+func (r *reader) readTableArgument(f *frame) {
+	prev, state := r.before(1), f.state
+	r.i++
+	argument := prev.is('(') || prev.is(',') || prev.is('>')
+	switch next := r.ahead(0); {
+	case argument && next.isName() && next.like&reserved == 0 && !r.ahead(1).is('('):
+		r.mention(f)
+	case argument && next.is('(') && r.ahead(1).isName() && (r.ahead(2).is(')') || r.ahead(2).is('.')):
+		if r.dialect == Generic || r.dialect == Snowflake {
+			r.fail(Unread)
+			return
+		}
+		end := int(next.link)
+		r.i++
+		r.mention(f)
+		if r.i == end {
+			r.i++
+		}
+	}
+	f.run, f.state = 0, state
+}
+
+// readIn reads IN. Behind it, SQLite takes the name of a table.
+func (r *reader) readIn(f *frame) {
+	r.i++
+	next := r.ahead(0)
+	if r.isWord(-2, "LOCK") && f.query { // LOCK IN SHARE MODE
+		f.state, f.run = inRest, 0
+		return
+	}
+	if !next.isName() || next.like&(reserved|inside) != 0 || next.word == kwUnnest || f.call && !f.query {
+		return
+	}
+	switch r.dialect {
+	case SQLite:
+		r.mention(f)
+	case ClickHouse, Generic:
+		if !r.ahead(1).is('(') {
+			r.fail(Unread)
+		}
+	}
+}
+
+// readFrom reads the word FROM.
+func (r *reader) readFrom(f *frame) {
+	switch {
+	case r.isDistinctFrom(), r.isWord(-1, "FILL"): // ORDER BY a WITH FILL FROM 1 of ClickHouse
+		r.i++
+		return
+	case r.isWord(1, "FIRST") || r.isWord(1, "LAST"):
+		if r.isWord(2, "OVER") || r.isWord(2, "IGNORE") || r.isWord(2, "RESPECT") { // NTH_VALUE(…) FROM FIRST
+			r.i += 2
+			return
+		}
+	}
+	if f.clause != beforeFrom {
+		r.fail(NotSQL)
+		return
+	}
+	if f.verb == kwDelete && f.sources == 0 {
+		r.beginSources(f)
+	}
+	r.expectTable(f)
+	f.clause = inFrom
+	r.i++
+}
+
+// readOn reads ON: of a join, or of ON CONFLICT and ON DUPLICATE KEY.
+func (r *reader) readOn(f *frame) {
+	r.i++
+	f.state, f.run = inExpression, 0
+	switch {
+	case r.isOneOf(0, onWords):
+		f.commas, f.joins, f.clause = false, false, inFrom
+	case f.verb == kwMerge:
+		f.commas, f.joins, f.clause, f.verb = false, false, inFrom, kwInsert
+	}
+}
+
+var onWords = []string{"CONFLICT", "DUPLICATE"}
+
+// readSelect reads SELECT where a clause may begin: FROM t SELECT a.
+func (r *reader) readSelect(f *frame) {
+	switch {
+	case f.fromFirst:
+		f.fromFirst, f.commas, f.joins, f.state, f.run = false, false, false, inExpression, 0
+		r.i++
+	default:
+		r.fail(NotSQL)
+	}
+}
+
+// readSetOperation reads UNION and the like, behind which a query stands.
+func (r *reader) readSetOperation(f *frame, t *token) {
+	i := r.i
+	r.i++
+	for n := 0; n < 6; n++ {
+		next := r.ahead(0)
+		switch {
+		case next.word == kwSelect, next.word == kwValues, next.word == kwWith, next.word == kwFrom, next.word == kwTable,
+			next.is('(') && !(t.word == kwExcept && r.tokens[i-1].is('*')) && r.before(1).word != kwBy && r.before(1).word != kwOn:
+			r.endScope(f)
+			f.state, f.commas, f.joins, f.run = atStart, false, false, 0
+			return
+		case next.is('(') && (r.before(1).word == kwBy || r.before(1).word == kwOn): // CORRESPONDING BY (a)
+			r.skipBracket()
+		case next.kind != tokenWord:
+			n = 6
+		default:
+			r.i++
+		}
+	}
+	r.i = i + 1
+	switch {
+	case t.word == kwMinus || t.word == kwExcept && (r.tokens[i-1].is('*') || r.tokens[i-1].is(')')):
+		if f.state == afterTable {
+			r.alias(f, t)
+		}
+	default:
+		r.fail(NotSQL)
+	}
+}
+
+// endScope ends the range in which the aliases of a query can be seen.
+func (r *reader) endScope(f *frame) {
+	for i := f.aliases; i < r.aliases.len(); i++ {
+		if n := &r.aliases.names[i]; n.from == f.start {
+			n.to = min(n.to, r.i)
+		}
+	}
+	f.aliases = r.aliases.len()
+}
+
+// readClause reads the word that begins a clause behind FROM.
+func (r *reader) readClause(f *frame, t *token) {
+	r.i++
+	f.run = 0
+	next := r.ahead(0)
+	clause := f.clause
+	switch t.word {
+	case kwWhere, kwPrewhere:
+		clause = inWhere
+		if f.clause > inWhere {
+			r.fail(NotSQL)
+			return
+		}
+	case kwFor:
+		f.state = inRest
+		return
+	case kwGroup:
+		if next.word == kwAnd { // GROUP AND ORDER BY of BigQuery
+			return
+		}
+		if next.is('(') && r.before(2).word == kwExpression {
+			return // WITHIN GROUP (ORDER BY …)
+		}
+		if next.word != kwBy {
+			r.fail(NotSQL)
+			return
+		}
+		clause = inGroup
+	case kwHaving, kwQualify:
+		clause = inGroup
+	case kwOrder, kwCluster, kwDistribute, kwSort, kwConnect, kwStart:
+		if f.clause == beforeFrom && t.word != kwOrder {
+			return // the name of a column
+		}
+		if t.word == kwOrder && next.word != kwBy && !r.isWord(0, "SIBLINGS") {
+			r.fail(NotSQL)
+			return
+		}
+		if t.word == kwStart || t.word == kwConnect {
+			clause = max(f.clause, inWhere)
+		} else {
+			clause = inOrder
+		}
+	default:
+		if f.clause == beforeFrom && (t.word != kwLimit && t.word != kwOption || next.word == kwAs || next.word == kwFrom || next.is(',')) {
+			return
+		}
+		clause = max(f.clause, inFrom)
+	}
+	f.clause, f.state, f.commas, f.joins = max(f.clause, clause), inExpression, false, false
+}
+
+// readInto reads SELECT … INTO t.
+func (r *reader) readInto(f *frame) {
+	r.i++
+	f.run = 0
+	next := r.ahead(0)
+	switch {
+	case f.verb == kwPivot:
+		return // INTO NAME month VALUE sales
+	case f.verb != kwNone:
+		r.readOutputInto(f)
+		return
+	case next.kind == tokenParameter, r.isWord(0, "OUTFILE"), r.isWord(0, "DUMPFILE"):
+		return // files and variables
+	case r.dialect == Oracle, r.dialect == MySQL, r.dialect == BigQuery, r.dialect == Snowflake:
+		r.fail(Unread) // a variable of a procedure
+		return
+	case len(r.frames) > 1:
+		r.fail(Unread)
+		return
+	}
+	if r.isOneOf(0, temporaryWords) && r.ahead(1).isName() {
+		r.skipWords(temporaryWords)
+	}
+	if r.ahead(0).word == kwTable {
+		r.i++
+	}
+	r.forceKind(KindWrite)
+	state := f.state
+	f.target = true
+	r.mention(f)
+	f.state = state
+}
+
+var temporaryWords = []string{"TEMP", "TEMPORARY", "UNLOGGED"}
+
+// readReturning reads RETURNING, which hands out what was written.
+func (r *reader) readReturning(f *frame) {
+	r.i++
+	f.state, f.commas, f.joins, f.run = inExpression, false, false, 0
+	if len(r.frames) == 1 {
+		r.returning = true
+	}
+}
+
+// readOutput reads OUTPUT of SQL Server, which does the same.
+func (r *reader) readOutput(f *frame) {
+	r.i++
+	next := r.ahead(0)
+	if f.verb == kwNone || r.dialect != SQLServer && !r.isWord(0, "INSERTED") && !r.isWord(0, "DELETED") && next.kind != tokenParameter {
+		return
+	}
+	f.commas, f.joins, f.run = false, false, 0
+	if f.state == afterTable {
+		f.state = inExpression
+	}
+	if len(r.frames) == 1 {
+		r.returning = true
+	}
+}
+
+// readOutputInto reads INTO behind OUTPUT or RETURNING.
+func (r *reader) readOutputInto(f *frame) {
+	if len(r.frames) == 1 {
+		r.returning = false
+	}
+	if r.ahead(0).kind == tokenParameter {
+		return
+	}
+	if r.dialect == Oracle {
+		r.fail(Unread)
+		return
+	}
+	state := f.state
+	f.target = true
+	r.mention(f)
+	f.state = state
+	r.skipBracket()
+}
+
+// readVerb reads the verb of a statement that writes inside of another: in
+// WHEN MATCHED THEN UPDATE, in ON CONFLICT DO UPDATE, or behind FROM t of Hive.
+func (r *reader) readVerb(f *frame, t *token) {
+	prev := r.before(1)
+	switch {
+	case (f.fromFirst || f.several) && t.word == kwInsert:
+		f.several = true
+		r.forceKind(KindWrite)
+		r.i++
+		r.beginInsert(f, t)
+	case prev.word == kwThen, f.verb != kwNone && f.verb != kwSelect, r.ahead(1).is('('), f.clause == beforeFrom && prev.word != kwAs && t.word == kwReplace:
+		r.i++
+		f.run = 0
+	case prev.is('.') || prev.word == kwFor:
+		r.i++
+	default:
+		r.fail(NotSQL)
+	}
+}
+
+// beginPipe reads |> of BigQuery, behind which an operator stands.
+func (r *reader) beginPipe(f *frame) {
+	if !f.query {
+		r.fail(Unread)
+		return
+	}
+	r.i++
+	f.state, f.behind, f.commas, f.joins, f.run, f.clause, f.fromFirst = inExpression, behindOption, false, true, 0, inFrom, false
+	switch next := r.ahead(0); next.word {
+	case kwSelect, kwSet, kwDrop, kwRename, kwOrder, kwReplace:
+		r.i++
+		if next.word == kwSelect && r.ahead(0).word == kwDistinct {
+			r.i++
+		}
+	case kwUnion, kwIntersect, kwExcept:
+		r.i++ // brackets with queries follow
+	case kwLeft, kwRight, kwInner, kwFull, kwCross, kwJoin:
+		f.state = afterTable
+	case kwWith:
+		r.fail(Unread)
+	}
+}
