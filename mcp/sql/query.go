@@ -136,12 +136,30 @@ func (r *reader) readExpression(f *frame, t *token) {
 	r.i++
 }
 
-// countWord counts plain words in a row. Expressions have not many: prose has.
+// countWord counts plain words in a row, the last of which was just read.
+// Expressions have not many: prose has.
 func (r *reader) countWord(f *frame) {
 	f.run++
-	if f.query && f.run > 2 && !(r.created && len(r.frames) == 1) || f.run > 6 {
+	most := uint8(6)
+	next := r.ahead(0)
+	operand := next.is('(') || next.kind != tokenWord && next.kind != tokenPunct && next.kind != tokenEnd
+	switch {
+	case !f.query || r.created && len(r.frames) == 1:
+	case !operand && (f.run == 1 && r.behindStar() || f.run > 1 && f.state == inExpression && f.verb == kwNone && f.clause >= inWhere):
+		most = 0 // SELECT * FRM t, WHERE a b
+	default:
+		most = 2
+	}
+	if f.run > most {
 		r.fail(NotSQL)
 	}
+}
+
+// behindStar reports whether the word before the current token stands behind the
+// star that selects everything.
+func (r *reader) behindStar() bool {
+	before := r.before(3)
+	return r.before(1).word == kwNone && r.before(2).is('*') && (before.word == kwSelect || before.is(',') || before.is('.'))
 }
 
 // openExpression opens a bracket in an expression, which may hold a query.
