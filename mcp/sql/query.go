@@ -342,7 +342,9 @@ func (r *reader) readIn(f *frame) {
 	}
 	switch r.dialect {
 	case SQLite:
+		state := f.state
 		r.mention(f)
+		f.state = state
 	case ClickHouse, Generic:
 		if !r.ahead(1).is('(') {
 			r.fail(Unread)

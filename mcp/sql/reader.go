@@ -113,7 +113,7 @@ func (r *reader) read(d Dialect, rules syntax, query []byte) Status {
 
 // result returns what has been read.
 func (r *reader) result() Result {
-	return Result{Tables: r.tables.strings(r.text), Kind: r.total, Statements: r.statements, Weak: r.weak}
+	return Result{Tables: r.tables.strings(r.text), Kind: r.total, Statements: r.statements, Weak: r.weak && r.dialect == Generic}
 }
 
 // agrees reports whether the query was read as in another reading.
@@ -278,7 +278,7 @@ func (r *reader) finished(f *frame) bool {
 	case atStart, atCTE, afterCTE, atTable, inInsert:
 		return false
 	case afterTable:
-		return f.behind != behindAs && (f.verb != kwUpdate && f.verb != kwMerge)
+		return f.behind != behindAs && f.verb != kwUpdate && f.verb != kwMerge && r.settle(f)
 	}
 	last := r.before(1)
 	switch {

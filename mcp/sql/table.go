@@ -493,8 +493,14 @@ func (r *reader) readBehindKeyword(f *frame, t *token) {
 			next.kind == tokenWord && next.like&reserved == 0) {
 			f.behind = behindOption
 		}
-	case kwWhere, kwPrewhere, kwGroup, kwHaving, kwQualify, kwWindow, kwOrder, kwLimit, kwOffset, kwFetch,
+	case kwWhere, kwPrewhere, kwGroup, kwHaving, kwQualify, kwWindow, kwOrder, kwLimit, kwFetch,
 		kwSettings, kwFormat, kwOption, kwConnect, kwStart, kwCluster, kwDistribute, kwSort:
+		r.readClause(f, t)
+	case kwOffset:
+		if f.behind == behindOption && r.before(1).kind == tokenNumber { // SAMPLE 1/10 OFFSET 1/2 of ClickHouse
+			r.i++
+			return
+		}
 		r.readClause(f, t)
 	case kwFor:
 		r.readFor(f)
