@@ -611,7 +611,13 @@ func (r *reader) beginPipe(f *frame) {
 		r.i++ // brackets with queries follow
 	case kwLeft, kwRight, kwInner, kwFull, kwCross, kwJoin:
 		f.state = afterTable
-	case kwWith:
-		r.fail(Unread)
+	case kwWhere, kwLimit, kwOffset, kwTablesample, kwPivot, kwUnpivot, kwWindow, kwAs, kwDistinct, kwNatural, kwMatchRecognize, kwDescribe:
+	default:
+		if !r.isOneOf(0, pipeWords) {
+			r.fail(Unread) // one that writes, or none of BigQuery's
+		}
 	}
 }
+
+// pipeWords are the operators behind |> that begin with no keyword.
+var pipeWords = []string{"EXTEND", "AGGREGATE", "CALL", "ASSERT", "STATIC_DESCRIBE"}
