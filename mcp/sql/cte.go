@@ -110,7 +110,7 @@ func (r *reader) readCTE(f *frame, t *token) {
 }
 
 // readBehindCTE reads what follows the body of a common table expression.
-func (r *reader) readBehindCTE(f *frame, t *token) {
+func (r *reader) readBehindCTE(f *frame) {
 	r.i = r.behindSearch(r.i)
 	if r.ahead(0).is(',') {
 		r.i++
@@ -153,7 +153,7 @@ func (r *reader) readScalar(f *frame, t *token) {
 
 // isExpression reports whether a name is that of a common table expression in
 // scope. Where dialects differ in whether it is, the query fails.
-func (r *reader) isExpression(_ *frame, t *token, target bool) bool {
+func (r *reader) isExpression(t *token, target bool) bool {
 	at := r.i
 	unclear := false
 	n := r.find(&r.ctes, t, func(n *scopeName) bool {

@@ -208,29 +208,7 @@ func (r *reader) readDefinition(f *frame, t *token) {
 	next, prev := r.ahead(1), r.before(1)
 	switch t.kind {
 	case tokenPunct:
-		f.run = 0
-		switch {
-		case t.is(','):
-			r.column = false
-		case t.is('(') && r.created && prev.word != kwAs && (next.word == kwSelect || next.word == kwWith || next.is('(') && r.ahead(2).word == kwSelect):
-			r.openQuery(f)
-			return
-		case t.is('(') && (prev.word == kwInherits || prev.is('=') && r.before(2).word == kwUnion):
-			r.open(frame{state: atTable, query: true, commas: true, target: true})
-			return
-		case t.is('(') && prev.word == kwLike && next.isName() && r.tokens[t.link-1].isName():
-			r.i++
-			r.defineFrom(f)
-			if !r.ahead(0).is(')') {
-				r.fail(Unread)
-			}
-			r.i++
-			return
-		case isOpening(t):
-			r.open(frame{state: inColumns})
-			return
-		}
-		r.i++
+		r.readDefinedPunct(f, t)
 		return
 	case tokenWord:
 		if t.word == kwNone {
@@ -305,6 +283,34 @@ func (r *reader) readDefinition(f *frame, t *token) {
 	case kwHistoryTable:
 		r.readHistory(f)
 	}
+}
+
+// readDefinedPunct takes in a bracket or another mark in a definition.
+func (r *reader) readDefinedPunct(f *frame, t *token) {
+	next, prev := r.ahead(1), r.before(1)
+	f.run = 0
+	switch {
+	case t.is(','):
+		r.column = false
+	case t.is('(') && r.created && prev.word != kwAs && (next.word == kwSelect || next.word == kwWith || next.is('(') && r.ahead(2).word == kwSelect):
+		r.openQuery(f)
+		return
+	case t.is('(') && (prev.word == kwInherits || prev.is('=') && r.before(2).word == kwUnion):
+		r.open(frame{state: atTable, query: true, commas: true, target: true})
+		return
+	case t.is('(') && prev.word == kwLike && next.isName() && r.tokens[t.link-1].isName():
+		r.i++
+		r.defineFrom(f)
+		if !r.ahead(0).is(')') {
+			r.fail(Unread)
+		}
+		r.i++
+		return
+	case isOpening(t):
+		r.open(frame{state: inColumns})
+		return
+	}
+	r.i++
 }
 
 var noCopies = []string{"GRANTS", "OPTIONS", "TAGS"}

@@ -66,7 +66,7 @@ func (r *reader) mention(f *frame) {
 		r.fail(Unread)
 		return
 	}
-	if m.parts == 1 && r.isExpression(f, first, target) {
+	if m.parts == 1 && r.isExpression(first, target) {
 		r.text = r.text[:m.start]
 		r.pushName(&r.aliases, last, scopeName{implicit: true, from: f.start, to: f.until})
 		return

@@ -163,7 +163,7 @@ func (r *reader) step(t *token) {
 	case atCTE:
 		r.readCTE(f, t)
 	case afterCTE:
-		r.readBehindCTE(f, t)
+		r.readBehindCTE(f)
 	case atTable:
 		r.readTable(f, t)
 	case afterTable:

@@ -34,63 +34,82 @@ func (r *reader) readTable(f *frame, t *token) {
 		r.mention(f)
 		return
 	}
+	if t.kind == tokenWord && t.word != kwNone && r.readTableWord(f, t) {
+		return
+	}
+	if next.is(':') && (r.dialect == DuckDB || r.dialect == Generic) && r.ahead(2).isName() { // FROM alias: t
+		r.pushName(&r.aliases, t, scopeName{from: f.start, to: f.until})
+		r.i += 2
+		return
+	}
+	if r.isTrailingComma(t) {
+		f.state, f.behind = afterTable, behindOption
+		return
+	}
+	r.mention(f)
+}
+
+// readTableWord reads a keyword where a table is expected. It reports false for
+// a keyword that is the name of the table.
+func (r *reader) readTableWord(f *frame, t *token) bool {
+	next := r.ahead(1)
 	switch t.word {
 	case kwLateral:
 		if next.isName() || next.is('(') {
 			r.i++
-			return
+			return true
 		}
 	case kwOnly:
 		if next.isName() && next.like&reserved == 0 {
 			r.i++
-			return
+			return true
 		}
 		if next.is('(') {
 			r.i++
 			f.state, f.behind = afterTable, behindName
 			r.open(frame{source: true})
-			return
+			return true
 		}
 	case kwRows:
 		if next.word == kwFrom {
 			r.i += 2
 			r.openFunction(f)
-			return
+			return true
 		}
 	case kwTable:
 		if !next.isName() && !next.is('(') || next.like&reserved != 0 || next.word >= kwQualify && next.word <= kwFormat {
 			t.like &^= reserved // a table called "table"
 			r.mention(f)
-			return
+			return true
 		}
 		if next.is('(') {
 			r.i++
 			r.openFunction(f)
-			return
+			return true
 		}
 		if next.isName() && f.target {
 			r.i++
-			return
+			return true
 		}
 	case kwValues:
 		if next.is('(') {
 			r.i++
 			f.rows = true
 			r.openFunction(f)
-			return
+			return true
 		}
 		if r.ahead(1).kind == tokenNumber || r.ahead(1).kind == tokenString {
 			r.fail(Unread)
-			return
+			return true
 		}
 	case kwSelect:
 		if r.before(1).is(',') && f.fromFirst {
 			f.state = inExpression
-			return
+			return true
 		}
 	case kwAll, kwAny, kwDistinct:
 		r.fail(NotSQL)
-		return
+		return true
 	case kwUnpivot:
 		if next.isName() && next.word != kwAs { // the fields of a column of Redshift
 			r.i++
@@ -98,24 +117,15 @@ func (r *reader) readTable(f *frame, t *token) {
 				r.text = r.text[:m.start]
 				f.state, f.behind = afterTable, behindName
 			}
-			return
+			return true
 		}
 	}
-	if next.is(':') && (r.dialect == DuckDB || r.dialect == Generic) && r.ahead(2).isName() { // FROM alias: t
-		r.pushName(&r.aliases, t, scopeName{from: f.start, to: f.until})
-		r.i += 2
-		return
-	}
-	if r.isTrailingComma(f, t) {
-		f.state, f.behind = afterTable, behindOption
-		return
-	}
-	r.mention(f)
+	return false
 }
 
 // isTrailingComma reports whether a comma ended the tables, as BigQuery and
 // DuckDB allow.
-func (r *reader) isTrailingComma(_ *frame, t *token) bool {
+func (r *reader) isTrailingComma(t *token) bool {
 	return r.before(1).is(',') && t.kind == tokenWord &&
 		(t.word == kwWhere || t.word == kwGroup || t.word == kwOrder && r.ahead(1).word == kwBy)
 }
