@@ -110,7 +110,9 @@ func (r *reader) readClause(f *frame, t *token) {
 			return
 		}
 	case kwFor:
-		f.state = inRest
+		if !r.isWord(-2, "VALUE") { // NEXT VALUE FOR a sequence
+			f.state = inRest
+		}
 		return
 	case kwGroup:
 		if next.word == kwAnd { // GROUP AND ORDER BY of BigQuery

@@ -5,12 +5,11 @@ package sql
 func (r *reader) beginWith(f *frame) {
 	f.query, f.state, f.run = true, atCTE, 0
 	r.i++
-	recursive := false
-	if next := r.ahead(0); next.word == kwRecursive && r.ahead(1).isName() && r.ahead(1).word != kwAs {
-		recursive = true
+	f.recursive = r.ahead(0).word == kwRecursive && r.ahead(1).word != kwAs
+	if f.recursive {
 		r.i++
 	}
-	r.declare(recursive)
+	r.declare(f.recursive)
 }
 
 // declare adds the names of the common table expressions ahead to the scope.
@@ -132,7 +131,7 @@ func (r *reader) readScalar(f *frame, t *token) {
 	case t.is(','):
 		f.scalars = false
 		r.i++
-		r.declare(false)
+		r.declare(f.recursive)
 		return
 	case t.word == kwSelect:
 		if r.before(2).word != kwAs {

@@ -442,7 +442,7 @@ func (r *reader) readRest(f *frame, t *token) {
 	case isOpening(t):
 		r.openExpression(f)
 		return
-	case t.word == kwSelect:
+	case t.word == kwSelect, f.query && (t.word == kwFrom || t.word == kwJoin):
 		r.fail(Unread)
 		return
 	case t.kind != tokenWord || t.like&inside != 0:

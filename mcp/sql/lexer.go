@@ -305,18 +305,27 @@ func (l *lexer) scanBracket() {
 	l.fail()
 }
 
-// scanNumber reads a number, or a name that begins with a digit.
+// scanNumber reads a number, or a word that begins with a digit.
 func (l *lexer) scanNumber() {
-	start := l.pos
-	for l.pos < len(l.src) {
-		c := l.src[l.pos]
-		sign := (c == '+' || c == '-') && l.src[l.pos-min(1, l.pos)]|0x20 == 'e' && class[l.at(l.pos+1)] == digit && l.at(start+1)|0x20 != 'x'
-		if class[c]&(letter|digit) == 0 && c != '.' && !(sign && l.pos > start) {
-			break
+	start, end, letters := l.pos, l.pos, 0
+	based := l.src[start] == '0' && bytes.IndexByte([]byte("xbo"), l.at(start+1)|0x20) >= 0
+loop:
+	for ; end < len(l.src); end++ {
+		switch c := l.src[end]; {
+		case class[c] == letter:
+			letters++
+		case class[c] == digit, c == '.' && letters == 0:
+		case (c == '+' || c == '-') && letters == 1 && l.src[end-1]|0x20 == 'e' && class[l.at(end+1)] == digit && !based:
+		default:
+			break loop
 		}
-		l.pos++
 	}
-	l.emit(tokenNumber, 0, start, l.pos)
+	if letters > 2 && !based { // 1e5 has one, 1.5BD of Spark two
+		l.takeWord(start)
+		return
+	}
+	l.pos = end
+	l.emit(tokenNumber, 0, start, end)
 }
 
 // scanDollar reads $1, $name, or a string between $tag$ and $tag$.

@@ -55,6 +55,7 @@ type frame struct {
 	call          bool    // it holds the arguments of a function
 	nested        bool    // it begins with a bracket
 	scalars       bool    // WITH defines scalars of ClickHouse
+	recursive     bool    // WITH RECURSIVE
 	ctes          int     // how many names there were when it began
 	aliases       int     // the first alias of its query
 	targets       int     // the first mention that is a target

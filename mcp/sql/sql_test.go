@@ -164,9 +164,14 @@ func FuzzRead(f *testing.F) {
 		f.Add(q, uint8(0))
 	}
 	f.Fuzz(func(t *testing.T, query string, dialect uint8) {
-		begin := time.Now()
-		got := Read(Dialect(dialect)%Dialect(len(syntaxOf)), []byte(query))
-		if took, most := time.Since(begin), time.Second+time.Duration(len(query))*10*time.Microsecond; took > most {
+		var got Result
+		took := time.Hour
+		for range 3 { // the machine may be busy
+			begin := time.Now()
+			got = Read(Dialect(dialect)%Dialect(len(syntaxOf)), []byte(query))
+			took = min(took, time.Since(begin))
+		}
+		if took > 50*time.Millisecond {
 			t.Fatalf("%v for %d bytes", took, len(query))
 		}
 		if got.Status != Known && got.Tables != nil || len(got.Tables) > maxTables {
