@@ -320,7 +320,7 @@ loop:
 			break loop
 		}
 	}
-	if letters > 2 && !based { // 1e5 has one, 1.5BD of Spark two
+	if letters > 2 && !based && l.src[start] != '.' { // 1e5 has one, 1.5BD of Spark two
 		l.takeWord(start)
 		return
 	}

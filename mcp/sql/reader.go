@@ -135,7 +135,11 @@ func (r *reader) readStatement() {
 	r.ctes.reset()
 	r.aliases.reset()
 	r.mentions = r.mentions[:0]
-	for r.status == Known {
+	for steps := 0; r.status == Known; steps++ {
+		if steps > 4*len(r.tokens) { // never: a token is stepped on a few times
+			r.fail(Unread)
+			return
+		}
 		r.i = min(r.i, len(r.tokens)-1)
 		t := &r.tokens[r.i]
 		if t.kind == tokenEnd || t.is(';') {

@@ -97,7 +97,7 @@ func hostile() map[string]string {
 		"quotes":   fill("'"), "names": fill(`"`), "comments": fill("/*"), "dollars": fill("$a$b"), "dots": "SELECT * FROM " + fill("a.")[:MaxQuery-14],
 		"ctes": ("WITH " + fill("a AS (SELECT 1), "))[:MaxQuery], "froms": fill("FROM a "), "joins": "SELECT * FROM a " + fill("JOIN b ")[:MaxQuery-16],
 		"commas": "SELECT * FROM a" + fill(",b")[:MaxQuery-15], "nested": fill("WITH a AS ("), "semicolons": fill("SELECT 1;"), "backslashes": "'" + fill(`\`)[:MaxQuery-1],
-		"unions": fill("SELECT 1 UNION "), "many": "SELECT * FROM a" + func() string {
+		"unions": fill("SELECT 1 UNION "), "numbers": fill("SELECT .1abcd 1.2.3 0xg 1e+5e+5;"), "many": "SELECT * FROM a" + func() string {
 			var b strings.Builder
 			for i := 0; b.Len() < MaxQuery-30; i++ {
 				b.WriteString(", t" + strings.Repeat("x", i%7) + string(rune('a'+i%26)))

@@ -55,7 +55,10 @@ type lexer struct {
 func (l *lexer) lex() Status {
 	l.tokens, l.open, l.pos, l.status, l.differs, l.hint = l.tokens[:0], l.open[:0], 0, Known, 0, false
 	for l.status == Known && l.skipSpace() {
-		l.scan()
+		begin := l.pos
+		if l.scan(); l.pos == begin {
+			l.fail() // never: a token has a byte
+		}
 		if len(l.tokens) == 1 && l.status == Known {
 			if t := &l.tokens[0]; t.like&starts == 0 && !t.is('(') && !t.is(';') {
 				return NotSQL
