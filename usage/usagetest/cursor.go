@@ -14,8 +14,8 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// walk reads all pages from cursor to cursor, and fails the test when one of
-// them is not full before the end, or counts other than total.
+// walk reads all pages by their cursors. It fails the test when a page before the
+// last is not full, or has another total.
 func walk(t *testing.T, l usage.Ledger, f usage.Filter, size int, total int64) (events []usage.Event) {
 	t.Helper()
 	q := usage.HistoryQuery{Filter: f, Page: 1, PageSize: size}
@@ -46,7 +46,7 @@ func testCursor(t *testing.T, open func() usage.Ledger) {
 	all := newestFirst(events)
 	for _, size := range []int{3, 5, 24, 25, 26} {
 		wantPage(t, walk(t, l, usage.Filter{}, size, total), all)
-		// A page that was found by its number goes on like one found by cursor.
+		// A page by number has the same cursor as a page by cursor.
 		for page := 1; page*size <= total; page++ {
 			got := history(t, l, usage.HistoryQuery{Page: page, PageSize: size})
 			if (got.Next == "") != (page*size == total) {
@@ -62,7 +62,7 @@ func testCursor(t *testing.T, open func() usage.Ledger) {
 		t.Errorf("past the end, next is %q", got.Next)
 	}
 
-	// Places that are no event's: before all, and after all.
+	// Places where no event is.
 	for _, c := range []struct {
 		ts   time.Time
 		want []usage.Event
@@ -85,8 +85,8 @@ func testCursor(t *testing.T, open func() usage.Ledger) {
 	}
 }
 
-// testCursorOfOtherFilter goes on, from a place in everyone's history, in one
-// user's: the place counts, whoever's event it is.
+// testCursorOfOtherFilter uses a cursor from everyone's history in one user's
+// history: the place counts, and not whose event it is.
 func testCursorOfOtherFilter(t *testing.T, open func() usage.Ledger) {
 	l := open()
 	events := filterEvents()
@@ -102,8 +102,8 @@ func testCursorOfOtherFilter(t *testing.T, open func() usage.Ledger) {
 	}
 }
 
-// testCursorWhileWriting walks while another writes older, newer and equally
-// old events: those that were there come once and in order, and none twice.
+// testCursorWhileWriting walks while a writer adds older and newer events and some
+// of the same time: the first events come once and in order, and none comes twice.
 func testCursorWhileWriting(t *testing.T, open func() usage.Ledger) {
 	l, writer := open(), open()
 	const there, size = 200, 20
@@ -113,7 +113,7 @@ func testCursorWhileWriting(t *testing.T, open func() usage.Ledger) {
 	}
 	write(t, l, batch(events...))
 
-	pace, stopped := make(chan struct{}, 1), make(chan struct{}) // a few events a page, lest the walk never end
+	pace, stopped := make(chan struct{}, 1), make(chan struct{}) // a few events each page, so that the walk ends
 	go func() {
 		defer close(stopped)
 		for n := there; ; n += 5 {

@@ -11,7 +11,7 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// wantKeyCalls checks how many events keys have had since some time.
+// wantKeyCalls checks the answer of KeyCalls.
 func wantKeyCalls(t interface {
 	Helper()
 	Fatalf(string, ...any)
