@@ -13,7 +13,6 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
-	"pgregory.net/rapid"
 
 	"github.com/tallygate/tallygate/usage"
 )
@@ -211,41 +210,4 @@ func testLatency(t *testing.T, open func() usage.Ledger) {
 			}
 		})
 	}
-}
-
-func testBreakdownModel(t *testing.T, storage Storage) {
-	rapid.Check(t, func(rt *rapid.T) {
-		l, err := storage(t)()
-		if err != nil {
-			rt.Fatal(err)
-		}
-		defer func() {
-			if err := l.Close(); err != nil {
-				rt.Errorf("Close: %v", err)
-			}
-		}()
-		memory := NewMemory()
-		events := rapid.SliceOfNDistinct(someEvents, 1, 40, func(e usage.Event) uuid.UUID { return e.ID }).Draw(rt, "events")
-		for _, ledger := range []usage.Ledger{l, memory} {
-			if err := ledger.Write(t.Context(), usage.Batch{Token: "batch", Events: events}); err != nil {
-				rt.Fatalf("Write: %v", err)
-			}
-		}
-		for range 4 {
-			q := usage.BreakdownQuery{
-				StatsQuery: usage.StatsQuery{
-					Filter: someFilters.Draw(rt, "filter"), Days: rapid.IntRange(1, 9).Draw(rt, "days"), Now: someTimes.Draw(rt, "now"),
-				},
-				By: rapid.SampledFrom(usage.Dimensions).Draw(rt, "by"), Limit: rapid.IntRange(1, 10).Draw(rt, "limit"),
-			}
-			got, err := l.Breakdown(t.Context(), q)
-			if err != nil {
-				rt.Fatalf("Breakdown(%+v): %v", q, err)
-			}
-			q.From, q.To = q.Span()
-			if diff := checkBreakdown(got, memory.matching(q.Filter), q); diff != "" {
-				rt.Fatalf("Breakdown(%+v) (-want +got):\n%s", q, diff)
-			}
-		}
-	})
 }
