@@ -65,7 +65,8 @@ func TestAppendEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, string(got)); diff != "" {
+	// Columns that were added since the first release come after these.
+	if diff := cmp.Diff(want, string(got[:min(len(got), len(want))])); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	e.Tables = nil
@@ -121,7 +122,7 @@ func TestNoEvent(t *testing.T) {
 	}
 	for _, change := range [][2]string{
 		{e.ID.String(), ""}, {e.ID.String(), "x"}, {"T", " "}, {"ada", "a\xffa"}, {"ada", `a\`}, {"ada", `a\x4`}, {"ada", `\x41`}, {"ada", `\xzz`}, {"ada", `\N`},
-		{"1234", ""}, {"1234", "1x"}, {"1234", "12345678901234567890"}, {"\t250", "\t2.5"}, {"\t192.0.2.17", ""}, {"\t192.0.2.17", "\t192.0.2.17\tx"}, {"daily_bars,", "daily_bars"}, {"daily_bars,", `\N,`}, {"daily_bars,", `\x41,`},
+		{"1234", ""}, {"1234", "1x"}, {"1234", "12345678901234567890"}, {"\t250", "\t2.5"}, {"daily_bars,", "daily_bars"}, {"daily_bars,", `\N,`}, {"daily_bars,", `\x41,`},
 	} {
 		changed := strings.Replace(string(record), change[0], change[1], 1)
 		if changed == string(record) {
@@ -185,16 +186,18 @@ func TestEveryColumnInRecord(t *testing.T) {
 	}
 }
 
-// A record may end early, but not before the first release's columns.
+// A record may end early, but not before the first release's columns, and it may
+// not have more values than there are columns.
 func TestRecordEndsEarly(t *testing.T) {
 	e := newEvent(1)
 	payload, err := appendEvent(nil, &e)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for values := len(usage.StoredColumns); values > 0; values-- {
+	payload = append(payload, "\tx"...)
+	for values := len(usage.StoredColumns) + 1; values > 0; values-- {
 		var got usage.Event
-		if err := readEvent(payload, &got); (err == nil) != (values >= fewestColumns) {
+		if err := readEvent(payload, &got); (err == nil) != (values >= fewestColumns && values <= len(usage.StoredColumns)) {
 			t.Errorf("%d values: error %v", values, err)
 		}
 		payload = payload[:max(bytes.LastIndexByte(payload, '\t'), 0)]

@@ -33,8 +33,7 @@ func tree(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// An inspection says what is there, whoever has the journal, and changes
-// nothing.
+// An inspection says what is there, open or not, and changes nothing.
 func TestInspect(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := Inspect(dir); !errors.Is(err, fs.ErrNotExist) {

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 
 var silent = slog.New(slog.NewTextHandler(io.Discard, nil))
 
-// testing is a test's T, rapid's included.
+// testingT is a test's T, or rapid's.
 type testingT interface {
 	Helper()
 	Fatal(...any)
@@ -242,7 +242,7 @@ func TestAppendRefusesHugeEvents(t *testing.T) {
 	}
 }
 
-// Segments end at their size, and disappear when the ledger has them.
+// Segments end at their size, and are removed when the ledger has their events.
 func TestJournalSegments(t *testing.T) {
 	dir := t.TempDir()
 	j := openJournal(t, dir, Options{SegmentBytes: 2 << 10})
@@ -306,7 +306,7 @@ func TestJournalFull(t *testing.T) {
 	}
 }
 
-// Where a segment cannot be begun, the event is lost and the next one is not.
+// When a segment cannot be created, the event is lost and the next one is not.
 func TestJournalDirectoryGone(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	j := openJournal(t, dir, Options{SegmentBytes: 1})
@@ -371,7 +371,7 @@ func TestAppendConcurrently(t *testing.T) {
 	}
 }
 
-// A sync that fails is told to those who wait for it, counted and logged.
+// A failed sync is returned to those who wait for it, counted and logged.
 func TestSyncFails(t *testing.T) {
 	j := openJournal(t, t.TempDir(), Options{Sync: SyncAlways})
 	appendEvents(t, j, 1)

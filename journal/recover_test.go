@@ -128,8 +128,8 @@ func TestJournalFlippedBytes(t *testing.T) {
 	})
 }
 
-// A record that is intact but no event is skipped like a damaged one, and so
-// is a segment that somebody took away.
+// A record that is intact but not an event is skipped like a damaged one, and so
+// is a segment that somebody removed.
 func TestJournalSkipsAndReports(t *testing.T) {
 	dir := t.TempDir()
 	j := openJournal(t, dir, Options{SegmentBytes: 1})

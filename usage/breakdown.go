@@ -8,42 +8,43 @@ import (
 // Dimension is what a breakdown groups events by.
 type Dimension string
 
-// The dimensions. A call on several tables counts under each; one on none that
-// is known, under none.
+// The dimensions. A call on several tables counts under each of them, a call whose
+// tables are unknown under none.
 const (
-	ByTotal  Dimension = "total" // all in one group, whose name is empty
+	ByTotal  Dimension = "total" // all events in one group with an empty name
 	ByDay    Dimension = "day"   // UTC, as 2006-01-02
 	ByTool   Dimension = "tool"
 	ByTable  Dimension = "table"
-	ByKey    Dimension = "key"    // by its ID
-	ByClient Dimension = "client" // by the name it gave itself; empty when unknown
+	ByKey    Dimension = "key"    // by the key's ID
+	ByClient Dimension = "client" // by the name that the client gave itself; empty when unknown
 )
 
 // Dimensions lists every dimension, in the order above.
 var Dimensions = []Dimension{ByTotal, ByDay, ByTool, ByTable, ByKey, ByClient}
 
-// BreakdownQuery asks for the events of a StatsQuery by a dimension: the Limit
-// groups that have most calls, then by name; days, the oldest first.
+// BreakdownQuery asks for the events of a StatsQuery, grouped by a dimension: the
+// Limit groups with most calls, ordered by calls and then by name. Days are
+// ordered by date, the oldest first.
 type BreakdownQuery struct {
 	StatsQuery
 	By    Dimension
 	Limit int
 }
 
-// Group is what the events of one group have in common. Sums that no int64
-// holds end at its limits.
+// Group is the summary of one group of events. A sum that does not fit an int64 is
+// the nearest int64.
 type Group struct {
 	Name          string
-	KeyName       string // of a group ByKey: the name at the key's latest call
+	KeyName       string // for ByKey only: the key's name at its latest call
 	Calls         int64
-	Errors        int64 // calls that did not end OK
+	Errors        int64 // calls whose outcome is not OK
 	Records       int64 // sum of the known record counts
 	RequestBytes  int64
 	ResponseBytes int64
 	Latency       Latency
 }
 
-// Clamp is the int64 nearest to a sum.
+// Clamp returns the int64 nearest to a sum.
 func Clamp(sum *big.Int) int64 {
 	switch {
 	case sum.IsInt64():
@@ -55,9 +56,8 @@ func Clamp(sum *big.Int) int64 {
 	}
 }
 
-// Latency tells how long calls took, in microseconds: half of them, 95 and 99
-// in a hundred took no longer than this. Ledgers may be off by one call, and by
-// one in a hundred of the time.
+// Latency has percentiles of the duration of calls, in microseconds. A ledger may
+// be off by one call in rank, and by 1 % in time.
 type Latency struct {
 	P50, P95, P99 int64
 }

@@ -86,12 +86,20 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	values := json.NewEncoder(&b)
 	separator := byte('{')
-	for _, c := range Columns {
+	for i := range Columns {
+		c := &Columns[i]
 		b.WriteByte(separator)
 		separator = ','
 		b.WriteString(`"` + c.Name + `":`)
+		known := true
 		field := c.Field(&e)
-		if s, isText := field.(*string); isText && c.Nullable && *s == "" {
+		switch v := field.(type) {
+		case *string:
+			known = !c.Nullable || *v != ""
+		case *NullInt64:
+			known, field = v.Valid, &v.Int64
+		}
+		if !known {
 			b.WriteString("null")
 			continue
 		}

@@ -15,39 +15,39 @@ import (
 // for concurrent use, open their connections lazily, and make the table
 // mcp_tool_usage_log where it is missing. usagetest.Run is their contract.
 type Ledger interface {
-	// Write stores a batch. The same batch written again, by this process or
-	// the next, leaves its rows once. An error that wraps ErrRejected means that
-	// nothing is stored and that the ledger will never take this batch as it is;
-	// after any other error all, none or a part of it may be stored: write it
-	// again.
+	// Write stores a batch. When the same batch is written again, by this process
+	// or another, its rows are stored once. An error that wraps ErrRejected means
+	// that nothing is stored and that the ledger will never take this batch. After
+	// any other error all, none or a part of it may be stored: write it again.
 	Write(ctx context.Context, b Batch) error
 
 	// History returns one page of events, newest first (ts, then event_id,
-	// both descending). A q.Cursor that no page has had as its Next is an error.
+	// both descending). A q.Cursor that was never a page's Next is an error.
 	History(ctx context.Context, q HistoryQuery) (HistoryPage, error)
 
 	// Stats sums up the events of the last q.Days days.
 	Stats(ctx context.Context, q StatsQuery) (Stats, error)
 
 	// Breakdown sums up the events of the last q.Days days by a dimension.
-	// Groups without events are left out. A dimension that is none is an error.
+	// Groups without events are left out. An unknown dimension is an error.
 	Breakdown(ctx context.Context, q BreakdownQuery) ([]Group, error)
 
-	// KeyCalls counts the events of keys at since and later, by the keys' IDs.
-	// userID is the user whose keys they all are, or "" when they are several
-	// users'. A key without any events may be left out.
+	// KeyCalls counts the events of keys at since and later. The result is by the
+	// keys' IDs; a key without events may be missing. userID is the owner of all
+	// the keys, or "" when they have several owners.
 	KeyCalls(ctx context.Context, userID string, keyIDs []string, since time.Time) (map[string]int64, error)
 
 	Close() error
 }
 
-// ErrRejected is wrapped by a Write that would fail for ever: a value that the
-// table cannot hold, never a ledger that is away, full, or misconfigured.
+// ErrRejected is wrapped by the error of a Write that would always fail, because
+// the table cannot hold a value. It is not used when the ledger is down, full or
+// misconfigured.
 var ErrRejected = errors.New("the ledger rejects the batch")
 
-// Batch is a run of events that is sent as one, and sent again as the same one.
+// Batch is a sequence of events that is sent, and sent again, as a whole.
 type Batch struct {
-	// Token names the batch: equal tokens, equal events.
+	// Token identifies the batch: batches with the same token have the same events.
 	Token  string
 	Events []Event
 }
@@ -77,13 +77,13 @@ type HistoryPage struct {
 	Events []Event
 	Total  int64
 	// Next is the cursor of what follows this page, or "" when nothing does.
-	// Whoever goes on from Next to Next meets every event once, whatever is
-	// written meanwhile; pages by number move when newer events come in.
+	// Paging by Next returns every event once, whatever is written meanwhile.
+	// Pages by number shift when newer events come in.
 	Next string
 }
 
-// NewHistoryPage makes the page of the first size events. One event more is
-// enough to tell it that something follows.
+// NewHistoryPage returns the page of the first size events. With one more event
+// than that it knows that another page follows.
 func NewHistoryPage(events []Event, size int, total int64) HistoryPage {
 	switch {
 	case len(events) == 0:
@@ -95,7 +95,7 @@ func NewHistoryPage(events []Event, size int, total int64) HistoryPage {
 	return HistoryPage{events[:size:size], total, Cursor{last.Time, last.ID}.String()}
 }
 
-// Cursor is a place in the history: behind the event of this time and ID.
+// Cursor is a place in the history: after the event with this time and ID.
 type Cursor struct {
 	Time time.Time
 	ID   uuid.UUID
@@ -115,7 +115,7 @@ func ParseCursor(s string) (Cursor, error) {
 		c.Time = time.UnixMicro(int64(binary.BigEndian.Uint64(b))).UTC()
 		copy(c.ID[:], b[8:])
 	}
-	if c.String() != s { // base64 has more than one spelling
+	if c.String() != s { // base64 can spell the same bytes in several ways
 		return Cursor{}, fmt.Errorf("%q is not the cursor of a page of history", s)
 	}
 	return c, nil
@@ -129,7 +129,7 @@ type StatsQuery struct {
 	Now  time.Time
 }
 
-// Stats is usage summed up. Records are sums of the known record counts.
+// Stats is a summary of usage. Records are sums of the known record counts.
 type Stats struct {
 	Days         int          `json:"days"`
 	TotalCalls   int64        `json:"total_calls"`

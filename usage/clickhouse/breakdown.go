@@ -9,7 +9,7 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// dimensions are the names of groups, as SQL.
+// dimensions are the SQL expressions for the names of groups.
 var dimensions = map[usage.Dimension]string{
 	usage.ByTotal:  "''",
 	usage.ByDay:    "toString(toDate32(ts))",
@@ -19,9 +19,9 @@ var dimensions = map[usage.Dimension]string{
 	usage.ByClient: "ifNull(client_name, '')",
 }
 
-// Breakdown implements usage.Ledger. It reads the events, for the roll-up knows
-// nothing of durations. These are counted to eight binary digits (BFloat16),
-// which is faster than a t-digest and true to 0.4 % at every rank.
+// Breakdown implements usage.Ledger. It reads the events, since the roll-up has no
+// durations. They are counted with eight binary digits (BFloat16), which is faster
+// than a t-digest and exact to 0.4 % at every rank.
 func (l *Ledger) Breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage.Group, error) {
 	if err := l.ready(ctx); err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func (l *Ledger) breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage
 	return groups, err
 }
 
-// micros is the int64 nearest to an estimate.
+// micros returns the int64 nearest to an estimate.
 func micros(estimate float64) int64 {
 	switch f := math.Round(estimate); {
 	case f >= math.MaxInt64:

@@ -1,13 +1,12 @@
 // Package clickhouse keeps the usage ledger in ClickHouse, over the native
 // protocol or over HTTP.
 //
-// A batch goes in as one INSERT with its token as insert_deduplication_token,
-// so ClickHouse drops the second of two equal ones: when the answer to the
-// first was lost, when another process sends it again, and when the server
-// was killed in between. A batch whose events lie in several months becomes
-// one part a month; each part is stored whole, and only once. ClickHouse
-// forgets tokens in time, so a batch that may have been sent before goes in
-// without those of its events that are there.
+// A batch is one INSERT with its token as insert_deduplication_token. So ClickHouse
+// drops the second of two equal batches: when the answer to the first was lost,
+// when another process sends it again, and when the server was killed in between.
+// A batch with events of several months becomes one part a month; each part is
+// stored as a whole and once. ClickHouse forgets tokens after some time, so a batch
+// that may have been sent before is inserted without the events that are stored.
 package clickhouse
 
 import (
@@ -28,27 +27,27 @@ import (
 type Ledger struct {
 	conn      driver.Conn
 	layout    layout
-	ttlDays   int           // how long events are kept; 0 for ever, leaveTTL as the table has it
+	ttlDays   int           // how long events are kept; 0 for ever, leaveTTL keeps the table's TTL
 	migrating chan struct{} // holds a token while one caller migrates
 	migrated  atomic.Bool
 	doubts    doubts
 }
 
-// Open returns the ledger in the database that the DSN names; it connects at
-// the first use, and then makes the table if it is missing.
+// Open returns the ledger in the database that the DSN names. It connects at the
+// first use, and then creates the table if it is missing.
 //
 //	clickhouse://USER:PASSWORD@HOST:9000/DATABASE   native; TLS with ?secure=true
 //	http://USER:PASSWORD@HOST:8123/DATABASE         HTTP
 //	https://USER:PASSWORD@HOST:8443/DATABASE        HTTPS
 //
-// Parameters of the ledger's own are
+// The ledger has these parameters of its own:
 //
-//	ttl=90d            drop events that old, a month at a time; ttl=none keeps all
-//	cluster=NAME       Replicated tables, and a Distributed one, on that cluster
+//	ttl=90d            drop older events, a month at a time; ttl=none keeps all
+//	cluster=NAME       replicated tables and a Distributed one on that cluster
 //	replicated=false   the cluster has no Keeper: plain tables, on this server only
 //
-// The others are clickhouse-go's, as in ?compress=zstd&dial_timeout=5s; compress
-// is lz4 unless said otherwise.
+// Others are clickhouse-go's, as in ?compress=zstd&dial_timeout=5s; the default of
+// compress is lz4.
 func Open(dsn string) (*Ledger, error) {
 	o, err := parseDSN(dsn)
 	if err != nil {
@@ -61,12 +60,12 @@ func Open(dsn string) (*Ledger, error) {
 	return &Ledger{conn: conn, layout: o.layout, ttlDays: o.ttlDays, migrating: make(chan struct{}, 1), doubts: newDoubts()}, nil
 }
 
-// Close ends the connections; the ledger is of no use after it.
+// Close closes the connections. The ledger cannot be used afterwards.
 func (l *Ledger) Close() error {
 	return l.conn.Close()
 }
 
-// ready makes sure that the table is there, and up to date.
+// ready makes sure that the table exists and is up to date.
 func (l *Ledger) ready(ctx context.Context) error {
 	if l.migrated.Load() {
 		return nil
@@ -93,8 +92,8 @@ const (
 	unknownDatabase = 81
 )
 
-// valueCodes are the exceptions that one value brings about, for ever. Those of
-// a wrong type are not among them: client and table disagree about a column
+// valueCodes are the exceptions that a value causes at every attempt. Exceptions
+// about types are not among them: client and table disagree about a column's type
 // only where somebody altered the table.
 var valueCodes = []int32{
 	69,  // ARGUMENT_OUT_OF_BOUND
@@ -105,8 +104,8 @@ var valueCodes = []int32{
 	691, // UNKNOWN_ELEMENT_OF_ENUM
 }
 
-// failed describes err, which came up while doing what. A table that is gone is
-// looked for, and made, at the next use.
+// failed adds to err what the ledger was doing. When the table is missing, the next
+// use creates it.
 func (l *Ledger) failed(doing string, err error) error {
 	var exception *clickhouse.Exception
 	if errors.As(err, &exception) {

@@ -21,10 +21,10 @@ const (
 	readTimeout = time.Minute
 )
 
-// leaveTTL, as ttlDays, leaves the table the TTL that it has.
+// leaveTTL, as ttlDays, leaves the table's TTL as it is.
 const leaveTTL = -1
 
-// settings is what a DSN says.
+// settings are the contents of a DSN.
 type settings struct {
 	driver  *clickhouse.Options
 	layout  layout
@@ -78,16 +78,17 @@ func parseDSN(dsn string) (s settings, err error) {
 	return s, err
 }
 
-// parameters are the ledger's own and those of clickhouse-go's DSN that it takes.
-// Any other would travel as a server setting, a misspelled one as an error in every query.
+// parameters are the ledger's own and those of clickhouse-go that it accepts. Any
+// other would be sent as a server setting, and a misspelled one would be an error in
+// every query.
 var parameters = []string{
 	"client_info_product", "cluster", "compress", "compress_level", "conn_max_lifetime",
 	"database", "dial_timeout", "http_path", "http_proxy", "max_idle_conns",
 	"max_open_conns", "read_timeout", "replicated", "secure", "skip_verify", "tls_server_name", "ttl",
 }
 
-// split takes a DSN apart. A malformed one never shows up in the error, for
-// there is no telling which part of it is the password.
+// split splits a DSN. Its error never contains a malformed DSN, since any part of
+// that may be the password.
 func split(dsn string) (*url.URL, url.Values, error) {
 	u, err := url.Parse(dsn)
 	if err != nil || u.Host == "" || strings.ContainsAny(u.Path+u.RawQuery, "@") || u.Fragment != "" {
@@ -112,7 +113,7 @@ func split(dsn string) (*url.URL, url.Values, error) {
 	return u, query, nil
 }
 
-// options is what clickhouse-go makes of a DSN, with our defaults.
+// options returns clickhouse-go's options for a DSN, with our defaults.
 func options(u *url.URL, query url.Values) (*clickhouse.Options, error) {
 	switch u.Scheme {
 	case "clickhouse", "http":
@@ -145,18 +146,18 @@ func options(u *url.URL, query url.Values) (*clickhouse.Options, error) {
 		opt.ReadTimeout = readTimeout
 	}
 	if u.Scheme == "https" {
-		// Without a password clickhouse-go would log in by a client certificate.
+		// Without a password clickhouse-go would log in with a client certificate.
 		opt.HttpHeaders = map[string]string{"X-ClickHouse-SSL-Certificate-Auth": "off"}
 	}
-	// Batches come ready-made. The server's own batching (the default since
-	// 26.3) would only put its token and delay on top of ours.
+	// We send whole batches. The server's own batching, the default since 26.3,
+	// would only add a delay and a token of its own.
 	opt.Settings["async_insert"] = 0
-	// A Distributed table has a batch when its shards have it.
+	// A write to a Distributed table returns when the shards have the batch.
 	opt.Settings["distributed_foreground_insert"] = 1
 	return opt, nil
 }
 
-// nativePort is the port that ClickHouse has for its native protocol by default.
+// nativePort is the default port of ClickHouse's native protocol.
 func nativePort(tls *tls.Config) string {
 	if tls != nil {
 		return "9440"

@@ -8,9 +8,8 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// KeyCalls implements usage.Ledger. Whole days come out of the roll-up, where
-// it is faster to count all of a user's keys, or everyone's, than to look for
-// some.
+// KeyCalls implements usage.Ledger. Whole days are counted in the roll-up, where it
+// is faster to count all keys of a user, or of everyone, than to search for some.
 func (l *Ledger) KeyCalls(ctx context.Context, userID string, keyIDs []string, since time.Time) (map[string]int64, error) {
 	if len(keyIDs) == 0 {
 		return nil, nil

@@ -10,15 +10,15 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// bucket is how many events a filter finds in a stretch of time.
+// bucket is the number of a filter's events in a span.
 type bucket struct {
 	span
 	events int64
 }
 
 // days counts the filter's events on each UTC day that has some, newest first:
-// whole days out of the roll-up, and the two that From and To may cut event by
-// event.
+// whole days from the roll-up, and the two days that From and To may split from the
+// events.
 func (l *Ledger) days(ctx context.Context, f usage.Filter) (days []bucket, err error) {
 	all := spanOf(f)
 	if !all.from.Before(all.to) {
@@ -77,20 +77,20 @@ func newestFirst(buckets []bucket) []bucket {
 	return buckets
 }
 
-// place is where a page is: in the span, behind the cursor where there is one,
-// after so many events that are newer.
+// place says where a page is: in the span, after the cursor if there is one, and
+// after a number of newer events.
 type place struct {
 	span
 	behind *usage.Cursor
 	skip   int64
-	events int64 // how many the page has
-	found  int64 // how many the span has
+	events int64 // number on the page
+	found  int64 // number in the span
 }
 
-// cheap is how many events a query may find in a span to read a page of them.
+// cheap is the size of a span, in events, that a query sorts to read a page of it.
 const cheap = 20_000
 
-// in narrows the place down to the buckets that it lies in.
+// in narrows the place to the buckets that it lies in.
 func (p place) in(buckets []bucket) place {
 	if p.behind != nil {
 		return p.after(buckets, p.behind.Time)
@@ -111,11 +111,11 @@ func (p place) in(buckets []bucket) place {
 		}
 		return narrow
 	}
-	return p // some events have gone since they were counted
+	return p // some events were deleted since they were counted
 }
 
-// after narrows the place down to what may follow the moment. How many of its
-// own bucket's events follow it is not known, so they do not count.
+// after narrows the place to the events that may follow a moment. How many events
+// of the moment's own bucket follow it is unknown, so they are not counted.
 func (p place) after(buckets []bucket, moment time.Time) place {
 	p.span, p.found = span{moment, clampTime(moment.Add(time.Microsecond))}, 0
 	rest := p.events
@@ -135,7 +135,7 @@ func (p place) after(buckets []bucket, moment time.Time) place {
 	return p
 }
 
-// condition is the condition that a row is in the place, or skipped.
+// condition returns the condition that a row is in the place or is skipped.
 func (p place) condition() string {
 	condition := p.moments()
 	if p.behind != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// where is the condition that the filter puts on a row, its times left out,
-// and its parameters.
+// where returns the filter's condition on a row, without its times, and the
+// condition's parameters.
 func where(f usage.Filter) (condition string, params []any) {
 	conditions := []string{"true"}
 	add := func(condition, name string, value any) {
@@ -37,10 +37,10 @@ func where(f usage.Filter) (condition string, params []any) {
 	return strings.Join(conditions, " AND "), params
 }
 
-// span is a half-open stretch of time, in whole microseconds.
+// span is a half-open interval of time, in whole microseconds.
 type span struct{ from, to time.Time }
 
-// spanOf is the filter's stretch of time, or all that the table can hold.
+// spanOf returns the filter's interval, within the times that the table can hold.
 func spanOf(f usage.Filter) span {
 	s := span{clampTime(ceilMicro(f.From)), maxTime}
 	if !f.To.IsZero() {
@@ -49,7 +49,7 @@ func spanOf(f usage.Filter) span {
 	return s
 }
 
-// clampTime is the moment nearest to t that the table can hold, or its end.
+// clampTime returns the time nearest to t that the table can hold, or the end of those.
 func clampTime(t time.Time) time.Time {
 	switch {
 	case t.Before(minTime):
@@ -61,12 +61,12 @@ func clampTime(t time.Time) time.Time {
 	}
 }
 
-// ceilMicro is the first whole microsecond that is not before t.
+// ceilMicro returns t rounded up to a whole microsecond.
 func ceilMicro(t time.Time) time.Time {
 	return t.Add(time.Microsecond - time.Nanosecond).Truncate(time.Microsecond).UTC()
 }
 
-// cut is the part of s that lies in all.
+// cut returns the part of s that lies in all.
 func (s span) cut(all span) span {
 	if s.from.Before(all.from) {
 		s.from = all.from
@@ -77,15 +77,15 @@ func (s span) cut(all span) span {
 	return s
 }
 
-// moments is the condition on a row that its ts lies in the span. It finds the
-// rows by the table's key.
+// moments returns the condition that a row lies in the span. With it the rows are
+// found by the table's key.
 func (s span) moments() string {
 	return fmt.Sprintf("ts >= fromUnixTimestamp64Micro(%d, 'UTC') AND ts < fromUnixTimestamp64Micro(%d, 'UTC')",
 		s.from.UnixMicro(), s.to.UnixMicro())
 }
 
-// days is the condition that the row's day lies in a span of whole days. The
-// roll-up is of use to it.
+// days returns the condition that a row lies in a span of whole days. With it the
+// query can use the roll-up.
 func (s span) days() string {
 	return fmt.Sprintf("toDate32(ts) >= toDate32('%s') AND toDate32(ts) < toDate32('%s')",
 		s.from.Format(time.DateOnly), s.to.Format(time.DateOnly))
@@ -93,8 +93,8 @@ func (s span) days() string {
 
 const day = 24 * time.Hour
 
-// byWholeDays cuts the span into what is before its first midnight, its whole
-// days, and what is after its last midnight.
+// byWholeDays splits the span at its first and at its last midnight: between the
+// two are its whole days.
 func (s span) byWholeDays() (head, whole, tail span) {
 	midnights := span{s.from.Add(day - time.Microsecond).Truncate(day), s.to.Truncate(day)}
 	if !midnights.from.Before(midnights.to) {
@@ -103,13 +103,13 @@ func (s span) byWholeDays() (head, whole, tail span) {
 	return span{s.from, midnights.from}, midnights, span{midnights.to, s.to}
 }
 
-// query runs a SELECT and yields each row's scan.
+// query runs a SELECT and calls yield for each row, with the function that scans it.
 func (l *Ledger) query(ctx context.Context, sql string, params []any, yield func(scan func(...any) error) error) error {
 	rows, err := l.conn.Query(ctx, sql, params...)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = rows.Close() }() // what it says, Err has said
+	defer func() { _ = rows.Close() }() // Err has its error
 	for rows.Next() {
 		if err := yield(rows.Scan); err != nil {
 			return err
@@ -130,8 +130,8 @@ func (l *Ledger) History(ctx context.Context, q usage.HistoryQuery) (usage.Histo
 	return page, nil
 }
 
-// history counts the events of each day, out of the roll-up: so it knows the
-// total and where the page is, and reads little more than that.
+// history counts the events of each day in the roll-up. From that it knows the total
+// and where the page is, and reads little more than the page.
 func (l *Ledger) history(ctx context.Context, q usage.HistoryQuery) (usage.HistoryPage, error) {
 	days, err := l.days(ctx, q.Filter)
 	if err != nil {
@@ -142,7 +142,7 @@ func (l *Ledger) history(ctx context.Context, q usage.HistoryQuery) (usage.Histo
 		total += d.events
 	}
 
-	p := place{events: int64(q.PageSize) + 1} // one more reports whether something follows
+	p := place{events: int64(q.PageSize) + 1} // one more: does another page follow?
 	switch {
 	case q.Cursor != "":
 		c, err := usage.ParseCursor(q.Cursor)
@@ -152,7 +152,7 @@ func (l *Ledger) history(ctx context.Context, q usage.HistoryQuery) (usage.Histo
 		c.Time = clampTime(c.Time)
 		p.behind = &c
 	case int64(q.Page-1) > total/int64(q.PageSize):
-		return usage.HistoryPage{Total: total}, nil // past the end, by however far
+		return usage.HistoryPage{Total: total}, nil // after the end
 	default:
 		p.skip = int64(q.Page-1) * int64(q.PageSize)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// Stats implements usage.Ledger. Sums that no int64 holds end at its limits.
+// Stats implements usage.Ledger.
 func (l *Ledger) Stats(ctx context.Context, q usage.StatsQuery) (usage.Stats, error) {
 	if err := l.ready(ctx); err != nil {
 		return usage.Stats{}, err
@@ -49,10 +49,10 @@ func (l *Ledger) stats(ctx context.Context, q usage.StatsQuery) (usage.Stats, er
 	return s, err
 }
 
-// sums yields calls and records for each name, at most limit of them, those
-// with most calls first, then by name. A name is made of a key, by which the
-// events are grouped first: keys as they are in the roll-up, which is read
-// instead of the events then.
+// sums yields the calls and records of each name, at most limit of them, ordered by
+// calls and then by name. The events are first grouped by key, an expression that
+// the roll-up is grouped by too, so that the query reads the roll-up instead of the
+// events. name is an expression of key.
 func (l *Ledger) sums(ctx context.Context, q usage.StatsQuery, key, name string, limit int, yield func(name string, calls int64, records *big.Int)) error {
 	q.From, q.To = q.Span()
 	condition, params := where(q.Filter)

@@ -12,7 +12,7 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// dimensions are the names of groups, as SQL.
+// dimensions are the SQL expressions for the names of groups.
 var dimensions = map[usage.Dimension]string{
 	usage.ByTotal:  "''",
 	usage.ByDay:    "strftime('%F', ts / 1000000, 'unixepoch')",
@@ -22,8 +22,8 @@ var dimensions = map[usage.Dimension]string{
 	usage.ByClient: "ifnull(client_name, '')",
 }
 
-// took is a duration to three digits, so that a group has some thousands of
-// them at most, however many its calls.
+// took is the SQL expression for a duration, rounded down to three digits. So a
+// group has at most some thousands of different durations.
 var took = func() string {
 	var b strings.Builder
 	b.WriteString("CASE WHEN duration_us < 1000 THEN duration_us")
@@ -34,7 +34,7 @@ var took = func() string {
 	return b.String()
 }()
 
-// Breakdown implements usage.Ledger. Durations are true to three digits.
+// Breakdown implements usage.Ledger. Durations have three digits.
 func (l *Ledger) Breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage.Group, error) {
 	_, db, err := l.open(ctx)
 	if err != nil {
@@ -47,15 +47,15 @@ func (l *Ledger) Breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage
 	return groups, nil
 }
 
-// group is a usage.Group while it is read.
+// group is a usage.Group that is being read.
 type group struct {
 	usage.Group
-	latest                   int64 // ts of the call that KeyName is of
+	latest                   int64 // ts of the call that KeyName was read from
 	records, requests, bytes big.Int
 	durations                []duration
 }
 
-// duration is one of a group, and how many of its calls took that long.
+// duration is a duration and the number of calls that took that long.
 type duration struct{ micros, calls int64 }
 
 // breakdown reads the rows once, grouped by name and duration.
@@ -70,8 +70,8 @@ func breakdown(ctx context.Context, db *sql.DB, q usage.BreakdownQuery) ([]usage
 	}
 	q.From, q.To = q.Span()
 	condition, args := where(q.Filter)
-	// SQLite's sum() fails when an int64 overflows, the sums of halves do not.
-	// Beside max(ts), key_name is that row's.
+	// SQLite's sum() fails when an int64 overflows; the sums of halves do not. Next
+	// to max(ts), a plain column such as key_name is taken from the same row.
 	rows, err := db.QueryContext(ctx, fmt.Sprintf(`SELECT %s AS name, %s AS took, max(ts), key_name, count(*), sum(outcome <> 'ok'),
 			ifnull(sum(record_count >> 32), 0), ifnull(sum(record_count & 0xffffffff), 0),
 			sum(request_bytes >> 32), sum(request_bytes & 0xffffffff), sum(response_bytes >> 32), sum(response_bytes & 0xffffffff)
@@ -79,7 +79,7 @@ func breakdown(ctx context.Context, db *sql.DB, q usage.BreakdownQuery) ([]usage
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = rows.Close() }() // what it says, Err has said
+	defer func() { _ = rows.Close() }() // Err has its error
 
 	byName := map[string]*group{}
 	for rows.Next() {
@@ -125,7 +125,7 @@ func breakdown(ctx context.Context, db *sql.DB, q usage.BreakdownQuery) ([]usage
 	return groups[:min(len(groups), q.Limit)], nil
 }
 
-// addHalves adds a number that was cut in two.
+// addHalves adds the number high << 32 + low.
 func addHalves(sum *big.Int, high, low int64) {
 	n := big.NewInt(high)
 	sum.Add(sum, n.Lsh(n, 32).Add(n, big.NewInt(low)))
@@ -141,7 +141,7 @@ func (g *group) finished(by usage.Dimension) usage.Group {
 	return g.Group
 }
 
-// within is the duration that so many in a hundred of the calls did not exceed.
+// within returns the duration that this percentage of the calls did not exceed.
 func (g *group) within(percent int64) int64 {
 	rest := (g.Calls*percent + 99) / 100
 	for _, d := range g.durations {
@@ -149,5 +149,5 @@ func (g *group) within(percent int64) int64 {
 			return d.micros
 		}
 	}
-	return 0 // a group has calls
+	return 0 // not reached: a group has calls
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// dayMicros is the length of a day as ts counts.
+// dayMicros is the length of a day in microseconds, the unit of ts.
 const dayMicros = int64(24 * time.Hour / time.Microsecond)
 
 // dayOf returns the UTC day of a ts, counted from 1970.

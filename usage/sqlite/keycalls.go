@@ -33,7 +33,7 @@ func keyCalls(ctx context.Context, db *sql.DB, keyIDs []string, since time.Time)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = rows.Close() }() // what it says, Err has said
+	defer func() { _ = rows.Close() }() // Err has its error
 	calls := make(map[string]int64, len(keyIDs))
 	for rows.Next() {
 		var id string

@@ -14,8 +14,8 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// where is the condition that the filter puts on a row of the log or of the
-// roll-up, its times left out, and its arguments.
+// where returns the filter's condition on a row of the log or of the roll-up,
+// without its times, and the condition's arguments.
 func where(f usage.Filter) (condition string, args []any) {
 	conditions := []string{"true"}
 	add := func(condition string, values ...any) {
@@ -31,7 +31,7 @@ func where(f usage.Filter) (condition string, args []any) {
 		add("tool_name = ?", f.Tool)
 	}
 	if f.Table != "" {
-		// A row that has not these bytes need not be parsed.
+		// A row without these bytes need not be parsed.
 		quoted, _ := json.Marshal(f.Table) // cannot fail
 		add("instr(tables, ?) AND EXISTS (SELECT 1 FROM json_each(tables) WHERE value = ?)", string(quoted), f.Table)
 	}
@@ -41,14 +41,14 @@ func where(f usage.Filter) (condition string, args []any) {
 	return strings.Join(conditions, " AND "), args
 }
 
-// everyones reports whether the filter is one of the roll-up's, which knows no
-// users and keys. The calls of one of these are found by an index.
-func everyones(f usage.Filter) bool { return f.UserID == "" && f.KeyID == "" }
+// isForEveryone reports whether the roll-up, which has no users and keys, can answer
+// for the filter. The calls of a user or key are found by an index.
+func isForEveryone(f usage.Filter) bool { return f.UserID == "" && f.KeyID == "" }
 
-// span is a half-open stretch of time, as ts counts.
+// span is a half-open interval of ts.
 type span struct{ from, to int64 }
 
-// spanOf is the filter's stretch of time.
+// spanOf returns the filter's interval.
 func spanOf(f usage.Filter) span {
 	s := span{math.MinInt64, math.MaxInt64}
 	if !f.From.IsZero() {
@@ -60,22 +60,22 @@ func spanOf(f usage.Filter) span {
 	return s
 }
 
-// ceilMicro is the first whole microsecond, in Unix time, that is not before t.
+// ceilMicro returns t in microseconds of Unix time, rounded up.
 func ceilMicro(t time.Time) int64 {
 	return t.Add(time.Microsecond - time.Nanosecond).UnixMicro()
 }
 
-// moments is the condition on a row of the log that its ts lies in the span.
+// moments returns the condition that a row of the log lies in the span.
 func (s span) moments() string { return fmt.Sprintf("ts >= %d AND ts < %d", s.from, s.to) }
 
-// days is the condition on a row of the roll-up that its day, of which the span
-// has whole ones, lies in the span.
+// days returns the condition that a row of the roll-up lies in the span, which has
+// whole days.
 func (s span) days() string {
 	return fmt.Sprintf("day >= %d AND day < %d", dayOf(s.from), dayOf(s.to))
 }
 
-// byWholeDays cuts the span into what is before its first midnight, its whole
-// days, and what is after its last midnight.
+// byWholeDays splits the span at its first and at its last midnight: between the
+// two are its whole days.
 func (s span) byWholeDays() (head, whole, tail span) {
 	first, last := dayOf(s.from), dayOf(s.to)
 	if s.from%dayMicros != 0 {
@@ -88,15 +88,15 @@ func (s span) byWholeDays() (head, whole, tail span) {
 	return span{s.from, whole.from}, whole, span{whole.to, s.to}
 }
 
-// bucket is how many events a filter finds in a stretch of time.
+// bucket is the number of a filter's events in a span.
 type bucket struct {
 	span
 	events int64
 }
 
-// buckets counts the filter's events, newest first: everyone's on each day that
-// has some, out of the roll-up but for the days that From and To cut; those of a
-// user or key all together, along their index.
+// buckets counts the filter's events, newest first. Everyone's are counted for each
+// day that has some, from the roll-up, except for the days that From and To split.
+// Those of a user or key are one bucket, counted along their index.
 func buckets(ctx context.Context, tx *sql.Tx, f usage.Filter) (found []bucket, err error) {
 	condition, args := where(f)
 	var selects []string
@@ -109,7 +109,7 @@ func buckets(ctx context.Context, tx *sql.Tx, f usage.Filter) (found []bucket, e
 	rows := func(s span) {
 		add(s, "SELECT %d AS start, %d AS stop, count(*) AS events FROM mcp_tool_usage_log WHERE %s AND %s", s.from, s.to, condition, s.moments())
 	}
-	if s := spanOf(f); everyones(f) {
+	if s := spanOf(f); isForEveryone(f) {
 		head, whole, tail := s.byWholeDays()
 		rows(head)
 		add(whole, "SELECT day * %d, (day + 1) * %d, sum(calls) FROM mcp_tool_usage_daily WHERE %s AND %s GROUP BY day",
@@ -125,7 +125,7 @@ func buckets(ctx context.Context, tx *sql.Tx, f usage.Filter) (found []bucket, e
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = counted.Close() }() // what it says, Err has said
+	defer func() { _ = counted.Close() }() // Err has its error
 	for counted.Next() {
 		var b bucket
 		if err := counted.Scan(&b.from, &b.to, &b.events); err != nil {
@@ -151,7 +151,7 @@ func (l *Ledger) History(ctx context.Context, q usage.HistoryQuery) (usage.Histo
 	return page, nil
 }
 
-// history reads in one transaction, so that counts and events are of one moment.
+// history reads in one transaction, so that counts and events agree.
 func history(ctx context.Context, db *sql.DB, q usage.HistoryQuery) (page usage.HistoryPage, err error) {
 	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
@@ -173,7 +173,7 @@ func history(ctx context.Context, db *sql.DB, q usage.HistoryQuery) (page usage.
 	condition, args := where(q.Filter)
 	var events []usage.Event
 	for _, b := range found {
-		missing := q.PageSize + 1 - len(events) // one more reports whether something follows
+		missing := q.PageSize + 1 - len(events) // one more: does another page follow?
 		if missing == 0 {
 			break
 		}
@@ -182,15 +182,15 @@ func history(ctx context.Context, db *sql.DB, q usage.HistoryQuery) (page usage.
 		if err != nil {
 			return page, err
 		}
-		place = "true" // the page goes on at the next one's newest
+		place = "true" // the page continues with the newest event of the next bucket
 	}
 	return usage.NewHistoryPage(events, q.PageSize, total), nil
 }
 
-// placeOf is the buckets that the page may lie in, the first of them cut to end
-// where the page begins, and the condition that an event of that microsecond is
-// not before the page. A page by number begins at an event that is found by
-// counting along the index, from the bucket's nearer end.
+// placeOf returns the buckets that the page may lie in. The first of them ends in
+// the microsecond in which the page begins; place is the condition that an event
+// of that microsecond is not before the page. The first event of a page by number
+// is found by counting along the index, from the nearer end of the bucket.
 func placeOf(ctx context.Context, tx *sql.Tx, q usage.HistoryQuery, found []bucket, total int64) (_ []bucket, place string, err error) {
 	if q.Cursor != "" {
 		c, err := usage.ParseCursor(q.Cursor)
@@ -207,7 +207,7 @@ func placeOf(ctx context.Context, tx *sql.Tx, q usage.HistoryQuery, found []buck
 		return found, fmt.Sprintf("(ts < %d OR event_id < '%s')", ts, c.ID), nil
 	}
 	if int64(q.Page-1) > total/int64(q.PageSize) {
-		return nil, "", nil // by however far
+		return nil, "", nil // after the end
 	}
 	skip := int64(q.Page-1) * int64(q.PageSize)
 	for len(found) > 0 && skip >= found[0].events {

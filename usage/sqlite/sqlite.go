@@ -1,8 +1,8 @@
 // Package sqlite keeps the usage ledger in a SQLite file: the embedded default.
 //
-// An event is known by its ts and event_id, so one that is written again is left
-// as it is. A day's sums are written with its events. A write is on the disk, not
-// just in its cache, when it returns.
+// An event is recognized by its ts and event_id: one that is written again is not
+// changed. The sums of a day are written in the same transaction as its events. A
+// write is on the disk, not only in a cache, when it returns.
 package sqlite
 
 import (
@@ -21,19 +21,19 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// readers is how many reads run side by side.
+// readers is how many reads run at the same time.
 const readers = 4
 
-// writerPragmas keep what a batch changes in memory until its end, up to 8 MB
-// (10,000 calls change about that much), and have the write-ahead log grow to
-// 16 MB before its pages, each once, go to the file.
+// writerPragmas keep the pages that a batch changes in memory until its end, up to
+// 8 MB, which is about what 10,000 calls change. The write-ahead log grows to 16 MB
+// before its pages are copied to the file.
 var writerPragmas = []string{"cache_size(-8000)", "wal_autocheckpoint(4000)"}
 
 // Ledger is a usage.Ledger in the table mcp_tool_usage_log of one SQLite file.
 type Ledger struct {
 	path string
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	write  *sql.DB    // one connection, nil until the first use
 	read   *sql.DB
 	closed bool
@@ -50,7 +50,7 @@ func Open(dsn string) (*Ledger, error) {
 	return &Ledger{path: path}, nil
 }
 
-// Close closes the file; the ledger is of no use after it.
+// Close closes the file. The ledger cannot be used afterwards.
 func (l *Ledger) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -100,8 +100,8 @@ func open(ctx context.Context, path string) (write, read *sql.DB, err error) {
 	return write, read, nil
 }
 
-// code is SQLite's result code in err, without the bits that extend it; 0 when
-// the error is not SQLite's.
+// code returns SQLite's primary result code of err, or 0 when the error is not
+// SQLite's.
 func code(err error) int {
 	var fault *sqlite.Error
 	if !errors.As(err, &fault) {
@@ -110,7 +110,7 @@ func code(err error) int {
 	return fault.Code() & 0xff
 }
 
-// failed describes err, which came up while doing what.
+// failed adds to err what the ledger was doing.
 func (l *Ledger) failed(doing string, err error) error {
 	switch code(err) {
 	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG:

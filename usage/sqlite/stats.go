@@ -13,7 +13,7 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// Stats implements usage.Ledger. Sums that no int64 holds end at its limits.
+// Stats implements usage.Ledger.
 func (l *Ledger) Stats(ctx context.Context, q usage.StatsQuery) (usage.Stats, error) {
 	_, db, err := l.open(ctx)
 	if err != nil {
@@ -26,11 +26,11 @@ func (l *Ledger) Stats(ctx context.Context, q usage.StatsQuery) (usage.Stats, er
 	return stats, nil
 }
 
-// sum is a number of calls, and of the records that are known of them: high << 32
-// + low, since SQLite has no number for every such sum.
+// sum is a number of calls and the sum of their known record counts, which is
+// high << 32 + low, since it may not fit an integer of SQLite's.
 type sum struct{ calls, high, low int64 }
 
-// records is the sum of the records, or the int64 nearest to it.
+// records returns the sum of the records, or the int64 nearest to it.
 func (s *sum) records() int64 {
 	var n big.Int
 	addHalves(&n, s.high, s.low)
@@ -43,7 +43,7 @@ func (s *sum) add(more sum) {
 	s.low += more.low
 }
 
-// sums are those under each name.
+// sums has a sum for each name.
 type sums map[string]*sum
 
 func (s sums) add(name string, more sum) {
@@ -53,7 +53,7 @@ func (s sums) add(name string, more sum) {
 	s[name].add(more)
 }
 
-// top are the names with most calls first, then by name, at most usage.TopLimit.
+// top returns the names with most calls, then by name, at most usage.TopLimit.
 func (s sums) top() []string {
 	names := make([]string, 0, len(s))
 	for name := range s {
@@ -65,16 +65,16 @@ func (s sums) top() []string {
 	return names[:min(len(names), usage.TopLimit)]
 }
 
-// stats reads the roll-up, or a user's or key's rows, once, grouped by all that
-// they are summed by.
+// stats reads the roll-up, or the rows of a user or key, once. The query groups by
+// everything that the answer is summed by.
 func stats(ctx context.Context, db *sql.DB, q usage.StatsQuery) (usage.Stats, error) {
 	q.From, q.To = q.Span()
 	over := spanOf(q.Filter)
 	condition, args := where(q.Filter)
 	query := fmt.Sprintf(`SELECT day, tool_name, tables, sum(calls), sum(records_high), sum(records_low)
 		FROM mcp_tool_usage_daily WHERE %s AND %s GROUP BY day, tool_name, tables`, condition, over.days())
-	if !everyones(q.Filter) {
-		// SQLite's sum() fails when an int64 overflows, the sums of halves do not.
+	if !isForEveryone(q.Filter) {
+		// SQLite's sum() fails when an int64 overflows; the sums of halves do not.
 		query = fmt.Sprintf(`SELECT (ts - %d) / %d + %d AS day, tool_name, tables, count(*),
 				ifnull(sum(record_count >> 32), 0), ifnull(sum(record_count & 0xffffffff), 0)
 			FROM mcp_tool_usage_log WHERE %s AND %s GROUP BY day, tool_name, tables`,
@@ -84,11 +84,11 @@ func stats(ctx context.Context, db *sql.DB, q usage.StatsQuery) (usage.Stats, er
 	if err != nil {
 		return usage.Stats{}, err
 	}
-	defer func() { _ = rows.Close() }() // what it says, Err has said
+	defer func() { _ = rows.Close() }() // Err has its error
 
 	var total sum
 	dates, tools, tables := sums{}, sums{}, sums{}
-	names := make(map[string][]string) // in a text of the column tables
+	names := make(map[string][]string) // by the text of the column tables
 	for rows.Next() {
 		var (
 			day           int64

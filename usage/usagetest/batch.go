@@ -11,12 +11,12 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// Start is when the calls of Batch begin: an hour before the end of a month.
+// Start is the time of the first call of Batch: an hour before the end of a month.
 var Start = time.Date(2026, 2, 28, 23, 0, 0, 0, time.UTC)
 
-// Batch makes up a batch of size calls by some users with some tools, one at
-// every interval after Start, where the i-th call returns i records. Equal n
-// and size make equal batches; batches with different n have no event in common.
+// Batch returns a batch of size calls by some users with some tools, one at every
+// interval from Start on. The i-th call returns i records. Equal n and size give
+// equal batches; batches with different n have no event in common.
 func Batch(n, size int, every time.Duration) usage.Batch {
 	random := rand.New(rand.NewPCG(uint64(n), uint64(size)))
 	b := usage.Batch{Token: fmt.Sprintf("batch-%d-%d", n, size), Events: make([]usage.Event, size)}

@@ -15,8 +15,8 @@ import (
 // rowsEnv is how many events BenchmarkRead fills a ledger with.
 const rowsEnv = "TALLYGATE_BENCH_ROWS"
 
-// BenchRows is how many events a ledger is to be filled with for BenchmarkRead:
-// what the environment says in TALLYGATE_BENCH_ROWS, or as many as are usual.
+// BenchRows returns how many events to fill a ledger with for BenchmarkRead: the
+// environment's TALLYGATE_BENCH_ROWS, or the usual number.
 func BenchRows(b *testing.B, usual int) int {
 	text := os.Getenv(rowsEnv)
 	if text == "" {
@@ -29,14 +29,14 @@ func BenchRows(b *testing.B, usual int) int {
 	return rows
 }
 
-// BenchNow is when BenchmarkRead reads: on the last day of a year of calls.
+// BenchNow is the time at which BenchmarkRead reads: the last day of a year of calls.
 var BenchNow = time.Date(2026, 12, 31, 12, 0, 0, 0, time.UTC)
 
-// BenchmarkRead prints how long history and stats take, at the median and at
-// most, for everyone and for users and tables. The ledger holds the calls of
-// 2026: by user-0 to user-999, the lower the busier, with the keys key-USER-0
-// to -2, some forty tools and table_0 to table_59; and by the user sparse, who
-// makes one call a day.
+// BenchmarkRead prints the median and the maximum time of history and stats, for
+// everyone and for users and tables. The ledger has the calls of 2026: by user-0 to
+// user-999, of whom lower numbers call more often, with the keys key-USER-0 to -2,
+// some forty tools and table_0 to table_59; and by the user sparse, who makes one
+// call a day.
 func BenchmarkRead(b *testing.B, l usage.Ledger) {
 	measure := func(name string, read func() error) {
 		b.Run(name, func(b *testing.B) {

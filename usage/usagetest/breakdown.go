@@ -13,12 +13,11 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
-	"pgregory.net/rapid"
 
 	"github.com/tallygate/tallygate/usage"
 )
 
-// groupNames are the groups that an event belongs to.
+// groupNames returns the groups that an event belongs to.
 func groupNames(e usage.Event, by usage.Dimension) []string {
 	switch by {
 	case usage.ByDay:
@@ -81,7 +80,7 @@ func sumOf(events []usage.Event, number func(usage.Event) int64) int64 {
 	return s.recordsInt64()
 }
 
-// durations are those of the events, shortest first.
+// durations returns the events' durations, shortest first.
 func durations(events []usage.Event) []int64 {
 	took := make([]int64, len(events))
 	for i, e := range events {
@@ -91,13 +90,13 @@ func durations(events []usage.Event) []int64 {
 	return took
 }
 
-// checkBreakdown compares a ledger's answer with the events of its query.
+// checkBreakdown compares a ledger's answer with the events that it is about.
 func checkBreakdown(got []usage.Group, events []usage.Event, q usage.BreakdownQuery) string {
 	want := breakDown(events, q.By)
 	want = want[:min(len(want), q.Limit)]
 	for i := range min(len(want), len(got)) {
 		if q.By == usage.ByKey && isLatestName(events, got[i].Name, got[i].KeyName) {
-			want[i].KeyName = got[i].KeyName // of several calls at that time, it may be anyone's
+			want[i].KeyName = got[i].KeyName // it may be that of any call at that time
 		}
 	}
 	if diff := gocmp.Diff(want, got, cmpopts.IgnoreFields(usage.Group{}, "Latency")); diff != "" {
@@ -185,8 +184,8 @@ func testBreakdown(t *testing.T, open func() usage.Ledger) {
 	}
 }
 
-// testLatency has a thousand calls of known durations: the answers are off by
-// no more than the interface allows.
+// testLatency writes a thousand calls of known durations: the answers are as exact
+// as the interface says.
 func testLatency(t *testing.T, open func() usage.Ledger) {
 	for name, took := range map[string]func(i int) int64{
 		"even":   func(i int) int64 { return int64(i) },
@@ -211,41 +210,4 @@ func testLatency(t *testing.T, open func() usage.Ledger) {
 			}
 		})
 	}
-}
-
-func testBreakdownModel(t *testing.T, storage Storage) {
-	rapid.Check(t, func(rt *rapid.T) {
-		l, err := storage(t)()
-		if err != nil {
-			rt.Fatal(err)
-		}
-		defer func() {
-			if err := l.Close(); err != nil {
-				rt.Errorf("Close: %v", err)
-			}
-		}()
-		memory := NewMemory()
-		events := rapid.SliceOfNDistinct(someEvents, 1, 40, func(e usage.Event) uuid.UUID { return e.ID }).Draw(rt, "events")
-		for _, ledger := range []usage.Ledger{l, memory} {
-			if err := ledger.Write(t.Context(), usage.Batch{Token: "batch", Events: events}); err != nil {
-				rt.Fatalf("Write: %v", err)
-			}
-		}
-		for range 4 {
-			q := usage.BreakdownQuery{
-				StatsQuery: usage.StatsQuery{
-					Filter: someFilters.Draw(rt, "filter"), Days: rapid.IntRange(1, 9).Draw(rt, "days"), Now: someTimes.Draw(rt, "now"),
-				},
-				By: rapid.SampledFrom(usage.Dimensions).Draw(rt, "by"), Limit: rapid.IntRange(1, 10).Draw(rt, "limit"),
-			}
-			got, err := l.Breakdown(t.Context(), q)
-			if err != nil {
-				rt.Fatalf("Breakdown(%+v): %v", q, err)
-			}
-			q.From, q.To = q.Span()
-			if diff := checkBreakdown(got, memory.matching(q.Filter), q); diff != "" {
-				rt.Fatalf("Breakdown(%+v) (-want +got):\n%s", q, diff)
-			}
-		}
-	})
 }

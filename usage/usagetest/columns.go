@@ -10,9 +10,9 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// EventPerColumn returns one event for each stored column. All of it is unknown
-// but for that column, its ID and its time, so that whoever forgets the column
-// loses the whole of what the event says.
+// EventPerColumn returns one event for each stored column, in which only that
+// column, the ID and the time are known. Code that forgets a column loses all that
+// its event says.
 func EventPerColumn() []usage.Event {
 	events := make([]usage.Event, len(usage.StoredColumns))
 	for i, c := range usage.StoredColumns {

@@ -1,25 +1,32 @@
 package usagetest
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
-	"pgregory.net/rapid"
 
 	"github.com/tallygate/tallygate/usage"
 )
 
-// walk reads all pages from cursor to cursor, and fails the test when one of
-// them is not full before the end, or counts other than total.
+// eachPage reads the page of q and then, by their cursors, all pages after it.
+func eachPage(q usage.HistoryQuery, read func(usage.HistoryQuery) usage.HistoryPage) {
+	for {
+		page := read(q)
+		if page.Next == "" {
+			return
+		}
+		q.Cursor, q.Page = page.Next, math.MaxInt // with a cursor, Page is not used
+	}
+}
+
+// walk reads all pages by their cursors. It fails the test when a page before the
+// last is not full, or has another total.
 func walk(t *testing.T, l usage.Ledger, f usage.Filter, size int, total int64) (events []usage.Event) {
 	t.Helper()
-	q := usage.HistoryQuery{Filter: f, Page: 1, PageSize: size}
-	for {
+	eachPage(usage.HistoryQuery{Filter: f, Page: 1, PageSize: size}, func(q usage.HistoryQuery) usage.HistoryPage {
 		page := history(t, l, q)
 		if page.Total != total {
 			t.Fatalf("after %d events, the total is %d, want %d", len(events), page.Total, total)
@@ -28,11 +35,9 @@ func walk(t *testing.T, l usage.Ledger, f usage.Filter, size int, total int64) (
 			t.Fatalf("a page of %d events, want %d, for there are more", len(page.Events), size)
 		}
 		events = append(events, page.Events...)
-		if page.Next == "" {
-			return events
-		}
-		q.Cursor, q.Page = page.Next, math.MaxInt // which is not used then
-	}
+		return page
+	})
+	return events
 }
 
 func testCursor(t *testing.T, open func() usage.Ledger) {
@@ -46,7 +51,7 @@ func testCursor(t *testing.T, open func() usage.Ledger) {
 	all := newestFirst(events)
 	for _, size := range []int{3, 5, 24, 25, 26} {
 		wantPage(t, walk(t, l, usage.Filter{}, size, total), all)
-		// A page that was found by its number goes on like one found by cursor.
+		// A page by number has the same cursor as a page by cursor.
 		for page := 1; page*size <= total; page++ {
 			got := history(t, l, usage.HistoryQuery{Page: page, PageSize: size})
 			if (got.Next == "") != (page*size == total) {
@@ -62,7 +67,7 @@ func testCursor(t *testing.T, open func() usage.Ledger) {
 		t.Errorf("past the end, next is %q", got.Next)
 	}
 
-	// Places that are no event's: before all, and after all.
+	// Places where no event is.
 	for _, c := range []struct {
 		ts   time.Time
 		want []usage.Event
@@ -85,8 +90,8 @@ func testCursor(t *testing.T, open func() usage.Ledger) {
 	}
 }
 
-// testCursorOfOtherFilter goes on, from a place in everyone's history, in one
-// user's: the place counts, whoever's event it is.
+// testCursorOfOtherFilter uses a cursor from everyone's history in one user's
+// history: the place counts, and not whose event it is.
 func testCursorOfOtherFilter(t *testing.T, open func() usage.Ledger) {
 	l := open()
 	events := filterEvents()
@@ -102,8 +107,8 @@ func testCursorOfOtherFilter(t *testing.T, open func() usage.Ledger) {
 	}
 }
 
-// testCursorWhileWriting walks while another writes older, newer and equally
-// old events: those that were there come once and in order, and none twice.
+// testCursorWhileWriting walks while a writer adds older and newer events and some
+// of the same time: the first events come once and in order, and none comes twice.
 func testCursorWhileWriting(t *testing.T, open func() usage.Ledger) {
 	l, writer := open(), open()
 	const there, size = 200, 20
@@ -113,7 +118,7 @@ func testCursorWhileWriting(t *testing.T, open func() usage.Ledger) {
 	}
 	write(t, l, batch(events...))
 
-	pace, stopped := make(chan struct{}, 1), make(chan struct{}) // a few events a page, lest the walk never end
+	pace, stopped := make(chan struct{}, 1), make(chan struct{}) // a few events each page, so that the walk ends
 	go func() {
 		defer close(stopped)
 		for n := there; ; n += 5 {
@@ -135,8 +140,8 @@ func testCursorWhileWriting(t *testing.T, open func() usage.Ledger) {
 
 	for range 2 {
 		var walked []usage.Event
-		q := usage.HistoryQuery{Page: 1, PageSize: size}
-		for total := int64(0); ; {
+		total := int64(0)
+		eachPage(usage.HistoryQuery{Page: 1, PageSize: size}, func(q usage.HistoryQuery) usage.HistoryPage {
 			select {
 			case pace <- struct{}{}:
 			default: // still at the one before
@@ -147,10 +152,8 @@ func testCursorWhileWriting(t *testing.T, open func() usage.Ledger) {
 			}
 			total = page.Total
 			walked = append(walked, page.Events...)
-			if q.Cursor = page.Next; q.Cursor == "" {
-				break
-			}
-		}
+			return page
+		})
 		wantPage(t, walked, newestFirst(walked)) // in order
 		seen := make(map[uuid.UUID]bool)
 		for _, e := range walked {
@@ -165,71 +168,4 @@ func testCursorWhileWriting(t *testing.T, open func() usage.Ledger) {
 			}
 		}
 	}
-}
-
-// testCursorModel walks a ledger and Memory while random events come in
-// between the pages: the pages are the same, and what was there comes once.
-func testCursorModel(t *testing.T, storage Storage) {
-	rapid.Check(t, func(rt *rapid.T) {
-		open := storage(t)
-		l, err := open()
-		if err != nil {
-			rt.Fatal(err)
-		}
-		defer func() {
-			if err := l.Close(); err != nil {
-				rt.Errorf("Close: %v", err)
-			}
-		}()
-		memory := NewMemory()
-		events := rapid.SliceOfNDistinct(someEvents, 1, 60, func(e usage.Event) uuid.UUID { return e.ID }).Draw(rt, "events")
-		there := events[:rapid.IntRange(1, len(events)).Draw(rt, "there")]
-		store := func(events []usage.Event) {
-			b := usage.Batch{Token: fmt.Sprint("batch-", len(events), events[0].ID), Events: events}
-			for _, ledger := range []usage.Ledger{l, memory} {
-				if err := ledger.Write(t.Context(), b); err != nil {
-					rt.Fatalf("Write: %v", err)
-				}
-			}
-		}
-		store(there)
-
-		f := someFilters.Draw(rt, "filter")
-		matching := memory.matching(f)
-		times := make(map[uuid.UUID]int)
-		q := usage.HistoryQuery{Filter: f, Page: 1, PageSize: rapid.IntRange(1, 10).Draw(rt, "page_size")}
-		for rest := events[len(there):]; ; {
-			got, err := l.History(t.Context(), q)
-			if err != nil {
-				rt.Fatalf("History(%+v): %v", q, err)
-			}
-			want, err := memory.History(t.Context(), q)
-			if err != nil {
-				rt.Fatal(err)
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				rt.Fatalf("History(%+v) (-want +got):\n%s", q, diff)
-			}
-			for _, e := range got.Events {
-				times[e.ID]++
-			}
-			if q.Cursor = got.Next; q.Cursor == "" {
-				break
-			}
-			if n := rapid.IntRange(0, len(rest)).Draw(rt, "more"); n > 0 {
-				store(rest[:n])
-				rest = rest[n:]
-			}
-		}
-		for _, e := range matching {
-			if times[e.ID] != 1 {
-				rt.Fatalf("event %s came %d times", e.ID, times[e.ID])
-			}
-		}
-		for id, n := range times {
-			if n != 1 {
-				rt.Fatalf("event %s came %d times", id, n)
-			}
-		}
-	})
 }

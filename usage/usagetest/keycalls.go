@@ -5,13 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-	"pgregory.net/rapid"
-
 	"github.com/tallygate/tallygate/usage"
 )
 
-// wantKeyCalls checks how many events keys have had since some time.
+// wantKeyCalls checks the answer of KeyCalls.
 func wantKeyCalls(t interface {
 	Helper()
 	Fatalf(string, ...any)
@@ -69,34 +66,4 @@ func testKeyCalls(t *testing.T, open func() usage.Ledger) {
 	wantKeyCalls(t, got, err, map[string]int64{"a": 2, "b": 1})
 	got, err = l.KeyCalls(t.Context(), "user-2", []string{"d"}, midnight)
 	wantKeyCalls(t, got, err, nil)
-}
-
-func testKeyCallsModel(t *testing.T, storage Storage) {
-	rapid.Check(t, func(rt *rapid.T) {
-		l, err := storage(t)()
-		if err != nil {
-			rt.Fatal(err)
-		}
-		defer func() {
-			if err := l.Close(); err != nil {
-				rt.Errorf("Close: %v", err)
-			}
-		}()
-		memory := NewMemory()
-		events := rapid.SliceOfNDistinct(someEvents, 1, 30, func(e usage.Event) uuid.UUID { return e.ID }).Draw(rt, "events")
-		for _, ledger := range []usage.Ledger{l, memory} {
-			if err := ledger.Write(t.Context(), usage.Batch{Token: "batch", Events: events}); err != nil {
-				rt.Fatalf("Write: %v", err)
-			}
-		}
-		ids := []string{"nobody's"}
-		for _, e := range events {
-			ids = append(ids, e.KeyID)
-		}
-		ids = ids[:rapid.IntRange(1, len(ids)).Draw(rt, "keys")]
-		since := someTimes.Draw(rt, "since")
-		want, _ := memory.KeyCalls(t.Context(), "", ids, since) // cannot fail
-		got, err := l.KeyCalls(t.Context(), "", ids, since)
-		wantKeyCalls(rt, got, err, want)
-	})
 }

@@ -16,15 +16,15 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// Memory is a ledger that forgets: the interface in its plainest form, which
-// Run measures the others by, and a stand-in where a test needs some ledger.
+// Memory is a ledger in memory: the simplest implementation of the interface. Run
+// compares other ledgers with it, and tests use it where they need any ledger.
 type Memory struct {
 	rows   *rows
 	mu     sync.Mutex
 	closed bool
 }
 
-// rows are what all ledgers on one storage share.
+// rows is the storage that several ledgers share.
 type rows struct {
 	mu     sync.Mutex
 	tokens map[string]bool
@@ -148,14 +148,14 @@ func (m *Memory) KeyCalls(ctx context.Context, _ string, keyIDs []string, since 
 	return calls, nil
 }
 
-// sum is the usage under one name.
+// sum is the usage of one name.
 type sum struct {
 	name    string
 	calls   int64
 	records big.Int
 }
 
-// recordsInt64 is the nearest int64 to the sum of the records.
+// recordsInt64 returns the int64 nearest to the sum of the records.
 func (s *sum) recordsInt64() int64 {
 	switch {
 	case s.records.IsInt64():
@@ -167,7 +167,7 @@ func (s *sum) recordsInt64() int64 {
 	}
 }
 
-// sumUp sums the events up under their names, most calls first, then by name.
+// sumUp sums up the events by name, ordered by calls and then by name.
 func sumUp(events []usage.Event, names func(usage.Event) []string) []*sum {
 	var sums []*sum
 	byName := make(map[string]*sum)

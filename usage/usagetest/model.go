@@ -1,6 +1,7 @@
 package usagetest
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"testing"
@@ -83,12 +84,19 @@ var someFilters = rapid.Custom(func(t *rapid.T) usage.Filter {
 	return f
 })
 
-// testModel writes random events, in random batches, some of them again, to a
-// ledger and to Memory, and asks both the same questions.
-func testModel(t *testing.T, storage Storage) {
+// modelTest compares a ledger with Memory on random events.
+type modelTest struct {
+	*rapid.T
+	ctx    context.Context
+	ledger usage.Ledger
+	memory *Memory
+}
+
+// checkModel runs a test on random draws, each with an empty ledger and an empty
+// Memory.
+func checkModel(t *testing.T, storage Storage, run func(m *modelTest)) {
 	rapid.Check(t, func(rt *rapid.T) {
-		open := storage(t)
-		l, err := open()
+		l, err := storage(t)()
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -97,50 +105,154 @@ func testModel(t *testing.T, storage Storage) {
 				rt.Errorf("Close: %v", err)
 			}
 		}()
-		memory := NewMemory()
+		run(&modelTest{rt, t.Context(), l, NewMemory()})
+	})
+}
 
-		events := rapid.SliceOfNDistinct(someEvents, 0, 40, func(e usage.Event) uuid.UUID { return e.ID }).Draw(rt, "events")
+// events draws events with different IDs.
+func (m *modelTest) events(least, most int) []usage.Event {
+	return rapid.SliceOfNDistinct(someEvents, least, most, func(e usage.Event) uuid.UUID { return e.ID }).Draw(m.T, "events")
+}
+
+// store writes a batch of the events to both ledgers. Equal numbers name equal
+// batches.
+func (m *modelTest) store(number int, events []usage.Event) {
+	b := usage.Batch{Token: fmt.Sprint("batch-", number), Events: events}
+	for _, ledger := range []usage.Ledger{m.ledger, m.memory} {
+		if err := ledger.Write(m.ctx, b); err != nil {
+			m.Fatalf("Write: %v", err)
+		}
+	}
+}
+
+// history compares the ledgers' answers to a query and returns the page.
+func (m *modelTest) history(q usage.HistoryQuery) usage.HistoryPage {
+	got, err := m.ledger.History(m.ctx, q)
+	if err != nil {
+		m.Fatalf("History(%+v): %v", q, err)
+	}
+	want, err := m.memory.History(m.ctx, q)
+	if err != nil {
+		m.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		m.Fatalf("History(%+v) (-want +got):\n%s", q, diff)
+	}
+	return got
+}
+
+// statsQuery draws a query of days.
+func (m *modelTest) statsQuery() usage.StatsQuery {
+	return usage.StatsQuery{
+		Filter: someFilters.Draw(m.T, "filter"),
+		Days:   rapid.IntRange(1, 9).Draw(m.T, "days"),
+		Now:    someTimes.Draw(m.T, "now"),
+	}
+}
+
+// testModel writes random events in random batches, some of them twice, and asks
+// for history and stats.
+func testModel(t *testing.T, storage Storage) {
+	checkModel(t, storage, func(m *modelTest) {
+		events := m.events(0, 40)
 		for n := 0; len(events) > 0; n++ {
-			size := rapid.IntRange(1, len(events)).Draw(rt, "size")
-			b := usage.Batch{Token: fmt.Sprint("batch-", n), Events: events[:size]}
+			size := rapid.IntRange(1, len(events)).Draw(m.T, "size")
+			for range rapid.IntRange(1, 2).Draw(m.T, "times") {
+				m.store(n, events[:size])
+			}
 			events = events[size:]
-			for range rapid.IntRange(1, 2).Draw(rt, "times") {
-				for _, ledger := range []usage.Ledger{l, memory} {
-					if err := ledger.Write(t.Context(), b); err != nil {
-						rt.Fatalf("Write: %v", err)
-					}
-				}
-			}
 		}
-
 		for range 4 {
-			hq := usage.HistoryQuery{
-				Filter:   someFilters.Draw(rt, "filter"),
-				Page:     rapid.IntRange(1, 5).Draw(rt, "page"),
-				PageSize: rapid.IntRange(1, 20).Draw(rt, "page_size"),
-			}
-			got, err := l.History(t.Context(), hq)
+			m.history(usage.HistoryQuery{
+				Filter:   someFilters.Draw(m.T, "filter"),
+				Page:     rapid.IntRange(1, 5).Draw(m.T, "page"),
+				PageSize: rapid.IntRange(1, 20).Draw(m.T, "page_size"),
+			})
+			q := m.statsQuery()
+			got, err := m.ledger.Stats(m.ctx, q)
 			if err != nil {
-				rt.Fatalf("History(%+v): %v", hq, err)
+				m.Fatalf("Stats(%+v): %v", q, err)
 			}
-			want, _ := memory.History(t.Context(), hq) // cannot fail
+			want, _ := m.memory.Stats(m.ctx, q) // cannot fail
 			if diff := cmp.Diff(want, got); diff != "" {
-				rt.Fatalf("History(%+v) (-want +got):\n%s", hq, diff)
-			}
-
-			sq := usage.StatsQuery{
-				Filter: someFilters.Draw(rt, "filter"),
-				Days:   rapid.IntRange(1, 9).Draw(rt, "days"),
-				Now:    someTimes.Draw(rt, "now"),
-			}
-			gotStats, err := l.Stats(t.Context(), sq)
-			if err != nil {
-				rt.Fatalf("Stats(%+v): %v", sq, err)
-			}
-			wantStats, _ := memory.Stats(t.Context(), sq) // cannot fail
-			if diff := cmp.Diff(wantStats, gotStats); diff != "" {
-				rt.Fatalf("Stats(%+v) (-want +got):\n%s", sq, diff)
+				m.Fatalf("Stats(%+v) (-want +got):\n%s", q, diff)
 			}
 		}
+	})
+}
+
+// testCursorModel walks a ledger while random events are written between the
+// pages: the events that were there at the start come once, and none comes twice.
+func testCursorModel(t *testing.T, storage Storage) {
+	checkModel(t, storage, func(m *modelTest) {
+		events := m.events(1, 60)
+		batches := 0
+		store := func(n int) {
+			m.store(batches, events[:n])
+			events = events[n:]
+			batches++
+		}
+		store(rapid.IntRange(1, len(events)).Draw(m.T, "there"))
+		f := someFilters.Draw(m.T, "filter")
+		matching := m.memory.matching(f)
+		times := make(map[uuid.UUID]int)
+		q := usage.HistoryQuery{Filter: f, Page: 1, PageSize: rapid.IntRange(1, 10).Draw(m.T, "page_size")}
+		eachPage(q, func(q usage.HistoryQuery) usage.HistoryPage {
+			page := m.history(q)
+			for _, e := range page.Events {
+				times[e.ID]++
+			}
+			if n := rapid.IntRange(0, len(events)).Draw(m.T, "more"); page.Next != "" && n > 0 {
+				store(n)
+			}
+			return page
+		})
+		for _, e := range matching {
+			if times[e.ID] != 1 {
+				m.Fatalf("event %s came %d times", e.ID, times[e.ID])
+			}
+		}
+		for id, n := range times {
+			if n != 1 {
+				m.Fatalf("event %s came %d times", id, n)
+			}
+		}
+	})
+}
+
+func testBreakdownModel(t *testing.T, storage Storage) {
+	checkModel(t, storage, func(m *modelTest) {
+		m.store(0, m.events(1, 40))
+		for range 4 {
+			q := usage.BreakdownQuery{
+				StatsQuery: m.statsQuery(),
+				By:         rapid.SampledFrom(usage.Dimensions).Draw(m.T, "by"),
+				Limit:      rapid.IntRange(1, 10).Draw(m.T, "limit"),
+			}
+			got, err := m.ledger.Breakdown(m.ctx, q)
+			if err != nil {
+				m.Fatalf("Breakdown(%+v): %v", q, err)
+			}
+			q.From, q.To = q.Span()
+			if diff := checkBreakdown(got, m.memory.matching(q.Filter), q); diff != "" {
+				m.Fatalf("Breakdown(%+v) (-want +got):\n%s", q, diff)
+			}
+		}
+	})
+}
+
+func testKeyCallsModel(t *testing.T, storage Storage) {
+	checkModel(t, storage, func(m *modelTest) {
+		events := m.events(1, 30)
+		m.store(0, events)
+		ids := []string{"nobody's"}
+		for _, e := range events {
+			ids = append(ids, e.KeyID)
+		}
+		ids = ids[:rapid.IntRange(1, len(ids)).Draw(m.T, "keys")]
+		since := someTimes.Draw(m.T, "since")
+		want, _ := m.memory.KeyCalls(m.ctx, "", ids, since) // cannot fail
+		got, err := m.ledger.KeyCalls(m.ctx, "", ids, since)
+		wantKeyCalls(m.T, got, err, want)
 	})
 }

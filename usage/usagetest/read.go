@@ -14,8 +14,8 @@ import (
 )
 
 func testOrder(t *testing.T, open func() usage.Ledger) {
-	// Equal times, and event_ids that differ in every one of their bytes: their
-	// order is that of their text, whichever half a database would compare first.
+	// Equal times, and event_ids that differ in each of their bytes: their order is
+	// that of their text, whichever half a database compares first.
 	var events []usage.Event
 	for i := range 16 {
 		for _, b := range []byte{0x10, 0x80, 0xff} {
@@ -60,7 +60,7 @@ func testPaging(t *testing.T, open func() usage.Ledger) {
 	}
 }
 
-// filterEvents are events that differ in all that a Filter tells apart.
+// filterEvents returns events that differ in everything that a Filter looks at.
 func filterEvents() []usage.Event {
 	var events []usage.Event
 	for n := range 32 {
@@ -206,7 +206,7 @@ func testStatsRecords(t *testing.T, open func() usage.Ledger) {
 		{[]usage.NullInt64{usage.Int64(-3), usage.Int64(1)}, -2},
 		{[]usage.NullInt64{usage.Int64(1<<53 + 1), usage.Int64(1 << 53)}, 1<<54 + 1},
 		{[]usage.NullInt64{usage.Int64(math.MaxInt64), usage.Int64(math.MinInt64)}, -1},
-		// One absurd count must not break the stats: they end at int64's limits.
+		// An absurd count must not break the stats: they are clamped to an int64.
 		{[]usage.NullInt64{usage.Int64(math.MaxInt64), usage.Int64(1), {}}, math.MaxInt64},
 		{[]usage.NullInt64{usage.Int64(math.MinInt64), usage.Int64(math.MinInt64)}, math.MinInt64},
 	} {
@@ -231,8 +231,8 @@ func testStatsTop(t *testing.T, open func() usage.Ledger) {
 	call := func(tool string, tables ...string) {
 		events = append(events, event(len(events), func(e *usage.Event) { e.Tool, e.Tables = tool, tables }))
 	}
-	// Ten places, for one with three calls, two with two, and 20 with one each,
-	// which differ in letter case and beyond ASCII.
+	// The ten places are for one name with three calls, two with two, and some of
+	// the 20 with one call, which differ in letter case and outside ASCII.
 	call("most", "t-most", "t-more")
 	call("most", "t-most")
 	call("most", "t-more", "t-most", "t-1")

@@ -16,12 +16,12 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// Storage makes an empty storage that goes with the test, and returns what
-// opens a ledger on it. Two ledgers on one storage stand for two processes, or
-// for one before and after a restart.
+// Storage creates an empty storage for a test and returns a function that opens a
+// ledger on it. Two ledgers on one storage stand for two processes, or for one
+// process before and after a restart.
 type Storage func(t *testing.T) (open func() (usage.Ledger, error))
 
-// Run holds the ledgers of a storage to all that usage.Ledger promises.
+// Run tests that the ledgers of a storage keep every promise of usage.Ledger.
 func Run(t *testing.T, storage Storage) {
 	t.Run("Concurrency", func(t *testing.T) {
 		open := storage(t)
@@ -30,8 +30,8 @@ func Run(t *testing.T, storage Storage) {
 	RunSharded(t, storage)
 }
 
-// RunSharded is Run without that readers see whole batches only, which several
-// servers cannot promise while one is written.
+// RunSharded is Run without the test that readers see whole batches only, which a
+// ledger on several servers cannot guarantee.
 func RunSharded(t *testing.T, storage Storage) {
 	for _, test := range []struct {
 		name string
@@ -88,11 +88,11 @@ func openLedger(t *testing.T, open func() (usage.Ledger, error)) usage.Ledger {
 	return l
 }
 
-// noon is when the events of the tests take place, unless they say otherwise:
-// the last day of a month, so that the next day is in another partition.
+// noon is the time of the tests' events, unless a test says otherwise. It is on the
+// last day of a month, so that the next day is in another partition.
 var noon = time.Date(2026, 2, 28, 12, 0, 0, 0, time.UTC)
 
-// event is a call like any other, the n-th microsecond after noon.
+// event returns an ordinary call, n microseconds after noon.
 func event(n int, changes ...func(*usage.Event)) usage.Event {
 	e := usage.Event{
 		ID:              uuid.NewSHA1(uuid.Nil, fmt.Append(nil, n)),
@@ -122,7 +122,7 @@ func event(n int, changes ...func(*usage.Event)) usage.Event {
 	return e
 }
 
-// run returns n events, one a microsecond from the start-th on.
+// run returns n events, one each microsecond from the start-th on.
 func run(start, n int) []usage.Event {
 	events := make([]usage.Event, n)
 	for i := range events {
@@ -131,7 +131,7 @@ func run(start, n int) []usage.Event {
 	return events
 }
 
-// batch names events by the first and the number of them.
+// batch returns a batch whose token follows from its first event and their number.
 func batch(events ...usage.Event) usage.Batch {
 	return usage.Batch{Token: fmt.Sprintf("%s+%d", events[0].ID, len(events)), Events: events}
 }
@@ -180,7 +180,7 @@ func stats(t *testing.T, l usage.Ledger, q usage.StatsQuery) usage.Stats {
 	return s
 }
 
-// newestFirst sorts events as History has them.
+// newestFirst returns the events in the order of History.
 func newestFirst(events []usage.Event) []usage.Event {
 	memory := NewMemory()
 	memory.rows.events = events
@@ -197,8 +197,8 @@ func wantEvents(t *testing.T, l usage.Ledger, want []usage.Event) {
 	wantPage(t, page.Events, newestFirst(want))
 }
 
-// wantPage compares events as JSON, which tells UTC from other zones, unknown
-// tables from none, and is fast.
+// wantPage compares events as JSON, which distinguishes UTC from other zones and
+// unknown tables from none, and is fast.
 func wantPage(t *testing.T, got, want []usage.Event) {
 	t.Helper()
 	if len(got) != len(want) {
@@ -220,7 +220,7 @@ func asJSON(t *testing.T, e usage.Event) string {
 	return string(text)
 }
 
-// clip keeps a failure about long strings readable.
+// clip shortens a failure message about long strings.
 func clip(s string) string {
 	const limit = 4000
 	if len(s) > limit {
@@ -229,7 +229,8 @@ func clip(s string) string {
 	return s
 }
 
-// ids are the event_ids, sorted and each once, of a ledger's events.
+// ids returns the sorted event_ids of a ledger's events. It fails the test when one
+// occurs twice.
 func ids(t *testing.T, l usage.Ledger) []string {
 	t.Helper()
 	page := history(t, l, usage.HistoryQuery{Page: 1, PageSize: 100_000})

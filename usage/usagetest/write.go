@@ -17,7 +17,7 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-// hostile are strings that a careless query, dump or format would trip over.
+// hostile are strings that break a careless query, dump or format.
 var hostile = []string{
 	"'", `"`, "`", `\`, `\\`, `\'`, "''", "%", "_", "?", "$1", "{user_id:String}", "@p", ":p",
 	"' OR 1=1 --", "'; DROP TABLE mcp_tool_usage_log; --", "/*", "--", "#", "NULL", `\N`, `\0`, `\x00`,
@@ -57,7 +57,7 @@ func testRoundTrip(t *testing.T, open func() usage.Ledger) {
 	for _, outcome := range usage.Outcomes {
 		add(func(e *usage.Event) { e.Outcome = outcome })
 	}
-	add(func(e *usage.Event) { e.RecordCount = usage.Int64(0) }) // none, which is not unknown
+	add(func(e *usage.Event) { e.RecordCount = usage.Int64(0) }) // zero, which is not unknown
 	add(func(e *usage.Event) { e.Tables = nil })
 	add(func(e *usage.Event) { e.Tables = []string{"b", "a", "c"} })
 	add(func(e *usage.Event) { e.Tables = []string{"a,b", `"c"`, "[d]", ""} })
@@ -94,8 +94,8 @@ func testRoundTrip(t *testing.T, open func() usage.Ledger) {
 	wantEvents(t, l, append(events, e))
 }
 
-// testStoredExactlyOrRejected writes what a ledger may be unable to hold. It
-// may say so; it may not store something else, nor a part of the batch.
+// testStoredExactlyOrRejected writes values that a ledger may be unable to hold. It
+// may reject them, but it must not store other values or a part of the batch.
 func testStoredExactlyOrRejected(t *testing.T, open func() usage.Ledger) {
 	l := open()
 	var stored []usage.Event
@@ -147,7 +147,7 @@ func testSameBatchAgain(t *testing.T, open func() usage.Ledger) {
 	write(t, restarted, b, batch(run(1_100, 10)...), first)
 	wantEvents(t, restarted, run(0, 1_110))
 
-	// Another token is another batch, however much alike its events are.
+	// Another token is another batch, even with the same kind of events.
 	twin := run(2_000, 1_000)
 	for i := range twin {
 		id := twin[i].ID
@@ -159,7 +159,7 @@ func testSameBatchAgain(t *testing.T, open func() usage.Ledger) {
 }
 
 func testSameBatchAcrossMonths(t *testing.T, open func() usage.Ledger) {
-	// More months than the 100 partitions that ClickHouse puts up with by default.
+	// More months than the 100 partitions that ClickHouse allows by default.
 	var events []usage.Event
 	for n := range 110 {
 		events = append(events, event(n, at(noon.AddDate(0, n%102, 0))))
@@ -188,8 +188,8 @@ func testSameBatchConcurrently(t *testing.T, open func() usage.Ledger) {
 	wantEvents(t, ledgers[0], run(0, batches*100))
 }
 
-// testSameBatchAfterInterruption gives up on Writes at some point of theirs,
-// and writes the batches again.
+// testSameBatchAfterInterruption cancels Writes at random moments and writes the
+// batches again.
 func testSameBatchAfterInterruption(t *testing.T, open func() usage.Ledger) {
 	l := open()
 	write(t, l, batch(run(0, 1)...))
@@ -236,8 +236,8 @@ func testContext(t *testing.T, open func() usage.Ledger) {
 	wantEvents(t, l, run(0, 1))
 }
 
-// testConcurrency lets readers look on while batches of one size are written:
-// they only ever see whole ones.
+// testConcurrency reads while batches of one size are written: readers see whole
+// batches only.
 func testConcurrency(t *testing.T, open func() usage.Ledger) {
 	const writers, batches, size = 3, 8, 40
 	ledgers := []usage.Ledger{open(), open()}
