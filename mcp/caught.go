@@ -25,7 +25,6 @@ type caught struct {
 
 	statement  statement // that the request's query is
 	statements int       // in it
-	weak       bool      // it may be prose
 
 	hasID, hasMethod, taskMethod bool
 
@@ -74,7 +73,7 @@ func (c *caught) reset(p *plan) {
 	clear(c.answers)
 	c.names, c.text = c.names[:0], c.text[:0]
 	c.reply = Reply{caught: c}
-	c.statement, c.statements, c.weak = statementNone, 0, false
+	c.statement, c.statements = statementNone, 0
 	c.hasID, c.hasMethod, c.taskMethod, c.texts = false, false, false, 0
 	c.outcomes = [outcomes]outcome{}
 	for i := range c.tasks {
@@ -296,7 +295,7 @@ func (c *caught) keep(w int, v value) {
 			s.why = max(s.why, WrongType)
 		}
 	case wantRecords, wantAffected:
-		if n, ok := wholeNumber(v.text); ok && v.kind == isNumber && !v.over {
+		if n, ok := v.wholeNumber(); ok {
 			c.number(w, n)
 		} else {
 			c.fail(w, WrongType)
@@ -458,7 +457,7 @@ func (c *caught) endArray(n *place, elements int) {
 		case through.inner: // the element of the array around has its number
 			s.inElement, s.known = true, true
 			continue
-		case elements == 0 && wanted.want.isNumber() && (!through.texts || wanted.path.countsLines()):
+		case elements == 0 && wanted.want.isNumber() && (!through.texts || wanted.countsLines):
 			s.known = true // nothing to add is 0, and no text has no lines
 		}
 		if s.known && s.number < wanted.atLeast {
@@ -478,6 +477,14 @@ func (c *caught) endArray(n *place, elements int) {
 			}
 		}
 	}
+}
+
+// wholeNumber is the number that the value is, if it is whole.
+func (v value) wholeNumber() (n int64, ok bool) {
+	if v.kind != isNumber || v.over {
+		return 0, false
+	}
+	return wholeNumber(v.text)
 }
 
 // wholeNumber reads a JSON number that is an integer, not negative, and fits:

@@ -32,7 +32,7 @@ type Rule struct {
 	// which writes and returns none, likewise.
 	Affected []string
 
-	sources []source // by Records, of DefaultRule; nil: an operator's rule
+	lines []*Line // by Records, of DefaultRule; nil: an operator's rule
 }
 
 // Extractors are the rules of a gate. They are safe for concurrent use.
@@ -173,10 +173,10 @@ func newExtractor(r Rule) (*Extractor, error) {
 		e.tables = append(e.tables, t)
 	}
 	var err error
-	if e.records, err = e.addNumbers(r.Records, wanted{want: wantRecords}, r.sources); err != nil {
+	if e.records, err = e.addNumbers(r.Records, wanted{want: wantRecords}, r.lines); err != nil {
 		return nil, fmt.Errorf("records: %w", err)
 	}
-	if e.affected, err = e.addNumbers(r.Affected, wanted{want: wantAffected, rank: len(r.Records)}, r.sources); err != nil {
+	if e.affected, err = e.addNumbers(r.Affected, wanted{want: wantAffected, rank: len(r.Records)}, r.lines); err != nil {
 		return nil, fmt.Errorf("affected: %w", err)
 	}
 	if len(e.params)+len(e.result)+len(e.constants) > maxParts {
@@ -193,15 +193,15 @@ func newExtractor(r Rule) (*Extractor, error) {
 
 // addNumbers looks for numbers at places of which the first that is known
 // counts; w says of which kind, and the rank of the first.
-func (e *Extractor) addNumbers(places []string, w wanted, sources []source) (terms []term, err error) {
-	w.operator = sources == nil
+func (e *Extractor) addNumbers(places []string, w wanted, lines []*Line) (terms []term, err error) {
+	w.operator = lines == nil
 	for i, text := range places {
 		t, err := parseTerm(text, "sum")
 		if err != nil {
 			return nil, err
 		}
 		if !w.operator && w.want == wantRecords {
-			w.source = sources[i]
+			w.source, w.boxed = lines[i].source, lines[i].boxed
 		}
 		for _, p := range t.parts {
 			if err := p.checkRecords(t.function == "sum"); err != nil {

@@ -39,10 +39,12 @@ type wanted struct {
 	term, rank int
 	source     source
 	operator   bool // of an operator's rule
+	boxed      bool // rows under a name, in an object that may have their number too
 	asker      int  // in plan.askers, at that place
 	// What the path tells of itself, which a document asks again and again.
-	several bool
-	atLeast int64 // lines of NDJSON, in all texts together
+	several     bool
+	countsLines bool  // of NDJSON
+	atLeast     int64 // lines of NDJSON, in all texts together
 }
 
 // Where in a message a result or an error stands.
@@ -270,7 +272,7 @@ func (p *plan) add(ways []way, ws []wanted, root []string, asker int, at uint8) 
 		steps := append(intoEach(root), w.path.steps...)
 		ways = append(ways, way{len(p.wanted), steps})
 		w.asker, w.at = asker, at
-		w.several, w.atLeast = w.path.several(), w.path.minLines()
+		w.several, w.countsLines, w.atLeast = w.path.several(), w.path.countsLines(), w.path.minLines()
 		p.wanted = append(p.wanted, w)
 	}
 	return ways

@@ -176,7 +176,7 @@ func (c *caught) facts(e *Extractor, ws []wanted, first int) Facts {
 			f.counts.Rows[w.source] = f.counts.Rows[w.source].better(found)
 		}
 	}
-	f.counts.Statement, f.counts.Statements, f.counts.Weak = c.statement, c.statements, c.weak
+	f.counts.Statement, f.counts.Statements = c.statement, c.statements
 	f.sumUp()
 	return f
 }
@@ -202,7 +202,10 @@ func (c *caught) sum(ws []wanted, first int) count {
 		return count{Why: sum.Why}
 	}
 	sum.Status, sum.Weak, sum.Of = all.is(), all.doubtful, all.affected
-	sum.Lists, sum.Flat = all.lists && !ws[0].operator, all.flat
+	sum.Bare = all.arrays == 1 && all.bare
+	if !ws[0].operator {
+		sum.Lists, sum.Flat, sum.Scalars, sum.Boxed = all.lists, all.flat, all.scalars, ws[0].boxed
+	}
 	return sum
 }
 

@@ -257,7 +257,7 @@ func (d *document) value(c byte) int {
 		}
 		return 1
 	}
-	if c != '-' && (c < '0' || c > '9') && c != 't' && c != 'f' && c != 'n' {
+	if c != '-' && !isDigit(c) && c != 't' && c != 'f' && c != 'n' && c != 'N' && c != 'I' {
 		d.state = docBroken
 		return 0
 	}
@@ -289,7 +289,7 @@ func (d *document) found(v value) {
 	case d.place.probe != probeNone:
 		d.open[len(d.open)-1].element.take(d.place.probe, v)
 	case d.place.isFirst:
-		d.open[len(d.open)-1].element.object = v.kind == isObject
+		d.open[len(d.open)-1].element.takeFirst(v)
 	}
 	d.caught.found(d.place, v)
 }
@@ -331,7 +331,7 @@ func (d *document) endArray(elements int) {
 	n := top.place
 	d.caught.counted(n, int64(elements), &top.element)
 	if n.isFirst {
-		d.open[len(d.open)-2].element.list = elements == 0 || top.element.object
+		d.open[len(d.open)-2].element.takeArray(elements, &top.element)
 	}
 	d.caught.endArray(n, elements)
 	d.close()
@@ -458,7 +458,8 @@ func isSpace(c byte) bool {
 	return c == ' ' || c == '\n' || c == '\r' || c == '\t'
 }
 
-// isScalar reports whether c can stand in a number, true, false or null.
+// isScalar reports whether c can stand in a number, true, false or null, or in
+// Python's NaN and Infinity.
 func isScalar(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c == '-' || c == '+' || c == '.' || c == 'E'
+	return isDigit(c) || c >= 'a' && c <= 'z' || c == '-' || c == '+' || c == '.' || c == 'E' || c == 'N' || c == 'I'
 }

@@ -2,13 +2,13 @@ package mcp
 
 // textPlace is a place inside a string: all that is wanted of the text.
 type textPlace struct {
-	values   [stepPython + 1]textValue // by the modifier that takes the text for a value
-	rows     []textRows                // of a format that counts rows
-	lines    []int                     // wanted that are the lines of NDJSON
-	parts    []textPart                // of a part of the text
-	affected []int                     // wanted that the text says in words
-	query    []int                     // wanted that are the tables of the query that the text is
-	all      []int                     // wanted in all of these
+	values [stepPython + 1]textValue // by the modifier that takes the text for a value
+	rows   []textRows                // of a format that counts rows
+	lines  []int                     // wanted that are the lines of NDJSON
+	parts  []textPart                // of a part of the text
+	words  []int                     // wanted that the text says in words
+	query  []int                     // wanted that are the tables of the query that the text is
+	all    []int                     // wanted in all of these
 }
 
 // textValue is what is wanted of the value that a text is; the zero textValue
@@ -43,8 +43,8 @@ func (p *plan) compileText(ways []way) *textPlace {
 			t.values[st.kind].wanted = append(t.values[st.kind].wanted, w.wanted)
 		case st.kind == stepSQL:
 			t.query = append(t.query, w.wanted)
-		case st.kind == stepAffected:
-			t.affected = append(t.affected, w.wanted)
+		case st.kind.isWords():
+			t.words = append(t.words, w.wanted)
 		case st.kind == stepNDJSON:
 			t.lines = append(t.lines, w.wanted)
 		case st.kind.countsRows():
@@ -107,7 +107,8 @@ type textReader struct {
 	rows      []rowCounter // of place.rows; nil: the text is not of that format
 	parts     []*partReader
 	kept      []byte // of a query, or of a text that says something in words
-	over      bool   // it is longer than any that is read
+	words     words
+	over      bool // it is longer than any that is read
 
 	counters [stepVertical + 1]rowCounter // memory of rows
 	memory   []*partReader                // of parts
@@ -188,7 +189,7 @@ func (r *textReader) keep(p []byte) (alive bool) {
 	limit := maxWords
 	if len(r.place.query) > 0 {
 		limit = maxQuery
-	} else if len(r.place.affected) == 0 {
+	} else if len(r.place.words) == 0 {
 		return false
 	}
 	if r.over = r.over || len(r.kept)+len(p) > limit; !r.over {
@@ -219,8 +220,8 @@ func (r *textReader) end() {
 	for _, part := range r.parts {
 		part.end()
 	}
-	if len(r.place.affected) > 0 {
-		r.endAffected()
+	if len(r.place.words) > 0 {
+		r.endWords()
 	}
 	for _, w := range r.place.query {
 		r.endQuery(w)
@@ -261,18 +262,26 @@ func (r *textReader) endRows(wanted []int, found rowsFound, ok bool) {
 	r.caught.settleText(wanted, WrongFormat)
 }
 
-func (r *textReader) endAffected() {
-	n, ok := affectedIn(r.kept)
-	for _, w := range r.place.affected {
-		if ok && !r.over && !r.caught.closed(w) {
-			r.caught.number(w, n)
-		}
-	}
-	if !ok || r.over {
-		r.caught.passOver(r.place.affected)
+// endWords is called behind a text that may say a number in words.
+func (r *textReader) endWords() {
+	if r.over {
+		r.caught.passOver(r.place.words)
 		return
 	}
-	r.caught.settleText(r.place.affected, WrongFormat)
+	r.words.read(r.kept)
+	for _, w := range r.place.words {
+		steps := r.caught.plan.wanted[w].path.steps
+		read := r.words.affected
+		if steps[len(steps)-1].kind == stepNoRows {
+			read = r.words.noRows
+		}
+		if n, ok := read(); !ok {
+			r.caught.passOver([]int{w})
+		} else if !r.caught.closed(w) {
+			r.caught.number(w, n)
+			r.caught.settle(w)
+		}
+	}
 }
 
 // rowCounter counts the rows of a text of one format.

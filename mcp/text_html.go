@@ -44,7 +44,7 @@ func (r *htmlRows) feed(p []byte) bool {
 				r.name = append(r.name, c)
 			case c|0x20-'a' < 26:
 				r.state, r.name = htmlName, append(r.name, c|0x20)
-			case c == '<' && len(r.name) == 0: // "<<": the first is text
+			case c == '<' && len(r.name) == 0: // "a <<b>"
 			case c == '!' || c == '?' || c == '/' || c == '<':
 				return false
 			default: // no tag: "a < b"

@@ -68,6 +68,7 @@ type reader struct {
 	kind       Kind
 	explained  bool
 	returning  bool
+	writes     bool // a statement does, and returns rows
 	using      bool // USING has brought the source of MERGE or DELETE
 	tokens     int
 	plain      bool // all of them are words
@@ -119,7 +120,7 @@ func (r *reader) result() Result {
 	if r.status != Known {
 		return Result{Status: r.status, Statements: r.statements}
 	}
-	res := Result{Kind: r.total, Statements: r.statements, Weak: r.weak}
+	res := Result{Kind: r.total, Statements: r.statements, Returning: r.writes, Weak: r.weak}
 	if len(r.tables) > 0 {
 		res.Tables = make([]string, len(r.tables))
 		for i, s := range r.tables {

@@ -76,6 +76,9 @@ type Result struct {
 	Tables     []string
 	Kind       Kind
 	Statements int
+	// Returning is set where a statement writes and returns rows (RETURNING,
+	// OUTPUT); its Kind is KindQuery.
+	Returning bool
 	// Weak is set for two or three bare words that are a statement, and may as
 	// well be prose: "describe architecture". They count if something else says
 	// that this is SQL.

@@ -324,7 +324,7 @@ func (r *reader) endStatement() {
 		if r.explained {
 			kind = r.kind
 		} else if r.returning && kind == KindWrite {
-			kind = KindQuery
+			kind, r.writes = KindQuery, true
 		}
 		if r.statements > 1 && kind != r.total {
 			kind = KindMixed
