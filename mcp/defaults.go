@@ -34,6 +34,8 @@ var DefaultLines = []*Line{
 		Why: "the results of several statements, likewise"},
 	{Name: "text_list", source: sourceText, Places: texts("@embedded|", "#", "results.#", "data.results.#", "result.#", "result.rows.#"),
 		Why: "a JSON array of rows in a text"},
+	{Name: "resource_rows", source: sourceText, Places: sum(under("result.content.#.resource.text|@embedded|", append([]string{"#"}, rowNames...))),
+		Why: "the same in an embedded resource"},
 	{Name: "text_lines", source: sourceText, Places: texts("@ndjson:2|", "#"),
 		Why: "a JSON object a line, or a text; one alone may be a row or a status"},
 	{Name: "text_python", source: sourceText, Places: texts("@python|", "#", "rows.#", "data.#", "result.#"),
