@@ -49,7 +49,14 @@ func (l *lexer) peek(i int) token {
 }
 
 func (l *lexer) next() token {
-	t := l.peek(0)
+	if l.n == 0 { // the usual: nobody has looked ahead
+		if t := l.scan(); !l.broken {
+			return t
+		}
+		l.pos = len(l.src)
+		return token{start: l.pos, end: l.pos}
+	}
+	t := l.ahead[l.head]
 	l.head, l.n = (l.head+1)&3, l.n-1
 	return t
 }
