@@ -88,8 +88,8 @@ func keptByText(r *textReader) int {
 }
 
 // gjsonGuesses reports whether v holds what gjson takes for something else, the
-// name # and brackets in a string that is an element; or a text of something
-// like JSON, of which the scanner need not see that it is none.
+// name # and brackets in a string that is an element; or, in a text, what is no
+// JSON and the scanner takes, NaN and Infinity.
 func gjsonGuesses(v gjson.Result) (guesses bool) {
 	if !v.IsObject() && !v.IsArray() {
 		return false
@@ -97,7 +97,7 @@ func gjsonGuesses(v gjson.Result) (guesses bool) {
 	v.ForEach(func(name, value gjson.Result) bool {
 		guesses = name.Str == "#" || v.IsArray() && value.Type == gjson.String && strings.ContainsAny(value.Raw, "{[") || gjsonGuesses(value)
 		if text := strings.TrimLeft(value.Str, " \t\r\n"); strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
-			guesses = guesses || !gjson.Valid(text) || gjsonGuesses(gjson.Parse(text))
+			guesses = guesses || strings.Contains(text, "NaN") || strings.Contains(text, "Infinity") || gjsonGuesses(gjson.Parse(text))
 		}
 		return !guesses
 	})
