@@ -13,12 +13,13 @@ import (
 //
 // It allocates nothing. A value nested deeper than maxNesting is refused.
 type jsonCheck struct {
-	state   checkState
-	name    bool   // the string that passes is a member's name
-	hex     uint8  // digits of a \u escape that are still to come
-	literal string // what is still to come of true, false or null
-	depth   int
-	object  [maxNesting / 64]uint64 // bit i: the open value at depth i+1 is an object
+	state    checkState
+	name     bool   // the string that passes is a member's name
+	hex      uint8  // digits of a \u escape that are still to come
+	literal  string // what is still to come of true, false or null
+	depth    int
+	inObject bool                    // and not in an array
+	object   [maxNesting / 64]uint64 // bit i: the open value at depth i+1 is an object
 }
 
 // maxNesting bounds how deep a JSON value in a text may be nested.
@@ -79,7 +80,7 @@ func (v *jsonCheck) feed(p []byte) int {
 				i += v.afterDigits(p[i])
 			}
 		case checkNext:
-			if i+1 < len(p) && p[i] == ',' && p[i+1] == '"' && v.inObject() {
+			if i+1 < len(p) && p[i] == ',' && p[i+1] == '"' && v.inObject {
 				v.name, v.state = true, checkString
 				i = v.string(p, i+2)
 				continue
@@ -174,7 +175,7 @@ func plainEnd(p []byte, i int) int {
 func (v *jsonCheck) token(c byte) bool {
 	switch v.state {
 	case checkNext:
-		object := v.inObject()
+		object := v.inObject
 		switch {
 		case c == ',' && object:
 			v.state = checkName
@@ -305,16 +306,14 @@ func (v *jsonCheck) open(state checkState) bool {
 		*word |= bit
 	}
 	v.depth++
-	v.state = state
+	v.state, v.inObject = state, state == checkFirstName
 	return true
 }
 
-func (v *jsonCheck) inObject() bool {
-	return v.object[(v.depth-1)/64]>>((v.depth-1)%64)&1 != 0
-}
-
 func (v *jsonCheck) close() {
-	v.depth--
+	if v.depth--; v.depth > 0 {
+		v.inObject = v.object[(v.depth-1)/64]>>((v.depth-1)%64)&1 != 0
+	}
 	v.endValue()
 }
 
