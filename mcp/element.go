@@ -130,20 +130,20 @@ func (s *status) join(other status) {
 	s.flat = s.flat || other.flat
 }
 
-// probeFirst makes the place of an array, whose elements are counted, look at
+// probeFirst makes the node of an array, whose elements are counted, look at
 // the first of them.
-func (n *place) probeFirst(first *place) {
+func (n *node) probeFirst(first *node) {
 	first.isFirst = true
 	// Its own first element, if it is an array, tells a list of rows from a row.
 	inner := first.element(0)
 	switch {
 	case inner == nil:
-		inner = &place{last: -1}
-		first.index = append(first.index, edge{index: 0, place: inner})
+		inner = &node{last: -1}
+		first.index = append(first.index, edge{index: 0, node: inner})
 	case inner == first.each: // the others are not looked at like this
 		copied := *inner
 		inner = &copied
-		first.index = append(first.index, edge{index: 0, place: inner})
+		first.index = append(first.index, edge{index: 0, node: inner})
 	}
 	inner.isFirst, inner.keep = true, true
 	first.all = append(first.all, n.count...)
@@ -151,8 +151,8 @@ func (n *place) probeFirst(first *place) {
 		for _, name := range p.names {
 			member := first.child([]byte(name))
 			if member == nil {
-				member = &place{}
-				first.members = append(first.members, edge{name: name, place: member})
+				member = &node{}
+				first.members = append(first.members, edge{name: name, node: member})
 			}
 			member.probe = p.probe
 			member.keep = member.keep || p.probe != probePayload

@@ -212,7 +212,7 @@ func (k stepKind) String() string {
 	return "#"
 }
 
-// parseStep reads the component that s begins with, up to a . or |, and tells
+// parseStep reads the component that s begins with, up to a . or |, and returns
 // its length.
 func parseStep(s string) (st step, n int, err error) {
 	if s == "" || s[0] == '.' || s[0] == '|' {

@@ -8,7 +8,7 @@ const maxQuery = sql.MaxQuery
 // endQuery is called behind a text that is a query: for the tables that it
 // names, and for what kind of statement it is.
 func (r *textReader) endQuery(w int) {
-	c := r.caught
+	c := r.matches
 	if c.closed(w) {
 		return
 	}
@@ -17,7 +17,7 @@ func (r *textReader) endQuery(w int) {
 		c.fail(w, OverCap)
 		return
 	}
-	steps := c.plan.wanted[w].path.steps
+	steps := c.plan.targets[w].path.steps
 	dialect, _ := sql.ParseDialect(steps[len(steps)-1].name)
 	found := sql.Read(dialect, r.kept)
 	// A dialect, or an argument of this name, says that it is no prose.
@@ -45,7 +45,7 @@ func (r *textReader) endQuery(w int) {
 	}
 	if s.why == Known {
 		s.known = true // also where it names none
-		if c.plan.wanted[w].several {
+		if c.plan.targets[w].several {
 			s.inElement = true
 			return
 		}
@@ -74,7 +74,7 @@ func inCapitals(query []byte) bool {
 }
 
 // addStatement adds what a query is to what the call's other queries are.
-func (c *caught) addStatement(kind statement, statements int) {
+func (c *matches) addStatement(kind statement, statements int) {
 	switch {
 	case c.statement == statementNone:
 		c.statement = kind

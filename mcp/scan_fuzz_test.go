@@ -64,7 +64,7 @@ func checkPieces(t *testing.T, format Format, body []byte, cut uint8) []answered
 
 // kept is how much memory a scanner holds on to, about.
 func kept(s *Scanner) int {
-	n := cap(s.caught.text) + 24*cap(s.caught.names) + 88*cap(s.caught.answers) + cap(s.caught.id) + cap(s.caught.tasks[0].id) + cap(s.caught.tasks[1].id) + cap(s.caught.tasks[2].id)
+	n := cap(s.matches.text) + 24*cap(s.matches.names) + 88*cap(s.matches.answers) + cap(s.matches.id) + cap(s.matches.tasks[0].id) + cap(s.matches.tasks[1].id) + cap(s.matches.tasks[2].id)
 	return n + keptBy(&s.doc)
 }
 
