@@ -96,6 +96,7 @@ soak: deps
 	FLOWS=200000 go test -timeout 2h -count=1 -run TestEveryCallIsOneRow ./gate
 	TALLYGATE_TEST_KILLS=1000 go test -timeout 2h -count=1 -run Kill $(or $(wildcard ./journal),./usage)
 	TALLYGATE_TEST_FAULTS=50 go test -timeout 4h -count=1 -run "TestPipeline|TestGateKilled" ./usage/clickhouse
+	$(MAKE) --no-print-directory servers
 	$(MAKE) --no-print-directory fuzz FUZZTIME=10m
 
 # Judges the reader of SQL (mcp/sql) by sqlglot, on the corpora of a dozen
@@ -105,14 +106,17 @@ sql-judge:
 	cd e2e && go run ./sqljudge "$(SQL_JUDGE)/corpus"
 	cd e2e && go run ./sqljudge -mutate 1000000 "$(SQL_JUDGE)/corpus"
 
-# Runs real database MCP servers behind the gate and compares each row of the
-# ledger with what is true: minutes, and hundreds of megabytes the first time.
-# `make record` also writes the calls that the tests replay.
-servers: build
-	cd e2e/servers && python3 run.py --binary ../../$(BINARY)
+# Real MCP servers in front of real databases, through the built gate into the
+# ledger: e2e/servers/README.md. The first time it installs them. SERVERS=NAME
+# for some of them.
+SERVERS :=
 
-record: build
-	cd e2e/servers && python3 run.py --binary ../../$(BINARY) --record
+servers: deps build
+	python3 e2e/servers/run.py --binary '$(BINARY)' $(SERVERS)
+
+# Makes the recordings anew that `make test` replays.
+record: deps build
+	python3 e2e/servers/run.py --binary '$(BINARY)' --record $(SERVERS)
 
 # What the gate costs beside bare Caddy and other gateways: docs/performance.md
 # describes the method. Run it on a machine that does nothing else; all of it

@@ -188,7 +188,7 @@ func (c *counts) written(rows count) count {
 	if rows.Known && (rows.Status || rows.Bare && c.Statements == 1) {
 		said = agree(said, rows.affected())
 	}
-	if number.Known && number.Number > 0 && !(rows.Known && rows.Number > 0) {
+	if number.Known && number.Number > 0 && (!rows.Known || rows.Number == 0) {
 		said = agree(said, number)
 	}
 	return said

@@ -41,17 +41,17 @@ func spelledTexts(texts ...string) string {
 
 func TestWhatCounts(t *testing.T) {
 	const (
-		none     = `{"day":"2024-01-02"}`
-		query    = `{"sql":"SELECT a FROM t"}`
-		write    = `{"sql":"INSERT INTO t VALUES (1)"}`
-		writes   = `{"sql":"INSERT INTO t VALUES (1); DELETE FROM t WHERE a = 1"}`
-		return_  = `{"sql":"UPDATE t SET a = 1 RETURNING a"}`
-		ddl      = `{"sql":"CREATE TABLE t (a INT)"}`
-		explain  = `{"sql":"EXPLAIN SELECT a FROM t"}`
-		mixed    = `{"sql":"SELECT a FROM t; DELETE FROM t WHERE a = 1"}`
-		two      = `{"params":{"sqlStatements":["SELECT a FROM t","SELECT b FROM u"]}}`
-		unread   = `{"sql":"CALL p(1)"}`
-		contents = `{"content":[{"type":"text","text":"[{'a': 1}, {'a': 2}]"}],"structuredContent":{"result":[{"type":"text","text":"[{'a': 1}, {'a': 2}]","annotations":null,"_meta":null}]}}`
+		none      = `{"day":"2024-01-02"}`
+		query     = `{"sql":"SELECT a FROM t"}`
+		write     = `{"sql":"INSERT INTO t VALUES (1)"}`
+		writes    = `{"sql":"INSERT INTO t VALUES (1); DELETE FROM t WHERE a = 1"}`
+		returning = `{"sql":"UPDATE t SET a = 1 RETURNING a"}`
+		ddl       = `{"sql":"CREATE TABLE t (a INT)"}`
+		explain   = `{"sql":"EXPLAIN SELECT a FROM t"}`
+		mixed     = `{"sql":"SELECT a FROM t; DELETE FROM t WHERE a = 1"}`
+		two       = `{"params":{"sqlStatements":["SELECT a FROM t","SELECT b FROM u"]}}`
+		unread    = `{"sql":"CALL p(1)"}`
+		contents  = `{"content":[{"type":"text","text":"[{'a': 1}, {'a': 2}]"}],"structuredContent":{"result":[{"type":"text","text":"[{'a': 1}, {'a': 2}]","annotations":null,"_meta":null}]}}`
 	)
 	structured := func(json string) string { return `{"structuredContent":` + json + `}` }
 	for _, c := range []struct {
@@ -72,8 +72,8 @@ func TestWhatCounts(t *testing.T) {
 		{"a status row of a write", write, spelledTexts(`[{'affected_rows': 3}]`), 3, Known},
 		{"a status row without a query", none, spelledTexts(`[{"affected_rows": 3}]`), 3, Known},
 		{"a row that looks like one", query, spelledTexts(`[{'affected_rows': 3}]`), 1, Known},
-		{"a status row of RETURNING", return_, spelledTexts(`[{'affected_rows': 0}]`), 0, Known},
-		{"rows of RETURNING", return_, spelledTexts(`[{'a': 1}, {'a': 1}]`), 2, Known},
+		{"a status row of RETURNING", returning, spelledTexts(`[{'affected_rows': 0}]`), 0, Known},
+		{"rows of RETURNING", returning, spelledTexts(`[{'a': 1}, {'a': 1}]`), 2, Known},
 		{"a status row that is none", write, spelledTexts(`[{'affected_rows': -1}]`), -1, WrongFormat},
 		{"a row with more in it", none, spelledTexts(`[{"affected_rows": 3, "day": 1}]`), 1, Known},
 		{"a name that a column has as well", none, spelledTexts(`[{"count": 3}]`), 1, Known},

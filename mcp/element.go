@@ -136,13 +136,11 @@ func (n *node) probeFirst(first *node) {
 	first.isFirst = true
 	// Its own first element, if it is an array, tells a list of rows from a row.
 	inner := first.element(0)
-	switch {
-	case inner == nil:
+	if inner == first.each {
 		inner = &node{last: -1}
-		first.index = append(first.index, edge{index: 0, node: inner})
-	case inner == first.each: // the others are not looked at like this
-		copied := *inner
-		inner = &copied
+		if first.each != nil { // the others are not looked at like this
+			*inner = *first.each
+		}
 		first.index = append(first.index, edge{index: 0, node: inner})
 	}
 	inner.isFirst, inner.keep = true, true

@@ -3,7 +3,8 @@ package mcp
 import "bytes"
 
 // csvRows counts the rows of comma-separated values as RFC 4180 has them, or
-// of tab-separated values, which know no quotes. The first line is a header.
+// of tab-separated values, which know no quotes. The first line is a header. A
+// header alone is none: a sentence with a comma looks the same.
 // Every line has as many fields as the header has: where one has not, or quotes
 // are not as they should be, this is something else, or something is missing.
 // Empty lines may stand at the end, and nowhere else; where there is one column
@@ -112,7 +113,7 @@ func (r *csvRows) endLine() bool {
 }
 
 func (r *csvRows) end() (found rowsFound, ok bool) {
-	if r.state == csvQuoted || r.fields > 0 && !r.endLine() || r.header == 0 || r.header == 1 && r.empty {
+	if r.state == csvQuoted || r.fields > 0 && !r.endLine() || r.lines < 2 || r.header == 1 && r.empty {
 		return found, false
 	}
 	return rowsFound{rows: r.lines - 1, columns: r.header}, true

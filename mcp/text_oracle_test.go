@@ -245,7 +245,7 @@ func expectCSV(text string, columns int) (int64, bool) {
 	r := csv.NewReader(strings.NewReader(text))
 	all, err := r.ReadAll()
 	body := strings.TrimRight(text, "\r\n")
-	if err != nil || len(all) == 0 || len(all[0]) < columns || strayCR(text) || emptyLine(body) || len(all[0]) == 1 && (emptyLine(text) || text != body && body == "") {
+	if err != nil || len(all) < 2 || len(all[0]) < columns || strayCR(text) || emptyLine(body) || len(all[0]) == 1 && (emptyLine(text) || text != body && body == "") {
 		return 0, false
 	}
 	return int64(len(all) - 1), true
@@ -290,7 +290,7 @@ func expectTSV(text string, columns int) (int64, bool) {
 	if fields == 1 && (strings.Contains(text, "\n\n") || strings.Contains(text, "\n\r\n")) {
 		return 0, false
 	}
-	return int64(len(lines) - 1), fields >= columns
+	return int64(len(lines) - 1), fields >= columns && len(lines) > 1
 }
 
 func expectNDJSON(text string, atLeast int) (n int64, ok bool) {

@@ -42,8 +42,8 @@ func TestRowsInTexts(t *testing.T) {
 	}{
 		{csv, "a,b\n1,2\n3,4\n", 2},
 		{csv, "a,b\r\n1,2\r\n3,4", 2},
-		{csv, "a,b", 0},
-		{csv, "a,b\n\n\r\n", 0},
+		{csv, "a,b", -1}, // or "Sorry, no rows"
+		{csv, "a,b\n\n\r\n", -1},
 		{csv, "a,b\n1,\"x\ny,\"\"z\"\"\"\n", 1},
 		{csv, "a,b\n,\n", 1},
 		{csv, "", -1},
@@ -66,11 +66,11 @@ func TestRowsInTexts(t *testing.T) {
 		{"@fenced|@csv|#", "Here it is:\n```csv\na,b\n1,2\n3,4\n```\nAnything else?", 2},
 		{"@fenced|@csv|#", "~~~~\na,b\n1,2\n~~~\n3,4\n~~~~", -1},
 		{"@fenced|@csv|#", "   ```\na,b\n1,2\n  `````  \n", 1},
-		{"@fenced|@csv|#", "```\na,b\n1,2\n", -1},                           // no end
-		{"@fenced|@csv|#", "```\na,b\n```\n```\na,b\n```", -1},              // which one?
-		{"@fenced|@csv|#", "a,b\n1,2\n", -1},                                // no fence
-		{"@fenced|@csv|#", "``` a`b\na,b\n```", -1},                         // is no fence
-		{"@fenced|@csv|#", strings.Repeat("x", 999) + "\n```\na,b\n```", 0}, // a long line in front
+		{"@fenced|@csv|#", "```\na,b\n1,2\n", -1},                                // no end
+		{"@fenced|@csv|#", "```\na,b\n```\n```\na,b\n```", -1},                   // which one?
+		{"@fenced|@csv|#", "a,b\n1,2\n", -1},                                     // no fence
+		{"@fenced|@csv|#", "``` a`b\na,b\n```", -1},                              // is no fence
+		{"@fenced|@csv|#", strings.Repeat("x", 999) + "\n```\na,b\n1,2\n```", 1}, // a long line in front
 		{"@tagged:data|@fromstr|#", "Beware:\n\n<data-1f>\n[1,2]\n</data-1f>\n\nSo far.", 2},
 		{"@tagged:data|@fromstr|#", "Beware: <data>\n<data>\n[1,2]\n</data>", 2},
 		{"@tagged:data|@fromstr|#", "<data-1>\n[1,2]\n</data-2>", -1},
@@ -191,7 +191,9 @@ func TestRowsInTexts(t *testing.T) {
 		{"@vertical|#", "1. row\nid: 1\n\nResult: showing first 1 rows (output truncated)", 1},
 		{"@vertical|#", "1. row\nid: 1\n\n3. row\nid: 2\n", -1},
 		{"@vertical|#", "*************************** 1. row ***************************\nid: 1\n", 1},
-		{"@vertical|#", "No rows returned", -1},
+		{"@vertical|#", "No rows returned", -1}, // @norows
+		{"@vertical|#", "No rows returned\n1. row\nid: 1\n", -1},
+		{"@vertical|#", "No rows returned, since there is no such table", -1},
 		{"@fromstr|@ndjson|#", `"{}\n{}\n"`, 2},
 		{"@fromstr|@csv|#", `"a,b\n1,2\n"`, 1},
 	} {

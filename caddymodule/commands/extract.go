@@ -257,9 +257,6 @@ func (f *findings) print(out io.Writer) error {
 	if f.Line != "" {
 		fmt.Fprintf(w, "\tby the default rule's line %s\n", f.Line)
 	}
-	if f.Line != "" {
-		fmt.Fprintf(w, "\tby the default rule's line %s\n", f.Line)
-	}
 	if f.Outcome != "ok" && f.RecordCount != nil {
 		fmt.Fprintf(w, "\tthe event has no record count, since the call did not end well\n")
 	}

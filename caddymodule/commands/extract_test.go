@@ -3,13 +3,10 @@ package commands_test
 import (
 	"bytes"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/google/go-cmp/cmp"
 
 	_ "github.com/tallygate/tallygate/caddymodule" // the host
 	"github.com/tallygate/tallygate/caddymodule/commands"
@@ -40,56 +37,6 @@ func extracted(t *testing.T, config []byte, input, tool string) (all []commands.
 		all = append(all, f)
 	}
 	return all
-}
-
-// TestMeteringExamples runs each rule in the table of docs/metering.md on the
-// exchange that the line names.
-func TestMeteringExamples(t *testing.T) {
-	doc, err := os.ReadFile("../../docs/metering.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, table, _ := strings.Cut(string(doc), "| server, tool |")
-	table, _, _ = strings.Cut(table, "\n\n")
-	tried := map[string]bool{}
-	for _, line := range strings.Split(table, "\n")[2:] {
-		cells := strings.Split(strings.ReplaceAll(strings.Trim(line, "| "), `\|`, "\x00"), "|")
-		if len(cells) != 4 {
-			t.Fatalf("there are %d cells in %s", len(cells), line)
-		}
-		rule, name := strings.ReplaceAll(strings.TrimSpace(cells[2]), "\x00", "|"), strings.TrimSpace(cells[3])
-		tried[name+".json"] = true
-		text, err := os.ReadFile(filepath.Join("..", "testdata", "exchanges", name+".json"))
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		var exchange struct {
-			Want struct {
-				Tables  []string
-				Records *int64
-			}
-		}
-		if err := json.Unmarshal(text, &exchange); err != nil {
-			t.Fatal(err)
-		}
-		config := ":8001 {\n\ttallygate {\n"
-		if rule != "*default*" {
-			config += "\t\ttool * {\n"
-			for _, option := range strings.Split(strings.Trim(rule, "`"), "` `") {
-				config += "\t\t\t" + option + "\n"
-			}
-			config += "\t\t}\n"
-		}
-		f := extracted(t, adapted(t, config+"\t}\n}\n"), string(text), "")[0]
-		if diff := cmp.Diff([]any{exchange.Want.Tables, exchange.Want.Records}, []any{f.Tables, f.RecordCount}); diff != "" {
-			t.Errorf("%s, by %s (-want +got):\n%s", name, rule, diff)
-		}
-	}
-	files, err := os.ReadDir(filepath.Join("..", "testdata", "exchanges"))
-	if err != nil || len(files) != len(tried) {
-		t.Errorf("there are %d exchanges and %d in the table, %v", len(files), len(tried), err)
-	}
 }
 
 const (

@@ -191,7 +191,7 @@ ALL = [
     Server("mysql-mcp-server==0.4.4", "mysql",
            lambda d, port: ([pypi("mysql-mcp-server==0.4.4") / "mysql_mcp_server"], {**mysql_env(d, "MYSQL_PASSWORD"), "MYSQL_DATABASE": d["database"]}),
            by("execute_sql", "query"), answers.strict_csv, answers.words(r"Rows affected: (\d+)$"), counted=False,
-           failed=r"^Error executing|No results returned\.$",  # none, or none that it knows of
+           failed=r"^Error executing|^Only single statements|No results returned\.$",  # none, or none that it knows of
            rule=["table arguments.query|@sql:mysql", "records result.content.0.text|@csv|#", "affected result.content.0.text|@affected"]),
     Server("@toolbox-sdk/server@1.12.0", "postgres",
            lambda d, port: ([npm("@toolbox-sdk/server@1.12.0") / "toolbox", "--prebuilt", "postgres", "--address", "127.0.0.1", "--port", port], {

@@ -14,6 +14,7 @@ import argparse
 import json
 import re
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -204,6 +205,7 @@ def main():
         parser.error(f"no server is named {', '.join(sorted(unknown))}")
     chosen = [s for s in catalog.ALL if not arguments.servers or s.name in arguments.servers]
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # what was started is stopped
     install.debian()
     folder = tempfile.mkdtemp(prefix="tallygate-servers-")
     processes = databases.Processes(folder)
