@@ -17,7 +17,7 @@ const maxExtraAllocs = 22
 func TestAllocations(t *testing.T) {
 	w := newBenchWorld(t)
 	gate := w.gate(t)
-	for _, c := range benchCalls() {
+	for _, c := range append(benchCalls(), queryCalls()...) {
 		t.Run(c.name, func(t *testing.T) {
 			proxy := &answering{answer: c.answer}
 			gated := c.through(t, w, func(rw http.ResponseWriter, r *http.Request) error { return gate.ServeHTTP(rw, r, proxy) })

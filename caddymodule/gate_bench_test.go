@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -121,6 +122,7 @@ func mallocs(f func()) int64 {
 // benchCall is a tools/call and its answer.
 type benchCall struct {
 	name    string
+	request string // the body; benchRequest where it is empty
 	answer  answer
 	session string
 	reading func() // called for each chunk that the client reads; nil: nothing to do
@@ -175,12 +177,56 @@ func benchMessage(shape string, size int) []byte {
 const benchRequest = `{"jsonrpc":"2.0","id":17,"method":"tools/call","params":{"name":"query_table","arguments":{"table":"stock_daily",` +
 	`"columns":["ts_code","trade_date","open","close","vol"],"where":"trade_date between '2024-01-02' and '2024-03-29'","limit":100}}}`
 
+// BenchmarkQuery is BenchmarkGate for calls whose tables are those of a query,
+// beside calls of the same length that name their table.
+func BenchmarkQuery(b *testing.B) {
+	w := newBenchWorld(b)
+	gate := w.gate(b)
+	for _, c := range queryCalls() {
+		b.Run(c.name, func(b *testing.B) {
+			proxy := &answering{answer: c.answer}
+			compare(b, w,
+				c.through(b, w, func(rw http.ResponseWriter, r *http.Request) error { return gate.ServeHTTP(rw, r, proxy) }),
+				c.through(b, w, proxy.ServeHTTP))
+		})
+	}
+}
+
+// queryCalls are calls with a query, of SQL and of prose, and each with the same
+// text in an argument that is none.
+func queryCalls() (calls []benchCall) {
+	prose := func(size int) string {
+		return strings.Repeat("the weather in Paris tomorrow, please and what to wear ", size/50+1)[:size]
+	}
+	sql := func(size int) string {
+		text := "SELECT d.ts_code, d.close FROM stock_daily d JOIN stock_basic b ON b.ts_code = d.ts_code WHERE d.trade_date BETWEEN '2024-01-02' AND '2024-03-29' AND d.vol IN (0"
+		for i := 1; len(text) < size-1; i++ {
+			text += ", " + strconv.Itoa(i%1000)
+		}
+		return text + ")"
+	}
+	for _, text := range []struct{ name, text string }{
+		{"prose/35B", prose(35)}, {"prose/8KB", prose(8 << 10)},
+		{"sql/200B", sql(200)}, {"sql/8KB", sql(8 << 10)}, {"sql/60KB", sql(60 << 10)},
+	} {
+		for _, argument := range []string{`"query":`, `"table":"stock_daily","notes":`} {
+			name := strings.Split(argument, `"`)[1]
+			calls = append(calls, benchCall{
+				name:    text.name + "/" + name,
+				request: `{"jsonrpc":"2.0","id":17,"method":"tools/call","params":{"name":"search","arguments":{` + argument + strconv.Quote(text.text) + `}}}`,
+				answer:  answer{"application/json", benchMessage("rows", 2<<10)},
+			})
+		}
+	}
+	return calls
+}
+
 // through returns a function that makes a call through a handler. Each call has its
 // own request, context and headers, as in a server.
 func (c *benchCall) through(b testing.TB, w *benchWorld, serve func(http.ResponseWriter, *http.Request) error) func() {
 	header := http.Header{
 		"Authorization": {"Bearer " + w.key}, "Accept": {"application/json, text/event-stream"}, "Accept-Encoding": {"gzip, deflate"}, "Content-Type": {"application/json"},
-		"Content-Length": {strconv.Itoa(len(benchRequest))}, "Mcp-Protocol-Version": {"2025-06-18"}, "User-Agent": {"python-httpx/0.28.1"}, "Connection": {"keep-alive"},
+		"Mcp-Protocol-Version": {"2025-06-18"}, "User-Agent": {"python-httpx/0.28.1"}, "Connection": {"keep-alive"},
 	}
 	if c.session != "" {
 		header.Set("Mcp-Session-Id", c.session)
@@ -190,6 +236,8 @@ func (c *benchCall) through(b testing.TB, w *benchWorld, serve func(http.Respons
 	template := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:8001/messages", nil)
 	template.RemoteAddr = "127.0.0.1:50000"
 	vars := map[string]any{caddyhttp.ClientIPVarKey: "127.0.0.1"}
+	request := cmp.Or(c.request, benchRequest)
+	header.Set("Content-Length", strconv.Itoa(len(request)))
 	return func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
@@ -198,8 +246,8 @@ func (c *benchCall) through(b testing.TB, w *benchWorld, serve func(http.Respons
 		for name, values := range header {
 			r.Header[name] = values
 		}
-		body.Reset(benchRequest)
-		r.Body, r.ContentLength = io.NopCloser(body), int64(len(benchRequest))
+		body.Reset(request)
+		r.Body, r.ContentLength = io.NopCloser(body), int64(len(request))
 		clear(rw.header)
 		rw.status, rw.written = 0, 0
 		if err := serve(rw, r); err != nil {

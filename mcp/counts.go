@@ -11,12 +11,13 @@ package mcp
 type statement uint8
 
 const (
-	statementNone   statement = iota // the call has no query
-	statementUnread                  // it has one that is not understood
-	statementQuery                   // it returns rows
-	statementWrite                   // it writes and returns none
-	statementNoRows                  // it does neither: DDL, EXPLAIN, SET
-	statementMixed                   // there are several, of different kinds
+	statementNone      statement = iota // the call has no query
+	statementUnread                     // it has one that is not understood
+	statementQuery                      // it returns rows
+	statementReturning                  // it writes and returns rows
+	statementWrite                      // it writes and returns none
+	statementNoRows                     // it does neither: DDL, EXPLAIN, SET
+	statementMixed                      // there are several, of different kinds
 )
 
 // source is where in a reply a count stands. Two sources are two signs of the
@@ -30,6 +31,7 @@ const (
 	sourceStructuredLists               // lists of rows, of several statements, likewise
 	sourceTextLists
 	sourceNumber // the number of rows, in either
+	sourceNone   // that there are no rows, in words
 	sources      // how many there are
 )
 
@@ -47,6 +49,9 @@ type count struct {
 	Of       int64  `json:"of,omitempty"`       // affected rows that they say
 	Lists    bool   `json:"lists,omitempty"`    // the rows look like lists of rows
 	Flat     bool   `json:"flat,omitempty"`     // the rows are no objects
+	Scalars  bool   `json:"scalars,omitempty"`  // they are no arrays either
+	Bare     bool   `json:"bare,omitempty"`     // one row of one whole number, which is Of
+	Boxed    bool   `json:"boxed,omitempty"`    // the rows have a name, in an object that may have more
 	Why      Reason `json:"why,omitempty"`      // where it is unknown
 }
 
@@ -66,7 +71,6 @@ type counts struct {
 	Looked     bool           `json:"looked,omitempty"` // the rule says where to look
 	Statement  statement      `json:"statement,omitempty"`
 	Statements int            `json:"statements,omitempty"`
-	Weak       bool           `json:"weak,omitempty"` // the statement may be prose
 	Rows       [sources]count `json:"rows"`
 	Affected   count          `json:"affected"`
 }
@@ -74,7 +78,7 @@ type counts struct {
 func (c counts) merge(other counts) counts {
 	c.Looked = c.Looked || other.Looked
 	if c.Statement == statementNone {
-		c.Statement, c.Statements, c.Weak = other.Statement, other.Statements, other.Weak
+		c.Statement, c.Statements = other.Statement, other.Statements
 	}
 	for s := range c.Rows {
 		c.Rows[s] = c.Rows[s].better(other.Rows[s])
@@ -89,31 +93,26 @@ func (c *counts) decide() count {
 	if rows.Known && rows.Named || rows.Why == Contradiction {
 		return rows // a number that an operator's rule points to is what they want
 	}
-	statement := c.Statement
-	if c.Weak && !c.answered() {
-		if statement != statementQuery {
-			return count{Why: SQLUnread} // a statement without rows, or prose
-		}
-		statement = statementNone
-	}
-	if statement == statementQuery && rows.Known && rows.Status && !rows.Weak && !rows.Operator {
-		return count{Why: Contradiction} // a query whose answer says how many rows it changed
-	}
-	switch number := c.Rows[sourceNumber]; statement {
+	switch c.Statement {
 	case statementQuery:
-		if !rows.Known {
-			return count{Why: max(rows.Why, NotFound)} // the number may be a column of the one row
+		return c.returned(rows)
+	case statementReturning:
+		if rows.Known && rows.Status && !rows.Weak {
+			return c.written(rows)
 		}
-		return agree(rows, number)
+		if rows = c.returned(rows); rows.Known || rows.Why == Contradiction {
+			return rows
+		}
+		return c.Affected
 	case statementWrite:
 		if c.Statements > 1 {
 			return count{Why: NotCounted} // one number may be the last statement's
 		}
-		return c.written(rows, number)
+		return c.written(rows)
 	case statementNoRows, statementMixed:
 		return count{Why: NotCounted}
 	default:
-		return c.guarded(rows, number)
+		return c.guarded(rows)
 	}
 }
 
@@ -122,7 +121,7 @@ func (c *counts) decide() count {
 func (c *counts) answered() bool {
 	rows := c.rows()
 	switch c.Statement {
-	case statementQuery:
+	case statementQuery, statementReturning:
 		return rows.Known
 	case statementWrite:
 		return c.Affected.Known || rows.Known && rows.Status
@@ -132,7 +131,23 @@ func (c *counts) answered() bool {
 
 // rows is what the structured content and the texts say together.
 func (c *counts) rows() count {
-	return agree(c.from(sourceStructured, sourceStructuredLists), c.from(sourceText, sourceTextLists))
+	text := c.from(sourceText, sourceTextLists)
+	if c.Statement == statementNone && text.Known && text.Scalars {
+		text = count{Why: WrongType} // a value that looks like a list, perhaps
+	}
+	return agree(c.from(sourceStructured, sourceStructuredLists), text)
+}
+
+// returned is the count of a statement that returns rows. A number is a sign
+// only beside rows, in the object that has both: alone, it may be a row itself.
+func (c *counts) returned(rows count) count {
+	switch {
+	case rows.Known && rows.Boxed:
+		return agree(rows, c.Rows[sourceNumber])
+	case !rows.Known && rows.Why != Contradiction && c.Rows[sourceNone].Known:
+		return c.Rows[sourceNone]
+	}
+	return rows
 }
 
 // from is what one of them says. The elements of an array that looks like lists
@@ -163,39 +178,42 @@ func agree(a, b count) count {
 	return a
 }
 
-// written is the count of a statement that writes and returns no rows. Rows in
-// the answer to it are none of the table's; no rows and a number of them is the
-// number affected, unless it is 0, which may count the rows that are not there.
-func (c *counts) written(rows, number count) count {
-	said := c.Affected
-	if rows.Known && rows.Status {
-		said = agree(said, count{Known: true, Number: rows.Of, Rank: rows.Rank, Operator: rows.Operator})
+// written is the count of a statement that writes and returns no rows. What the
+// answer has of rows is a status, if it is that, and else nothing: databases
+// that answer a write by a row of one number (DuckDB, Snowflake, Trino) say in it
+// how many rows it affected. No rows and a number of them is the number affected
+// too, unless it is 0, which may count the rows that are not there.
+func (c *counts) written(rows count) count {
+	said, number := c.Affected, c.Rows[sourceNumber]
+	if rows.Known && (rows.Status || rows.Bare && c.Statements == 1) {
+		said = agree(said, rows.affected())
 	}
 	if number.Known && number.Number > 0 && (!rows.Known || rows.Number == 0) {
 		said = agree(said, number)
 	}
-	if !said.Known && said.Why < Contradiction {
-		said.Why = max(said.Why, NotFound)
-	}
 	return said
 }
 
+// affected is the count of affected rows that status rows say.
+func (c count) affected() count {
+	return count{Known: true, Number: c.Of, Rank: c.Rank, Operator: c.Operator}
+}
+
 // guarded is the count where it is not known what the statement was.
-func (c *counts) guarded(rows, number count) count {
-	if rows.Known && rows.Status && !rows.Weak {
-		return agree(c.Affected, count{Known: true, Number: rows.Of, Rank: rows.Rank, Operator: rows.Operator})
-	}
-	if !rows.Known && c.Affected.Known {
-		return agree(c.Affected, number)
-	}
-	all := agree(rows, number)
-	switch {
-	case !all.Known || all.Number > 0:
-		return all
-	case c.Affected.Known && c.Affected.Number > 0:
+func (c *counts) guarded(rows count) count {
+	switch affected := c.Affected; {
+	case rows.Known && rows.Status && !rows.Weak:
+		return agree(affected, rows.affected())
+	case rows.Why == Contradiction || !rows.Known && !affected.Known:
+		return c.returned(rows)
+	case !rows.Known && affected.Number == 0:
+		return count{Why: NotFound} // it may say so of everything
+	case !rows.Known:
+		return affected
+	case rows.Number == 0 && affected.Known && affected.Number > 0:
 		return count{Why: Contradiction} // a write's, or a query's beside an old number
-	case c.Statement == statementUnread:
+	case rows.Number == 0 && c.Statement == statementUnread:
 		return count{Why: SQLUnread} // a write has no rows either
 	}
-	return all
+	return c.returned(rows)
 }

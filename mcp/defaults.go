@@ -11,6 +11,7 @@ type Line struct {
 	Why    string
 
 	source source
+	boxed  bool // the rows have a name, in an object that may have more
 }
 
 // Names under which servers put what they answer.
@@ -20,19 +21,21 @@ var (
 )
 
 // DefaultLines are the places that the default rule takes a count from.
-var DefaultLines = []Line{
-	{Name: "structured_rows", source: sourceStructured, Places: structured(rowNames...),
+var DefaultLines = []*Line{
+	{Name: "structured_rows", boxed: true, source: sourceStructured, Places: structured(rowNames...),
 		Why: "rows in the structured content, under a name that means rows"},
 	{Name: "structured_results", source: sourceStructured, Places: sum(structured("results.#.rows.#", "data.statements.#.rows.#")),
 		Why: "the results of several statements, each with rows"},
-	{Name: "structured_list", source: sourceStructured, Places: structured("results.#", "result.#", "result.rows.#"),
+	{Name: "structured_list", source: sourceStructured, Places: structured("results.#", "data.results.#", "result.#", "result.rows.#"),
 		Why: "a list as the result: where FastMCP wraps one, and where there is one statement"},
-	{Name: "text_rows", source: sourceText, Places: texts("@embedded|", rowNames...),
+	{Name: "text_rows", boxed: true, source: sourceText, Places: texts("@embedded|", rowNames...),
 		Why: "the same names in JSON that is a text, or stands in one"},
 	{Name: "text_results", source: sourceText, Places: texts("@embedded|", "results.#.rows.#", "data.statements.#.rows.#"),
 		Why: "the results of several statements, likewise"},
-	{Name: "text_list", source: sourceText, Places: texts("@embedded|", "#", "results.#", "result.#", "result.rows.#"),
+	{Name: "text_list", source: sourceText, Places: texts("@embedded|", "#", "results.#", "data.results.#", "result.#", "result.rows.#"),
 		Why: "a JSON array of rows in a text"},
+	{Name: "resource_rows", source: sourceText, Places: sum(under("result.content.#.resource.text|@embedded|", append([]string{"#"}, rowNames...))),
+		Why: "the same in an embedded resource"},
 	{Name: "text_lines", source: sourceText, Places: texts("@ndjson:2|", "#"),
 		Why: "a JSON object a line, or a text; one alone may be a row or a status"},
 	{Name: "text_python", source: sourceText, Places: texts("@python|", "#", "rows.#", "data.#", "result.#"),
@@ -51,15 +54,19 @@ var DefaultLines = []Line{
 		Why: "the same in a text"},
 	{Name: "number", source: sourceNumber, Places: slices.Concat(
 		structured("row_count", "rowCount", "data.count"), texts("@embedded|", "row_count", "rowCount", "data.count")),
-		Why: "a number of rows; beside rows it has to be theirs"},
+		Why: "a number of rows beside them, which has to be theirs; alone it counts for a write only"},
+	{Name: "text_no_rows", source: sourceNone, Places: texts("@norows"),
+		Why: "a short text that says so: No rows returned"},
 }
 
 // AffectedLines are the places that it takes a number of affected rows from.
-var AffectedLines = []Line{
+var AffectedLines = []*Line{
 	{Name: "structured_affected", Places: slices.Concat(structured(affectedPaths...), structured(under("result.", []string{"changes"})...)),
 		Why: "a number under a name that means affected rows"},
-	{Name: "text_affected", Places: texts("@embedded|", append(affectedPaths[:len(affectedPaths):len(affectedPaths)], "data.statements.#.count")...),
-		Why: "the same in JSON in a text; the number of each of several statements"},
+	{Name: "text_affected", Places: texts("@embedded|", affectedPaths...),
+		Why: "the same in JSON in a text"},
+	{Name: "text_statements_affected", Places: texts("@embedded|", "data.statements.#.count"),
+		Why: "DBHub's count of each statement"},
 	{Name: "text_python_affected", Places: texts("@python|", affectedNames...),
 		Why: "the same in a Python dict"},
 	{Name: "text_words_affected", Places: texts("@affected"),
@@ -83,10 +90,8 @@ var DefaultRule = func() Rule {
 		},
 	}
 	for _, l := range DefaultLines {
-		for _, place := range l.Places {
-			r.Records = append(r.Records, place)
-			r.sources = append(r.sources, l.source)
-		}
+		r.Records = append(r.Records, l.Places...)
+		r.lines = append(r.lines, slices.Repeat([]*Line{l}, len(l.Places))...)
 	}
 	for _, l := range AffectedLines {
 		r.Affected = append(r.Affected, l.Places...)

@@ -8,6 +8,9 @@ package mcp
 type element struct {
 	object   bool
 	list     bool // an array of objects, or an empty one: not the values of a row
+	scalar   bool // neither an object nor an array
+	number   bool // a whole number, which is affected
+	bare     bool // an array of one whole number, which is affected
 	members  int
 	content  bool // its type is that of a content block
 	payload  bool // it has what a content block has
@@ -53,12 +56,30 @@ func (e *element) take(p probe, v value) {
 			e.content = v.kind == isString && !v.over
 		}
 	case probeAffected, probeCount:
-		if n, ok := wholeNumber(v.text); ok && v.kind == isNumber && !v.over {
+		if n, ok := v.wholeNumber(); ok {
 			e.counts++
 			e.affected, e.certain = n, p == probeAffected
 		}
 	case probeStatus:
 		e.others++
+	}
+}
+
+// takeFirst takes in the element itself.
+func (e *element) takeFirst(v value) {
+	e.object = v.kind == isObject
+	e.scalar = v.kind != isObject && v.kind != isArray
+	if n, ok := v.wholeNumber(); ok {
+		e.number, e.affected = true, n
+	}
+}
+
+// takeArray takes in how many elements it has, if it is an array, and what its
+// own first is.
+func (e *element) takeArray(elements int, first *element) {
+	e.list = elements == 0 || first.object
+	if elements == 1 && first.number {
+		e.bare, e.affected = true, first.affected
 	}
 }
 
@@ -74,6 +95,8 @@ type status struct {
 	arrays, rows int
 	doubtful     bool // a name may be a column's as well
 	affected     int64
+	bare         bool // an array is one row of one whole number, which is affected
+	scalars      bool // an array begins with neither an object nor an array
 	lists        bool // an array begins with a list of rows
 	flat         bool // an array begins with what is no row of a list of lists
 }
@@ -81,11 +104,15 @@ type status struct {
 func (s *status) add(elements int64, first *element) {
 	s.arrays++
 	s.lists = s.lists || first != nil && first.list
+	s.scalars = s.scalars || first != nil && first.scalar
 	s.flat = s.flat || elements > 0 && (first == nil || !first.object)
 	if elements == 1 && first != nil && first.isStatus() {
 		s.rows++
 		s.affected += first.affected // a sum over 2⁶³ is found by the count beside it
 		s.doubtful = s.doubtful || !first.certain
+	} else if elements == 1 && first != nil && first.bare {
+		s.bare = true
+		s.affected += first.affected
 	}
 }
 
@@ -97,29 +124,33 @@ func (s *status) join(other status) {
 	s.rows += other.rows
 	s.affected += other.affected
 	s.doubtful = s.doubtful || other.doubtful
+	s.bare = s.bare || other.bare
+	s.scalars = s.scalars || other.scalars
 	s.lists = s.lists || other.lists
 	s.flat = s.flat || other.flat
 }
 
-// probeFirst makes the place of an array, whose elements are counted, look at
+// probeFirst makes the node of an array, whose elements are counted, look at
 // the first of them.
-func (n *place) probeFirst(first *place) {
+func (n *node) probeFirst(first *node) {
 	first.isFirst = true
-	if first.index == nil {
-		element := place{last: -1}
-		if first.each != nil {
-			element = *first.each // what is wanted of every element is wanted of this one, too
+	// Its own first element, if it is an array, tells a list of rows from a row.
+	inner := first.element(0)
+	if inner == first.each {
+		inner = &node{last: -1}
+		if first.each != nil { // the others are not looked at like this
+			*inner = *first.each
 		}
-		element.isFirst = true
-		first.index = []edge{{index: 0, place: &element}}
+		first.index = append(first.index, edge{index: 0, node: inner})
 	}
+	inner.isFirst, inner.keep = true, true
 	first.all = append(first.all, n.count...)
 	for _, p := range probes {
 		for _, name := range p.names {
 			member := first.child([]byte(name))
 			if member == nil {
-				member = &place{}
-				first.members = append(first.members, edge{name: name, place: member})
+				member = &node{}
+				first.members = append(first.members, edge{name: name, node: member})
 			}
 			member.probe = p.probe
 			member.keep = member.keep || p.probe != probePayload

@@ -32,7 +32,7 @@ type Rule struct {
 	// which writes and returns none, likewise.
 	Affected []string
 
-	sources []source // by Records, of DefaultRule; nil: an operator's rule
+	lines []*Line // by Records, of DefaultRule; nil: an operator's rule
 }
 
 // Extractors are the rules of a gate. They are safe for concurrent use.
@@ -130,8 +130,8 @@ type Extractor struct {
 	records   []term
 	affected  []term
 	constants []constant
-	params    []wanted // what to look for in the request's params
-	result    []wanted // what to look for in the reply
+	params    []target // what to look for in the request's params
+	result    []target // what to look for in the reply
 
 	paramsPlan *plan
 	replyPlans [2]func() *plan // by Scope; they take tens of KB, so each is made when it is needed
@@ -139,7 +139,7 @@ type Extractor struct {
 
 // constant is an answer that a rule gives itself.
 type constant struct {
-	want       want
+	kind       targetKind
 	term, rank int
 	name       string
 	number     int64
@@ -168,15 +168,15 @@ func newExtractor(r Rule) (*Extractor, error) {
 			if err := p.checkTable(); err != nil {
 				return nil, fmt.Errorf("table: %w", err)
 			}
-			e.add(p, wanted{want: wantTable, path: p.path, term: i, rank: rank})
+			e.add(p, target{kind: targetTable, path: p.path, term: i, rank: rank})
 		}
 		e.tables = append(e.tables, t)
 	}
 	var err error
-	if e.records, err = e.addNumbers(r.Records, wanted{want: wantRecords}, r.sources); err != nil {
+	if e.records, err = e.addNumbers(r.Records, target{kind: targetRecords}, r.lines); err != nil {
 		return nil, fmt.Errorf("records: %w", err)
 	}
-	if e.affected, err = e.addNumbers(r.Affected, wanted{want: wantAffected, rank: len(r.Records)}, r.sources); err != nil {
+	if e.affected, err = e.addNumbers(r.Affected, target{kind: targetAffected, rank: len(r.Records)}, r.lines); err != nil {
 		return nil, fmt.Errorf("affected: %w", err)
 	}
 	if len(e.params)+len(e.result)+len(e.constants) > maxParts {
@@ -193,15 +193,15 @@ func newExtractor(r Rule) (*Extractor, error) {
 
 // addNumbers looks for numbers at places of which the first that is known
 // counts; w says of which kind, and the rank of the first.
-func (e *Extractor) addNumbers(places []string, w wanted, sources []source) (terms []term, err error) {
-	w.operator = sources == nil
+func (e *Extractor) addNumbers(places []string, w target, lines []*Line) (terms []term, err error) {
+	w.operator = lines == nil
 	for i, text := range places {
 		t, err := parseTerm(text, "sum")
 		if err != nil {
 			return nil, err
 		}
-		if !w.operator && w.want == wantRecords {
-			w.source = sources[i]
+		if !w.operator && w.kind == targetRecords {
+			w.source, w.boxed = lines[i].source, lines[i].boxed
 		}
 		for _, p := range t.parts {
 			if err := p.checkRecords(t.function == "sum"); err != nil {
@@ -216,10 +216,10 @@ func (e *Extractor) addNumbers(places []string, w wanted, sources []source) (ter
 	return terms, nil
 }
 
-func (e *Extractor) add(p part, w wanted) {
+func (e *Extractor) add(p part, w target) {
 	switch {
 	case p.isConstant():
-		c := constant{want: w.want, term: w.term, rank: w.rank, name: p.constant}
+		c := constant{kind: w.kind, term: w.term, rank: w.rank, name: p.constant}
 		c.number, _ = wholeNumber([]byte(p.constant))
 		e.constants = append(e.constants, c)
 	case p.path.root == rootArguments:
@@ -253,17 +253,17 @@ func (e *Extractor) FromCall(m *Message) Facts {
 	return e.withConstants(e.from(m.arguments, e.paramsPlan.root.child([]byte(rootArguments))))
 }
 
-// from is what is wanted of the params at a place and below, given as JSON text.
-func (e *Extractor) from(text []byte, at *place) Facts {
+// from is what is found of the params at a node and below, given as JSON text.
+func (e *Extractor) from(text []byte, at *node) Facts {
 	s := paramsScanners.Get().(*Scanner)
 	defer paramsScanners.Put(s)
-	s.caught.reset(e.paramsPlan)
-	s.doc.begin(&s.caught, at)
+	s.matches.reset(e.paramsPlan)
+	s.doc.begin(&s.matches, at)
 	s.doc.feedLast(text)
 	if !s.doc.end() {
 		return e.unknown()
 	}
-	return s.caught.facts(e, e.params, 0)
+	return s.matches.facts(e, e.params, 0)
 }
 
 // withConstants adds what the rule says itself.
@@ -271,10 +271,10 @@ func (e *Extractor) withConstants(f Facts) Facts {
 	for _, c := range e.constants {
 		var own Facts
 		number := count{Known: true, Number: c.number, Rank: c.rank, Named: true, Operator: true}
-		switch c.want {
-		case wantTable:
+		switch c.kind {
+		case targetTable:
 			own.terms = terms{some: true, first: foundTerm{term: c.term, rank: c.rank, names: []string{c.name}}}
-		case wantAffected:
+		case targetAffected:
 			own.counts.Affected = number
 		default:
 			own.counts.Rows[0] = number

@@ -2,36 +2,36 @@ package mcp
 
 import "slices"
 
-// want is what a value is looked for as.
-type want uint8
+// targetKind is what a value is looked for as.
+type targetKind uint8
 
 const (
-	wantTable    want = iota // a string, or strings in an array
-	wantRecords              // an integer, or the length of an array
-	wantAffected             // the same, of the rows that a statement affected
+	targetTable    targetKind = iota // a string, or strings in an array
+	targetRecords                    // an integer, or the length of an array
+	targetAffected                   // the same, of the rows that a statement affected
 	// What every reply is looked through for.
-	wantID
-	wantMethod
-	wantTaskMethod // the method of a notification about a task
-	wantResult
-	wantError
-	wantCode
-	wantIsError
-	wantResultType
-	wantTaskID
-	wantTaskStatus
-	wantTaskTTL
-	wantState
+	targetID
+	targetMethod
+	targetTaskMethod // the method of a notification about a task
+	targetResult
+	targetError
+	targetCode
+	targetIsError
+	targetResultType
+	targetTaskID
+	targetTaskStatus
+	targetTaskTTL
+	targetState
 )
 
 // isNumber reports whether the value is a count.
-func (w want) isNumber() bool { return w == wantRecords || w == wantAffected }
+func (w targetKind) isNumber() bool { return w == targetRecords || w == targetAffected }
 
-// wanted is a value to look for. Its place in plan.wanted is its number; what
-// has been found of it is the answer of that number.
-type wanted struct {
-	want want
-	at   uint8 // which of several places in a message it stands at
+// target is a value to look for. Its index in plan.targets is its number; what has
+// been found of it is the answer of that number.
+type target struct {
+	kind targetKind
+	at   uint8 // at which of several places in a message it stands
 	path Path
 	// The answer that it belongs to: of tables, which term of the rule, and of
 	// the alternatives for it (for records, for the question) which one, from
@@ -39,10 +39,12 @@ type wanted struct {
 	term, rank int
 	source     source
 	operator   bool // of an operator's rule
-	asker      int  // in plan.askers, at that place
-	// What the path tells of itself, which a document asks again and again.
-	several bool
-	atLeast int64 // lines of NDJSON, in all texts together
+	boxed      bool // rows under a name, in an object that may have their number too
+	consumer   int  // its index in plan.consumers
+	// What the path says of itself, which a document asks again and again.
+	several     bool
+	countsLines bool  // of NDJSON
+	atLeast     int64 // lines of NDJSON, in all texts together
 }
 
 // Where in a message a result or an error stands.
@@ -61,47 +63,47 @@ const (
 	descriptions              // how many there are
 )
 
-// need is a member of a message that its reading itself needs.
-type need struct {
-	want  want
+// fieldSpec is a member of a message that its reading itself needs.
+type fieldSpec struct {
+	kind  targetKind
 	at    uint8
 	names []string
 }
 
-// replyWants are what every reply is looked through for.
-var replyWants = []need{
-	{wantID, 0, []string{"id"}},
-	{wantMethod, 0, []string{"method"}},
-	{wantResult, atReply, []string{"result"}},
-	{wantError, atReply, []string{"error"}},
-	{wantCode, atReply, []string{"error", "code"}},
-	{wantIsError, atReply, []string{"result", "isError"}},
-	{wantResultType, 0, []string{"result", "resultType"}},
-	{wantState, 0, []string{"result", "requestState"}},
-	{wantTaskID, atTask, []string{"result", "task", "taskId"}},
-	{wantTaskStatus, atTask, []string{"result", "task", "status"}},
-	{wantTaskTTL, atTask, []string{"result", "task", "ttl"}},
-	{wantTaskID, atOwn, []string{"result", "taskId"}},
-	{wantTaskStatus, atOwn, []string{"result", "status"}},
-	{wantTaskTTL, atOwn, []string{"result", "ttl"}},
-	{wantTaskTTL, atOwn, []string{"result", "ttlMs"}}, // tasks extension, 2026-07-28
+// replyFields are what every reply is looked through for.
+var replyFields = []fieldSpec{
+	{targetID, 0, []string{"id"}},
+	{targetMethod, 0, []string{"method"}},
+	{targetResult, atReply, []string{"result"}},
+	{targetError, atReply, []string{"error"}},
+	{targetCode, atReply, []string{"error", "code"}},
+	{targetIsError, atReply, []string{"result", "isError"}},
+	{targetResultType, 0, []string{"result", "resultType"}},
+	{targetState, 0, []string{"result", "requestState"}},
+	{targetTaskID, atTask, []string{"result", "task", "taskId"}},
+	{targetTaskStatus, atTask, []string{"result", "task", "status"}},
+	{targetTaskTTL, atTask, []string{"result", "task", "ttl"}},
+	{targetTaskID, atOwn, []string{"result", "taskId"}},
+	{targetTaskStatus, atOwn, []string{"result", "status"}},
+	{targetTaskTTL, atOwn, []string{"result", "ttl"}},
+	{targetTaskTTL, atOwn, []string{"result", "ttlMs"}}, // tasks extension, 2026-07-28
 }
 
-// taskWants are what comes on top for tasks.
-var taskWants = []need{
-	{wantTaskMethod, 0, []string{"method"}},
-	{wantTaskID, atParams, []string{"params", "taskId"}},
-	{wantTaskStatus, atParams, []string{"params", "status"}},
-	{wantTaskTTL, atParams, []string{"params", "ttl"}},
-	{wantTaskTTL, atParams, []string{"params", "ttlMs"}},
-	{wantResult, atState, []string{"result", "result"}},
-	{wantError, atState, []string{"result", "error"}},
-	{wantCode, atState, []string{"result", "error", "code"}},
-	{wantIsError, atState, []string{"result", "result", "isError"}},
-	{wantResult, atNotice, []string{"params", "result"}},
-	{wantError, atNotice, []string{"params", "error"}},
-	{wantCode, atNotice, []string{"params", "error", "code"}},
-	{wantIsError, atNotice, []string{"params", "result", "isError"}},
+// taskFields are what comes on top for tasks.
+var taskFields = []fieldSpec{
+	{targetTaskMethod, 0, []string{"method"}},
+	{targetTaskID, atParams, []string{"params", "taskId"}},
+	{targetTaskStatus, atParams, []string{"params", "status"}},
+	{targetTaskTTL, atParams, []string{"params", "ttl"}},
+	{targetTaskTTL, atParams, []string{"params", "ttlMs"}},
+	{targetResult, atState, []string{"result", "result"}},
+	{targetError, atState, []string{"result", "error"}},
+	{targetCode, atState, []string{"result", "error", "code"}},
+	{targetIsError, atState, []string{"result", "result", "isError"}},
+	{targetResult, atNotice, []string{"params", "result"}},
+	{targetError, atNotice, []string{"params", "error"}},
+	{targetCode, atNotice, []string{"params", "error", "code"}},
+	{targetIsError, atNotice, []string{"params", "result", "isError"}},
 }
 
 // resultOf is where the result at each place stands.
@@ -110,49 +112,50 @@ var resultOf = [outcomes][]string{atReply: {"result"}, atState: {"result", "resu
 // plan is what to look for in one document, as a tree that is walked along
 // with the bytes.
 type plan struct {
-	root   *place
-	wanted []wanted
-	askers []asker
+	root      *node
+	targets   []target
+	consumers []consumer
 }
 
-// asker is an extractor that a plan looks for. Its wants in the result at each
-// place are those from wanted number first on; -1: that place is not looked at.
-type asker struct {
+// consumer is an extractor that a plan looks for. Its targets in the result at
+// each place are those from number first on; -1: that place is not looked at.
+type consumer struct {
 	extractor *Extractor
 	first     [outcomes]int
 }
 
-// place is a place in a document: all that is wanted of the value there. Paths
-// that go the same way share their places, and an element of an array that two
-// paths lead to, one by # and one by its index, has a place with the wants of
-// both; so there is never more than one place to follow.
-type place struct {
-	leaf  []int // wanted that end here
-	take  []int // wanted for whose array of strings a string here is an element
-	count []int // wanted that end in # here: the number of elements
+// node is a node of a trie: one position in the document, and the targets that
+// can be reached from it. Paths that begin alike share their nodes, and an
+// element of an array that two paths lead to, one by # and one by its index, has
+// a node with the targets of both; so there is never more than one node to
+// follow.
+type node struct {
+	leaf  []int // targets that end here
+	take  []int // targets for whose array of strings a string here is an element
+	count []int // targets that end in # here: the number of elements
 	keep  bool  // the text of a string or scalar here is needed
 	raw   bool  // as it is written
 	hash  bool  // the SHA-256 of a string here is needed
 
 	members []edge    // of an object
 	index   []edge    // of an array, by index
-	each    *place    // of an array: every element that index has not
-	eachOf  []through // wanted that go on through each
-	eachAll []int     // wanted in it
+	each    *node     // of an array: every element that index has not
+	eachOf  []through // targets that go on through each
+	eachAll []int     // targets in it
 
 	isFirst bool  // it is the first element of an array whose elements are counted
 	probe   probe // of a member of that
 	last    int   // the greatest index in index, or -1
 
-	text   *textPlace // inside a string
-	textOf []int      // wanted that go on through text
+	text   *textNode // inside a string
+	textOf []int     // targets that go on through text
 
-	all []int // wanted here and below
+	all []int // targets here and below
 }
 
-// through is a wanted whose path goes on through each element of an array.
+// through is a target whose path goes on through each element of an array.
 type through struct {
-	wanted int
+	target int
 	inner  bool // another # comes before, whose element this array is a part of
 	texts  bool // a modifier comes behind: an element without a text gives nothing
 }
@@ -160,60 +163,60 @@ type through struct {
 type edge struct {
 	name  string
 	index int
-	place *place
+	node  *node
 }
 
-// child returns the place of an object's member, or nil.
-func (n *place) child(name []byte) *place {
+// child returns the node of an object's member, or nil.
+func (n *node) child(name []byte) *node {
 	for i := range n.members {
 		if n.members[i].name == string(name) {
-			return n.members[i].place
+			return n.members[i].node
 		}
 	}
 	return nil
 }
 
-// element returns the place of an array's element, or nil.
-func (n *place) element(index int) *place {
+// element returns the node of an array's element, or nil.
+func (n *node) element(index int) *node {
 	for i := range n.index {
 		if n.index[i].index == index {
-			return n.index[i].place
+			return n.index[i].node
 		}
 	}
 	return n.each
 }
 
-// newParamsPlan looks for what e wants of a request's params.
+// newParamsPlan looks for e's targets in a request's params.
 func newParamsPlan(e *Extractor) *plan {
 	p := &plan{}
-	p.askers = []asker{{extractor: e}}
+	p.consumers = []consumer{{extractor: e}}
 	p.root = p.compile(p.add(nil, e.params, []string{rootArguments}, 0, 0), nil)
 	return p
 }
 
-// newReplyPlan looks through replies, and for what every extractor wants.
+// newReplyPlan looks through replies, and for the targets of every extractor.
 func newReplyPlan(scope Scope, extractors []*Extractor) *plan {
 	p := &plan{}
-	members, places := replyWants, outcomes
+	members, places := replyFields, outcomes
 	if scope == Tasks {
-		members = slices.Concat(replyWants, taskWants)
+		members = slices.Concat(replyFields, taskFields)
 	} else {
 		places = atReply + 1
 	}
-	var ways []way
+	var suffixes []pathSuffix
 	for _, m := range members {
-		ways = append(ways, way{len(p.wanted), intoEach(m.names)})
-		p.wanted = append(p.wanted, wanted{want: m.want, at: m.at})
+		suffixes = append(suffixes, pathSuffix{len(p.targets), intoEach(m.names)})
+		p.targets = append(p.targets, target{kind: m.kind, at: m.at})
 	}
 	for _, e := range extractors {
-		a := asker{extractor: e, first: [outcomes]int{-1, -1, -1}}
+		a := consumer{extractor: e, first: [outcomes]int{-1, -1, -1}}
 		for at := range places {
-			a.first[at] = len(p.wanted)
-			ways = p.add(ways, e.result, resultOf[at], len(p.askers), at)
+			a.first[at] = len(p.targets)
+			suffixes = p.add(suffixes, e.result, resultOf[at], len(p.consumers), at)
 		}
-		p.askers = append(p.askers, a)
+		p.consumers = append(p.consumers, a)
 	}
-	p.root = p.compile(ways, nil)
+	p.root = p.compile(suffixes, nil)
 	return p
 }
 
@@ -259,55 +262,55 @@ func distinctExtractors(want []*Extractor) []*Extractor {
 	return extractors
 }
 
-// way is what is left of the path of one wanted below a place.
-type way struct {
-	wanted int
+// pathSuffix is what is left of the path of one target below a node.
+type pathSuffix struct {
+	target int
 	steps  []step
 }
 
-func (p *plan) add(ways []way, ws []wanted, root []string, asker int, at uint8) []way {
+func (p *plan) add(suffixes []pathSuffix, ws []target, root []string, consumer int, at uint8) []pathSuffix {
 	for _, w := range ws {
 		steps := append(intoEach(root), w.path.steps...)
-		ways = append(ways, way{len(p.wanted), steps})
-		w.asker, w.at = asker, at
-		w.several, w.atLeast = w.path.several(), w.path.minLines()
-		p.wanted = append(p.wanted, w)
+		suffixes = append(suffixes, pathSuffix{len(p.targets), steps})
+		w.consumer, w.at = consumer, at
+		w.several, w.countsLines, w.atLeast = w.path.several(), w.path.countsLines(), w.path.minLines()
+		p.targets = append(p.targets, w)
 	}
-	return ways
+	return suffixes
 }
 
-// compile makes the place that the ways set out from.
-func (p *plan) compile(ways []way, take []int) *place {
-	n := &place{take: take, all: slices.Clone(take), keep: len(take) > 0}
-	var each, text []way
-	for _, w := range ways {
-		n.all = append(n.all, w.wanted)
+// compile makes the node that the suffixes begin at.
+func (p *plan) compile(suffixes []pathSuffix, take []int) *node {
+	n := &node{take: take, all: slices.Clone(take), keep: len(take) > 0}
+	var each, text []pathSuffix
+	for _, w := range suffixes {
+		n.all = append(n.all, w.target)
 		if len(w.steps) == 0 {
-			n.leaf = append(n.leaf, w.wanted)
-			switch want := &p.wanted[w.wanted]; {
-			case want.want == wantID:
+			n.leaf = append(n.leaf, w.target)
+			switch t := &p.targets[w.target]; {
+			case t.kind == targetID:
 				n.keep, n.raw = true, true
-			case want.want == wantState:
+			case t.kind == targetState:
 				n.hash = true
-			case want.want == wantMethod, want.want == wantResult && want.at == atReply:
+			case t.kind == targetMethod, t.kind == targetResult && t.at == atReply:
 			default:
 				n.keep = true
 			}
 			continue
 		}
-		rest := way{w.wanted, w.steps[1:]}
+		rest := pathSuffix{w.target, w.steps[1:]}
 		switch st := w.steps[0]; {
 		case st.kind.isModifier():
 			text = append(text, w)
-			n.textOf = append(n.textOf, w.wanted)
+			n.textOf = append(n.textOf, w.target)
 		case st.kind == stepEach && len(rest.steps) == 0:
-			n.count = append(n.count, w.wanted)
+			n.count = append(n.count, w.target)
 		case st.kind == stepEach:
 			each = append(each, rest)
-			before := p.wanted[w.wanted].path.steps
+			before := p.targets[w.target].path.steps
 			before = before[:len(before)-len(w.steps)]
 			n.eachOf = append(n.eachOf, through{
-				wanted: w.wanted,
+				target: w.target,
 				inner:  slices.ContainsFunc(before, func(st step) bool { return st.kind == stepEach }),
 				texts:  slices.ContainsFunc(rest.steps, func(st step) bool { return st.kind.isModifier() }),
 			})
@@ -320,26 +323,26 @@ func (p *plan) compile(ways []way, take []int) *place {
 	// Not so in each element: there a path gives one name an element.
 	var elements []int
 	for _, w := range n.leaf {
-		if p.wanted[w].want == wantTable && !p.wanted[w].path.several() {
+		if p.targets[w].kind == targetTable && !p.targets[w].path.several() {
 			elements = append(elements, w)
 		}
 	}
-	for _, name := range distinct(ways, func(st step) string { return st.name }) {
-		n.members = append(n.members, edge{name: name, place: p.compile(beyond(ways, func(st step) bool { return st.name == name }), nil)})
+	for _, name := range distinct(suffixes, func(st step) string { return st.name }) {
+		n.members = append(n.members, edge{name: name, node: p.compile(beyond(suffixes, func(st step) bool { return st.name == name }), nil)})
 	}
-	for _, index := range distinct(ways, func(st step) int { return st.index }) {
+	for _, index := range distinct(suffixes, func(st step) int { return st.index }) {
 		if index >= 0 {
-			below := append(beyond(ways, func(st step) bool { return st.index == index }), each...)
-			n.index = append(n.index, edge{index: index, place: p.compile(below, elements)})
+			below := append(beyond(suffixes, func(st step) bool { return st.index == index }), each...)
+			n.index = append(n.index, edge{index: index, node: p.compile(below, elements)})
 		}
 	}
 	if len(each) > 0 || len(elements) > 0 {
 		n.each = p.compile(each, elements)
 		n.eachAll = n.each.all
 	}
-	if slices.ContainsFunc(n.count, func(w int) bool { return !p.wanted[w].path.isContent() }) {
+	if slices.ContainsFunc(n.count, func(w int) bool { return !p.targets[w].path.isContent() }) {
 		if i := slices.IndexFunc(n.index, func(e edge) bool { return e.index == 0 }); i < 0 {
-			n.index = append(n.index, edge{index: 0, place: p.compile(each, elements)})
+			n.index = append(n.index, edge{index: 0, node: p.compile(each, elements)})
 		}
 		n.probeFirst(n.element(0))
 	}
@@ -350,11 +353,11 @@ func (p *plan) compile(ways []way, take []int) *place {
 	return n
 }
 
-// distinct returns what the ways' next steps into a member or element differ
+// distinct returns what the suffixes' next steps into a member or element differ
 // in, in their order.
-func distinct[T comparable](ways []way, of func(step) T) []T {
+func distinct[T comparable](suffixes []pathSuffix, of func(step) T) []T {
 	var found []T
-	for _, w := range ways {
+	for _, w := range suffixes {
 		if len(w.steps) > 0 && w.steps[0].kind == stepInto {
 			if t := of(w.steps[0]); !slices.Contains(found, t) {
 				found = append(found, t)
@@ -364,12 +367,13 @@ func distinct[T comparable](ways []way, of func(step) T) []T {
 	return found
 }
 
-// beyond returns the ways beyond the next step, of those whose next step is in.
-func beyond(ways []way, in func(step) bool) []way {
-	var rest []way
-	for _, w := range ways {
+// beyond returns the suffixes behind the next step, of those whose next step is
+// in.
+func beyond(suffixes []pathSuffix, in func(step) bool) []pathSuffix {
+	var rest []pathSuffix
+	for _, w := range suffixes {
 		if len(w.steps) > 0 && w.steps[0].kind == stepInto && in(w.steps[0]) {
-			rest = append(rest, way{w.wanted, w.steps[1:]})
+			rest = append(rest, pathSuffix{w.target, w.steps[1:]})
 		}
 	}
 	return rest

@@ -154,11 +154,11 @@ func (f *Facts) sumUpTables() {
 }
 
 // facts sums up the answers from first on, which are those of ws.
-func (c *caught) facts(e *Extractor, ws []wanted, first int) Facts {
+func (c *matches) facts(e *Extractor, ws []target, first int) Facts {
 	f := e.unknown()
 	for i := 0; i < len(ws); {
 		w := &ws[i]
-		if w.want == wantTable {
+		if w.kind == targetTable {
 			if s := &c.answers[first+i]; s.known || s.why > NotFound {
 				f.terms.add(c.foundTerm(w, first+i))
 			}
@@ -166,23 +166,23 @@ func (c *caught) facts(e *Extractor, ws []wanted, first int) Facts {
 			continue
 		}
 		n := i
-		for i < len(ws) && ws[i].want == w.want && ws[i].rank == w.rank {
+		for i < len(ws) && ws[i].kind == w.kind && ws[i].rank == w.rank {
 			i++
 		}
 		found := c.sum(ws[n:i], first+n)
-		if w.want == wantAffected {
+		if w.kind == targetAffected {
 			f.counts.Affected = f.counts.Affected.better(found)
 		} else {
 			f.counts.Rows[w.source] = f.counts.Rows[w.source].better(found)
 		}
 	}
-	f.counts.Statement, f.counts.Statements, f.counts.Weak = c.statement, c.statements, c.weak
+	f.counts.Statement, f.counts.Statements = c.statement, c.statements
 	f.sumUp()
 	return f
 }
 
 // sum adds up the answers from first on, of ws that have one rank.
-func (c *caught) sum(ws []wanted, first int) count {
+func (c *matches) sum(ws []target, first int) count {
 	sum := count{Known: true, Rank: ws[0].rank, Operator: ws[0].operator}
 	var all status
 	for i := range ws {
@@ -202,18 +202,21 @@ func (c *caught) sum(ws []wanted, first int) count {
 		return count{Why: sum.Why}
 	}
 	sum.Status, sum.Weak, sum.Of = all.is(), all.doubtful, all.affected
-	sum.Lists, sum.Flat = all.lists && !ws[0].operator, all.flat
+	sum.Bare = all.arrays == 1 && all.bare
+	if !ws[0].operator {
+		sum.Lists, sum.Flat, sum.Scalars, sum.Boxed = all.lists, all.flat, all.scalars, ws[0].boxed
+	}
 	return sum
 }
 
-// foundTerm is what is known of one wanted of a term.
-func (c *caught) foundTerm(w *wanted, number int) foundTerm {
+// foundTerm is what is known of one target of a term.
+func (c *matches) foundTerm(w *target, number int) foundTerm {
 	s := &c.answers[number]
 	t := foundTerm{term: w.term, rank: w.rank, weak: s.weak}
 	switch {
 	case s.known && s.why < SQLUnread:
 		for _, n := range c.names {
-			if n.wanted != number {
+			if n.target != number {
 				continue
 			}
 			if name := alone(c.text[n.start:n.end]); t.names == nil {

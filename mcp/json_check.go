@@ -3,22 +3,23 @@ package mcp
 import (
 	"encoding/binary"
 	"math/bits"
-	"strings"
 )
 
 // jsonCheck reports whether bytes that come in pieces are a JSON value (RFC
 // 8259): every token, to the end. What tools put into texts need not be JSON
 // because it begins with a bracket, so the readers of texts ask it before they
-// count anything. It knows nothing of what the value means.
+// count anything. It knows nothing of what the value means. Beside JSON it takes
+// NaN, Infinity and -Infinity, which Python's json module writes.
 //
 // It allocates nothing. A value nested deeper than maxNesting is refused.
 type jsonCheck struct {
-	state   checkState
-	name    bool   // the string that passes is a member's name
-	hex     uint8  // digits of a \u escape that are still to come
-	literal string // what is still to come of true, false or null
-	depth   int
-	object  [maxNesting / 64]uint64 // bit i: the open value at depth i+1 is an object
+	state    checkState
+	name     bool   // the string that passes is a member's name
+	hex      uint8  // digits of a \u escape that are still to come
+	literal  string // what is still to come of true, false or null
+	depth    int
+	inObject bool                    // and not in an array
+	object   [maxNesting / 64]uint64 // bit i: the open value at depth i+1 is an object
 }
 
 // maxNesting bounds how deep a JSON value in a text may be nested.
@@ -63,54 +64,88 @@ func (s checkState) endsNumber() bool {
 
 // feed takes in the next bytes and returns how many: all of them, unless the
 // value ends before (checkDone) or they are no JSON (checkBroken).
+//
+// What a row is made of (a comma, a name in quotes, a colon, a string or digits)
+// goes from one case right into the next; what is rarer goes by token and inside.
 func (v *jsonCheck) feed(p []byte) int {
 	for i := 0; i < len(p); {
-		c := p[i]
 		switch v.state {
 		case checkString:
-			if i = plainEnd(p, i); i == len(p) {
-				return i
-			}
-			switch c = p[i]; {
-			case c == '\\':
-				v.state = checkEscape
-			case c != '"':
-				return v.broken(i)
-			case v.name:
-				if v.name, v.state = false, checkColon; i+1 < len(p) && p[i+1] == ':' {
-					v.state = checkValue
-					i++
-				}
-			default:
-				v.endValue()
-			}
-			i++
+			i = v.string(p, i)
 		case checkInteger, checkFraction, checkExponent:
-			for i < len(p) && p[i]-'0' <= 9 {
+			for i < len(p) && isDigit(p[i]) {
 				i++
 			}
 			if i < len(p) {
 				i += v.afterDigits(p[i])
 			}
-		case checkValue, checkFirst, checkFirstName, checkName, checkColon, checkNext:
-			i++
-			if !isSpace(c) && !v.token(c) {
-				return v.broken(i - 1)
+		case checkNext:
+			if i+1 < len(p) && p[i] == ',' && p[i+1] == '"' && v.inObject {
+				v.name, v.state = true, checkString
+				i = v.string(p, i+2)
+				continue
+			}
+			fallthrough
+		case checkValue, checkFirst, checkFirstName, checkName, checkColon:
+			c := p[i]
+			if i++; c > ' ' || !isSpace(c) {
+				if !v.token(c) {
+					return v.broken(i - 1)
+				}
 			}
 		case checkDone, checkBroken:
 			return i
 		default:
-			n, ok := v.inside(c)
+			n, ok := v.inside(p[i])
 			if !ok {
 				return v.broken(i)
 			}
 			i += n
 		}
-		if v.state == checkDone {
-			return i
-		}
 	}
 	return len(p)
+}
+
+// string takes in a string from p[i] on, up to and with its closing quote, and
+// returns where it has come to. Of a name it takes the colon as well, and what
+// begins behind that if it is a string.
+func (v *jsonCheck) string(p []byte, i int) int {
+	for {
+		i = plainEnd(p, i)
+		switch {
+		case i == len(p):
+			return i
+		case p[i] == '\\':
+			if i+1 == len(p) || !isEscape(p[i+1]) {
+				v.state = checkEscape
+				return i + 1
+			}
+			i += 2
+		case p[i] != '"':
+			return v.broken(i)
+		case !v.name:
+			v.endValue()
+			return i + 1
+		case i+2 < len(p) && p[i+1] == ':' && p[i+2] == '"':
+			v.name = false
+			i += 3
+		case i+1 < len(p) && p[i+1] == ':':
+			v.name, v.state = false, checkValue
+			return i + 2
+		default:
+			v.name, v.state = false, checkColon
+			return i + 1
+		}
+	}
+}
+
+// isEscape reports whether c, behind a backslash, is an escape of one letter.
+func isEscape(c byte) bool {
+	switch c {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return true
+	}
+	return false
 }
 
 func (v *jsonCheck) broken(i int) int {
@@ -140,7 +175,7 @@ func plainEnd(p []byte, i int) int {
 func (v *jsonCheck) token(c byte) bool {
 	switch v.state {
 	case checkNext:
-		object := v.inObject()
+		object := v.inObject
 		switch {
 		case c == ',' && object:
 			v.state = checkName
@@ -178,6 +213,10 @@ func (v *jsonCheck) token(c byte) bool {
 		v.state = checkZero
 	case c == '-':
 		v.state = checkMinus
+	case c == 'N':
+		v.state, v.literal = checkLiteral, "aN"
+	case c == 'I':
+		v.state, v.literal = checkLiteral, "nfinity"
 	case c == 't':
 		v.state, v.literal = checkLiteral, "rue"
 	case c == 'f':
@@ -201,7 +240,7 @@ func (v *jsonCheck) inside(c byte) (n int, ok bool) {
 			v.state, v.hex = checkHex, 4
 			return 1, true
 		}
-		return 1, strings.IndexByte(`"\/bfnrt`, c) >= 0
+		return 1, isEscape(c)
 	case checkHex:
 		if v.hex--; v.hex == 0 {
 			v.state = checkString
@@ -217,6 +256,10 @@ func (v *jsonCheck) inside(c byte) (n int, ok bool) {
 		}
 		return 1, true
 	case checkMinus:
+		if c == 'I' {
+			v.state, v.literal = checkLiteral, "nfinity"
+			return 1, true
+		}
 		v.state = checkInteger
 		if c == '0' {
 			v.state = checkZero
@@ -263,16 +306,14 @@ func (v *jsonCheck) open(state checkState) bool {
 		*word |= bit
 	}
 	v.depth++
-	v.state = state
+	v.state, v.inObject = state, state == checkFirstName
 	return true
 }
 
-func (v *jsonCheck) inObject() bool {
-	return v.object[(v.depth-1)/64]>>((v.depth-1)%64)&1 != 0
-}
-
 func (v *jsonCheck) close() {
-	v.depth--
+	if v.depth--; v.depth > 0 {
+		v.inObject = v.object[(v.depth-1)/64]>>((v.depth-1)%64)&1 != 0
+	}
 	v.endValue()
 }
 

@@ -49,11 +49,12 @@ import (
 //	@yaml        a YAML sequence of mappings, sequences or flows, in block style
 //	@vertical    rows one below the other, each behind a line "N. row"
 //	@affected    a short text that says how many rows a statement affected
+//	@norows      a short text that says that there are no rows: 0
 //	@sql         a query, of whatever dialect; @sql:D: of the dialect D
 //
 // Behind @csv, @tsv, @markdown, @ndjson, @html, @yaml and @vertical stands #
 // and the path ends: it gives the number of rows, a header not counted. Behind
-// @affected and @sql the path ends; @sql is for arguments only. Behind the
+// @affected, @norows and @sql the path ends; @sql is for arguments only. Behind the
 // others it goes on; @fenced and @tagged are followed by another modifier.
 //
 // A # that is not the last component goes through each element of an array;
@@ -111,7 +112,9 @@ const (
 	stepYAML
 	stepVertical
 
-	stepAffected
+	stepAffected // says a number in words
+	stepNoRows
+
 	stepSQL
 )
 
@@ -121,7 +124,7 @@ var modifiers = map[string]stepKind{
 	"fenced": stepFenced, "tagged": stepTagged,
 	"csv": stepCSV, "tsv": stepTSV, "markdown": stepMarkdown, "ndjson": stepNDJSON,
 	"html": stepHTML, "yaml": stepYAML, "vertical": stepVertical,
-	"affected": stepAffected, "sql": stepSQL,
+	"affected": stepAffected, "norows": stepNoRows, "sql": stepSQL,
 }
 
 func (k stepKind) isModifier() bool { return k >= stepFromStr }
@@ -130,6 +133,9 @@ func (k stepKind) countsRows() bool { return k >= stepCSV && k <= stepVertical }
 // isValue reports whether the step takes the text for a value that the path
 // goes on in.
 func (k stepKind) isValue() bool { return k >= stepFromStr && k <= stepPython }
+
+// isWords reports whether the step reads a number out of a short text.
+func (k stepKind) isWords() bool { return k == stepAffected || k == stepNoRows }
 
 // within reports whether the step narrows a text down and leaves it a text.
 func (k stepKind) within() bool { return k == stepFenced || k == stepTagged }
@@ -164,7 +170,7 @@ func ParsePath(s string) (Path, error) {
 			return fail("it has to begin with arguments. or result. and a name")
 		case last.kind.countsRows() && (st.kind != stepEach || !end):
 			return fail("behind @%s stands # and the path ends", last.kind)
-		case last.kind == stepSQL || last.kind == stepAffected:
+		case last.kind == stepSQL || last.kind.isWords():
 			return fail("behind @%s the path ends", last.kind)
 		case last.kind.within() && !st.kind.isModifier():
 			return fail("behind @%s stands what is in that text: @fromstr, @csv or the like", last.kind)
@@ -174,8 +180,8 @@ func ParsePath(s string) (Path, error) {
 			return fail("@%s gives rows; their number is @%[2]s|#", st.kind)
 		case st.kind == stepSQL && root != rootArguments:
 			return fail("@sql is for arguments")
-		case st.kind == stepAffected && root != rootResult:
-			return fail("@affected is for results")
+		case st.kind.isWords() && root != rootResult:
+			return fail("@%s is for results", st.kind)
 		}
 		if st.kind.isModifier() {
 			if texts++; texts > maxTexts {
@@ -206,7 +212,7 @@ func (k stepKind) String() string {
 	return "#"
 }
 
-// parseStep reads the component that s begins with, up to a . or |, and tells
+// parseStep reads the component that s begins with, up to a . or |, and returns
 // its length.
 func parseStep(s string) (st step, n int, err error) {
 	if s == "" || s[0] == '.' || s[0] == '|' {

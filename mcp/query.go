@@ -8,44 +8,88 @@ const maxQuery = sql.MaxQuery
 // endQuery is called behind a text that is a query: for the tables that it
 // names, and for what kind of statement it is.
 func (r *textReader) endQuery(w int) {
-	c := r.caught
+	c := r.matches
 	if c.closed(w) {
 		return
 	}
 	if r.over {
+		c.addStatement(statementUnread, 1)
 		c.fail(w, OverCap)
 		return
 	}
-	steps := c.plan.wanted[w].path.steps
+	steps := c.plan.targets[w].path.steps
 	dialect, _ := sql.ParseDialect(steps[len(steps)-1].name)
 	found := sql.Read(dialect, r.kept)
+	// A dialect, or an argument of this name, says that it is no prose.
+	isSQL := dialect != sql.Generic || len(steps) > 1 && steps[len(steps)-2].name == "sql"
 	switch found.Status {
 	case sql.Known:
 	case sql.OverCap:
+		c.addStatement(statementUnread, 1)
 		c.fail(w, OverCap)
 		return
 	default:
-		if found.Status == sql.Unread && c.statement == statementNone {
-			c.statement = statementUnread
+		if found.Status == sql.NotSQL && !isSQL {
+			c.fail(w, WrongFormat)
+			return
 		}
+		c.addStatement(statementUnread, 1)
 		c.fail(w, SQLUnread)
 		return
 	}
-	// An argument called sql holds no prose.
-	c.weak = found.Weak && (len(steps) < 2 || steps[len(steps)-2].name != "sql")
-	c.statement, c.statements = statementOf(found.Kind), found.Statements
+	s := &c.answers[w]
+	s.weak = s.weak || found.Weak && !isSQL && !inCapitals(r.kept)
+	c.addStatement(statementOf(&found), found.Statements)
 	for _, name := range found.Tables {
 		c.table(w, value{kind: isString, text: []byte(name)})
 	}
-	if s := &c.answers[w]; s.why == Known {
-		s.done, s.known = true, true // also where it names none
+	if s.why == Known {
+		s.known = true // also where it names none
+		if c.plan.targets[w].several {
+			s.inElement = true
+			return
+		}
+		s.done = true
 		c.settle(w)
 	}
 }
 
-func statementOf(k sql.Kind) statement {
-	switch k {
+// inCapitals reports whether a statement begins with a word in capitals and goes
+// on with others that are not: DROP TABLE users, and not drop table users.
+func inCapitals(query []byte) bool {
+	letters, small, word := 0, false, true
+	for _, c := range query {
+		switch {
+		case c >= 'a' && c <= 'z':
+			if small = true; word {
+				return false
+			}
+		case c >= 'A' && c <= 'Z':
+			letters++
+		default:
+			word = word && letters == 0
+		}
+	}
+	return small && letters > 1
+}
+
+// addStatement adds what a query is to what the call's other queries are.
+func (c *matches) addStatement(kind statement, statements int) {
+	switch {
+	case c.statement == statementNone:
+		c.statement = kind
+	case c.statement != kind:
+		c.statement = statementMixed
+	}
+	c.statements += statements
+}
+
+func statementOf(r *sql.Result) statement {
+	switch r.Kind {
 	case sql.KindQuery:
+		if r.Returning {
+			return statementReturning
+		}
 		return statementQuery
 	case sql.KindWrite:
 		return statementWrite

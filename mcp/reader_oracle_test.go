@@ -14,18 +14,18 @@ import (
 // The reader's rules once more, slow and plain, on top of encoding/json's
 // tokens: what Read accepts and what it refuses must be the same.
 
-// node is a value of a body.
-type node struct {
+// jsonNode is a value of a body.
+type jsonNode struct {
 	kind    byte // the first byte of its text
 	raw     string
-	text    string   // of a string, with U+FFFD for a unpaired surrogate
-	lone    bool     // the string has a unpaired surrogate
-	names   []node   // of an object
-	members []node   // of an object or an array
-	at      [2]int64 // where it stands
+	text    string     // of a string, with U+FFFD for a unpaired surrogate
+	lone    bool       // the string has a unpaired surrogate
+	names   []jsonNode // of an object
+	members []jsonNode // of an object or an array
+	at      [2]int64   // where it stands
 }
 
-func (n *node) get(name string) *node {
+func (n *jsonNode) get(name string) *jsonNode {
 	for i := range n.names {
 		if n.names[i].text == name {
 			return &n.members[i]
@@ -35,21 +35,21 @@ func (n *node) get(name string) *node {
 }
 
 // parse returns the one value of a body; not ok if it is no JSON in UTF-8.
-func parse(data []byte) (root node, ok bool) {
+func parse(data []byte) (root jsonNode, ok bool) {
 	if !json.Valid(data) || !utf8.Valid(data) {
-		return node{}, false
+		return jsonNode{}, false
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
-	var value func() node
-	value = func() node {
+	var value func() jsonNode
+	value = func() jsonNode {
 		before := dec.InputOffset()
 		token, err := dec.Token()
 		if err != nil {
 			panic(err) // it was valid
 		}
 		begin := before + int64(bytes.IndexFunc(data[before:], func(c rune) bool { return !strings.ContainsRune(" \t\r\n,:", c) }))
-		n := node{kind: data[begin], at: [2]int64{begin}}
+		n := jsonNode{kind: data[begin], at: [2]int64{begin}}
 		if text, is := token.(string); is {
 			n.text = text
 			n.lone = hasLoneSurrogate(string(data[begin:dec.InputOffset()]))
@@ -124,7 +124,7 @@ func accepts(data []byte) bool {
 }
 
 // unambiguous holds at every level.
-func unambiguous(n *node, depth int) bool {
+func unambiguous(n *jsonNode, depth int) bool {
 	if n.kind != '{' && n.kind != '[' {
 		return true
 	}
@@ -158,7 +158,7 @@ var (
 var likeASCII = strings.NewReplacer("_", "", "-", "", "ß", "ss", "ẞ", "ss", "ﬀ", "ff", "ﬁ", "fi", "ﬂ", "fl",
 	"ﬃ", "ffi", "ﬄ", "ffl", "ﬅ", "st", "ﬆ", "st", "ı", "i", "İ", "i")
 
-func wellSpelt(n *node, names []string) bool {
+func wellSpelt(n *jsonNode, names []string) bool {
 	for _, name := range n.names {
 		cut, _, _ := strings.Cut(name.text, "\x00")
 		for _, known := range names {
@@ -173,7 +173,7 @@ func wellSpelt(n *node, names []string) bool {
 	return true
 }
 
-func idValue(n *node) (key any, ok bool) {
+func idValue(n *jsonNode) (key any, ok bool) {
 	if n.kind == '"' {
 		return n.text, !n.lone
 	}
@@ -181,7 +181,7 @@ func idValue(n *node) (key any, ok bool) {
 	return f, err == nil && f == math.Trunc(f) && f >= math.MinInt64 && f < math.MaxInt64 && (n.kind == '-' || '0' <= n.kind && n.kind <= '9')
 }
 
-func isMessage(n *node) bool {
+func isMessage(n *jsonNode) bool {
 	if n.kind != '{' || !wellSpelt(n, messageLevel) {
 		return false
 	}
@@ -194,7 +194,7 @@ func isMessage(n *node) bool {
 	}
 	method, id, result, failure := n.get("method"), n.get("id"), n.get("result"), n.get("error")
 	if method == nil {
-		isNull := func(n *node) bool { return n == nil || n.kind == 'n' }
+		isNull := func(n *jsonNode) bool { return n == nil || n.kind == 'n' }
 		switch {
 		case result == nil && failure == nil, !isNull(result) && !isNull(failure):
 			return false

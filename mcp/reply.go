@@ -4,7 +4,7 @@ import "crypto/sha256"
 
 // Outcome is how a call ended, as a message says it.
 type Outcome struct {
-	// RPCError tells that this is an error, and not a result; RPCCode is its
+	// RPCError says that this is an error, and not a result; RPCCode is its
 	// code when HasCode, that is, when it is an integer.
 	RPCError bool
 	HasCode  bool
@@ -23,7 +23,7 @@ type Reply struct {
 	ID []byte
 	// Outcome is the reply's own; Inner is that of a task.
 	Outcome
-	// Notification tells that this is no reply, but an object with the method
+	// Notification says that this is no reply, but an object with the method
 	// notifications/tasks/status (2025-11-25) or notifications/tasks (the tasks
 	// extension) and no id.
 	Notification bool
@@ -51,7 +51,7 @@ type Reply struct {
 	// Size is the length of the message in bytes.
 	Size int64
 
-	caught *caught
+	matches *matches
 }
 
 // Inner is the outcome of the call that a task runs, as the state of the task
@@ -59,7 +59,7 @@ type Reply struct {
 // result or an error that is not null. It is not ok when the state has neither,
 // and outside the scope Tasks.
 func (r *Reply) Inner() (o Outcome, ok bool) {
-	found := &r.caught.outcomes[r.stateAt()]
+	found := &r.matches.outcomes[r.stateAt()]
 	return found.Outcome, found.result || found.RPCError
 }
 
@@ -74,17 +74,17 @@ func (r *Reply) stateAt() uint8 {
 // Facts returns what e finds in the reply. It has to be one of the extractors
 // that the Scanner was told to look for; of any other, nothing is known. For
 // an error there are no facts.
-func (r *Reply) Facts(e *Extractor) Facts { return r.caught.factsAt(e, atReply) }
+func (r *Reply) Facts(e *Extractor) Facts { return r.matches.factsAt(e, atReply) }
 
 // InnerFacts returns what e finds in the result that Inner speaks of.
-func (r *Reply) InnerFacts(e *Extractor) Facts { return r.caught.factsAt(e, r.stateAt()) }
+func (r *Reply) InnerFacts(e *Extractor) Facts { return r.matches.factsAt(e, r.stateAt()) }
 
-func (c *caught) factsAt(e *Extractor, at uint8) Facts {
+func (c *matches) factsAt(e *Extractor, at uint8) Facts {
 	if e == nil {
 		return noRule
 	}
-	for i := range c.plan.askers {
-		if a := &c.plan.askers[i]; a.extractor == e && a.first[at] >= 0 {
+	for i := range c.plan.consumers {
+		if a := &c.plan.consumers[i]; a.extractor == e && a.first[at] >= 0 {
 			return c.facts(e, e.result, a.first[at])
 		}
 	}

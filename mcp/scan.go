@@ -35,18 +35,18 @@ const (
 // A Scanner is ready after Reset, and can be reset and used again for another
 // body. It is for one goroutine.
 type Scanner struct {
-	plan   *plan // for the messages to come
-	scope  Scope
-	format Format
-	state  scanState
-	batch  bool // inside an array of messages
-	bom    int  // bytes of a byte-order mark that have come; len(byteOrderMark) behind it
-	doc    document
-	caught caught
-	size   int64 // of the message that passes
-	whole  bool  // the last piece has the end of an event in it, or of a reply in JSON
-	stream sse.Reader
-	event  eventState
+	plan    *plan // for the messages to come
+	scope   Scope
+	format  Format
+	state   scanState
+	batch   bool // inside an array of messages
+	bom     int  // bytes of a byte-order mark that have come; len(byteOrderMark) behind it
+	doc     document
+	matches matches
+	size    int64 // of the message that passes
+	whole   bool  // the last piece has the end of an event in it, or of a reply in JSON
+	stream  sse.Reader
+	event   eventState
 }
 
 type scanState uint8
@@ -149,8 +149,8 @@ func (s *Scanner) messages(p []byte, found func(*Reply)) {
 
 func (s *Scanner) beginMessage(brace byte) {
 	s.state, s.size = scanMessage, 1
-	s.caught.reset(s.plan)
-	s.doc.begin(&s.caught, s.plan.root)
+	s.matches.reset(s.plan)
+	s.doc.begin(&s.matches, s.plan.root)
 	s.doc.token(brace)
 }
 
@@ -159,7 +159,7 @@ func (s *Scanner) endMessage(found func(*Reply)) {
 	if s.batch {
 		s.state = scanNext
 	}
-	if r := s.caught.message(); r != nil {
+	if r := s.matches.message(); r != nil {
 		r.Size = s.size
 		s.whole = s.whole || s.format == JSON
 		found(r)

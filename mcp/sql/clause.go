@@ -63,7 +63,7 @@ func (r *reader) readSetOperation(f *frame, t *token) {
 		next := r.ahead(0)
 		switch {
 		case next.word == kwSelect, next.word == kwValues, next.word == kwWith, next.word == kwFrom, next.word == kwTable,
-			next.is('(') && !(t.word == kwExcept && r.tokens[i-1].is('*')) && r.before(1).word != kwBy && r.before(1).word != kwOn:
+			next.is('(') && (t.word != kwExcept || !r.tokens[i-1].is('*')) && r.before(1).word != kwBy && r.before(1).word != kwOn:
 			r.endScope(f)
 			f.state, f.commas, f.joins, f.run = atStart, false, false, 0
 			return
@@ -101,7 +101,7 @@ func (r *reader) readClause(f *frame, t *token) {
 	r.i++
 	f.run = 0
 	next := r.ahead(0)
-	clause := f.clause
+	var clause uint8
 	switch t.word {
 	case kwWhere, kwPrewhere:
 		clause = inWhere

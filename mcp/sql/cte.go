@@ -126,7 +126,7 @@ func (r *reader) readBehindCTE(f *frame) {
 func (r *reader) readScalar(f *frame, t *token) {
 	switch {
 	case isOpening(t):
-		r.openExpression(f)
+		r.openExpression()
 		return
 	case t.is(','):
 		f.scalars = false

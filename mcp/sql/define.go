@@ -37,7 +37,7 @@ func (r *reader) beginDefinition(f *frame, verb keyword) {
 	f.verb = verb
 	thing := r.ahead(0)
 	switch {
-	case r.isOneOf(0, tableKinds) && !r.isWord(1, "FUNCTION") && !(verb == kwAlter && r.ahead(1).word == kwAll):
+	case r.isOneOf(0, tableKinds) && !r.isWord(1, "FUNCTION") && (verb != kwAlter || r.ahead(1).word != kwAll):
 		r.i++
 		r.defineTable(f, verb, thing.word)
 	case r.isOneOf(0, onKinds):
@@ -251,7 +251,7 @@ func (r *reader) readDefinition(f *frame, t *token) {
 	case kwReferences, kwInherit:
 		r.defineFrom(f)
 	case kwTo:
-		r.readDefinedTo(f, prev)
+		r.readDefinedTo(f)
 	case kwFrom:
 		switch {
 		case f.verb == kwAlter && next.isName():
@@ -344,7 +344,7 @@ func (r *reader) readDefinedAs(f *frame, next *token) {
 }
 
 // readDefinedTo reads what stands behind TO in a definition.
-func (r *reader) readDefinedTo(f *frame, prev *token) {
+func (r *reader) readDefinedTo(f *frame) {
 	switch {
 	case !r.ahead(0).isName() || r.column:
 	case r.isWord(0, "DISK"), r.isWord(0, "VOLUME"), r.isWord(0, "INNER"):
@@ -440,7 +440,7 @@ func (r *reader) readColumns(f *frame, t *token) {
 func (r *reader) readRest(f *frame, t *token) {
 	switch {
 	case isOpening(t):
-		r.openExpression(f)
+		r.openExpression()
 		return
 	case t.word == kwSelect, f.query && (t.word == kwFrom || t.word == kwJoin):
 		r.fail(Unread)

@@ -174,10 +174,10 @@ func (l *lexer) prefixed() int {
 func (l *lexer) scanPrefixed(n int) {
 	last, start := l.src[l.pos+n-1]|0x20, l.pos
 	l.pos += n
-	switch quote := l.src[l.pos]; {
-	case last == 'q':
+	switch quote := l.src[l.pos]; last {
+	case 'q':
 		l.scanDelimited()
-	case last == 'e':
+	case 'e':
 		rules := l.rules
 		l.rules |= backslashes
 		l.scanString(quote, tokenString)
@@ -372,7 +372,7 @@ func (l *lexer) scanAt() {
 			l.pos += n + 2
 			continue
 		}
-		if !l.isWordByte(c) && c != '@' && !(path && (c == '/' || c == '.' || c == '~' || c == '%' || c == '-' || c == '=' || c == '*')) {
+		if !l.isWordByte(c) && c != '@' && (!path || bytes.IndexByte([]byte("/.~%-=*"), c) < 0) {
 			break
 		}
 		l.pos++

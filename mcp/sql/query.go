@@ -116,7 +116,7 @@ func (r *reader) readExpression(f *frame, t *token) {
 		f.run = 0
 		switch t.char {
 		case '(', '[', '{':
-			r.openExpression(f)
+			r.openExpression()
 			return
 		case ',':
 			if f.commas {
@@ -163,7 +163,7 @@ func (r *reader) behindStar() bool {
 }
 
 // openExpression opens a bracket in an expression, which may hold a query.
-func (r *reader) openExpression(f *frame) {
+func (r *reader) openExpression() {
 	prev, next := r.before(1), r.ahead(1)
 	n := frame{state: inExpression}
 	n.call = prev.isName() && (prev.word == kwNone || prev.like&(reserved|inside) == 0 || r.before(2).is('.'))

@@ -88,13 +88,14 @@ type reader struct {
 
 	statements int
 	total      Kind
+	writes     bool // a statement writes and returns rows
 	weak       bool
 }
 
 // read reads a query by the rules of one dialect.
 func (r *reader) read(d Dialect, rules syntax, query []byte) Status {
 	r.src, r.rules, r.dialect = query, rules, d
-	r.i, r.frames, r.text, r.statements, r.total, r.weak = 0, r.frames[:0], r.text[:0], 0, KindUnknown, true
+	r.i, r.frames, r.text, r.statements, r.total, r.writes, r.weak = 0, r.frames[:0], r.text[:0], 0, KindUnknown, false, true
 	r.tables.reset()
 	if r.status = r.lex(); r.status != Known {
 		return r.status
@@ -114,7 +115,7 @@ func (r *reader) read(d Dialect, rules syntax, query []byte) Status {
 
 // result returns what has been read.
 func (r *reader) result() Result {
-	return Result{Tables: r.tables.strings(r.text), Kind: r.total, Statements: r.statements, Weak: r.weak && r.dialect == Generic}
+	return Result{Tables: r.tables.strings(r.text), Kind: r.total, Statements: r.statements, Returning: r.writes, Weak: r.weak && r.dialect == Generic}
 }
 
 // agrees reports whether the query was read as in another reading.
@@ -242,13 +243,10 @@ func (r *reader) accept(upper string) bool {
 }
 
 // skipBracket skips a bracket and what is in it, if the current token opens one.
-func (r *reader) skipBracket() bool {
-	t := r.ahead(0)
-	if !t.is('(') {
-		return false
+func (r *reader) skipBracket() {
+	if t := r.ahead(0); t.is('(') {
+		r.i = int(t.link) + 1
 	}
-	r.i = int(t.link) + 1
-	return true
 }
 
 // open begins the bracket at the current token.
@@ -326,7 +324,7 @@ func (r *reader) endStatement() {
 	}
 	kind := r.kind
 	if kind == KindWrite && r.returning {
-		kind = KindQuery
+		kind, r.writes = KindQuery, true
 	}
 	if r.statements++; r.statements > 1 && kind != r.total {
 		kind = KindMixed

@@ -56,6 +56,9 @@ type Result struct {
 	Kind   Kind
 	// Statements is the number of statements.
 	Statements int
+	// Returning is set where a statement writes and returns rows (RETURNING,
+	// OUTPUT). Its Kind is KindQuery.
+	Returning bool
 	// Weak is set where the text is made of bare words alone and may as well be
 	// prose: "describe architecture", "select items from the list". It counts if
 	// something else says that it is SQL.

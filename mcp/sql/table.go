@@ -151,7 +151,7 @@ func (r *reader) openFunction(f *frame) {
 func (r *reader) readBehindTable(f *frame, t *token) {
 	switch t.kind {
 	case tokenWord:
-		if t.word == kwNone && r.isOption(f) {
+		if t.word == kwNone && r.isOption() {
 			f.behind = behindOption
 			r.i++
 			return
@@ -208,7 +208,7 @@ func (r *reader) readBehindTable(f *frame, t *token) {
 }
 
 // isOption reports whether a word that is no keyword goes on with a table.
-func (r *reader) isOption(f *frame) bool {
+func (r *reader) isOption() bool {
 	next := r.ahead(1)
 	switch {
 	case next.is('('):

@@ -48,7 +48,7 @@ func (r *reader) beginInsert(f *frame, verb *token) {
 	}
 	if r.isWord(0, "FUNCTION") && r.ahead(1).isName() && r.ahead(2).is('(') { // a table function of ClickHouse
 		r.i += 2
-		r.openExpression(f)
+		r.openExpression()
 		return
 	}
 	switch t := r.ahead(0); {

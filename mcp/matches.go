@@ -14,10 +14,10 @@ const (
 	maxWord = 64 // a resultType or a status
 )
 
-// caught is what has been found in the document that passes.
-type caught struct {
+// matches is what has been found in the document that passes.
+type matches struct {
 	plan    *plan
-	answers []answer // by wanted
+	answers []answer // by the target's number
 	names   []tableName
 	text    []byte // of the names
 	reply   Reply
@@ -25,7 +25,6 @@ type caught struct {
 
 	statement  statement // that the request's query is
 	statements int       // in it
-	weak       bool      // it may be prose
 
 	hasID, hasMethod, taskMethod bool
 
@@ -50,7 +49,7 @@ type task struct {
 	hasTTL bool
 }
 
-// answer is what has been found of one wanted.
+// answer is what has been found of one target.
 type answer struct {
 	done      bool // it has its answer; what comes later does not count
 	inElement bool // the same for this element, of a path through each
@@ -62,19 +61,19 @@ type answer struct {
 	weak      bool   // of tables: the statement that names them may be prose
 }
 
-// tableName is a table name that answers one wanted.
+// tableName is a table name that answers one target.
 type tableName struct {
-	wanted     int
-	start, end int // in caught.text
+	target     int
+	start, end int // in matches.text
 }
 
-func (c *caught) reset(p *plan) {
+func (c *matches) reset(p *plan) {
 	c.plan = p
-	c.answers = slices.Grow(c.answers[:0], len(p.wanted))[:len(p.wanted)]
+	c.answers = slices.Grow(c.answers[:0], len(p.targets))[:len(p.targets)]
 	clear(c.answers)
 	c.names, c.text = c.names[:0], c.text[:0]
-	c.reply = Reply{caught: c}
-	c.statement, c.statements, c.weak = statementNone, 0, false
+	c.reply = Reply{matches: c}
+	c.statement, c.statements = statementNone, 0
 	c.hasID, c.hasMethod, c.taskMethod, c.texts = false, false, false, 0
 	c.outcomes = [outcomes]outcome{}
 	for i := range c.tasks {
@@ -83,7 +82,7 @@ func (c *caught) reset(p *plan) {
 }
 
 // message is what the whole document is: a reply or a notification, or nil.
-func (c *caught) message() *Reply {
+func (c *matches) message() *Reply {
 	r, t := &c.reply, &c.tasks[atOwn]
 	own := &c.outcomes[atReply]
 	switch {
@@ -106,11 +105,11 @@ func (c *caught) message() *Reply {
 	return r
 }
 
-// open reports whether anything is still to be found at the place or below.
-func (c *caught) open(n *place) bool { return c.openAny(n.all) }
+// open reports whether anything is still to be found at the node or below.
+func (c *matches) open(n *node) bool { return c.openAny(n.all) }
 
-func (c *caught) openAny(wanted []int) bool {
-	for _, w := range wanted {
+func (c *matches) openAny(targets []int) bool {
+	for _, w := range targets {
 		if s := &c.answers[w]; !s.done && !s.inElement || s.taking {
 			return true
 		}
@@ -119,14 +118,14 @@ func (c *caught) openAny(wanted []int) bool {
 }
 
 // closed reports whether w has its answer, for now.
-func (c *caught) closed(w int) bool {
+func (c *matches) closed(w int) bool {
 	s := &c.answers[w]
 	return s.done || s.inElement
 }
 
 // note remembers what was in the way of those that have no answer.
-func (c *caught) note(wanted []int, why Reason) {
-	for _, w := range wanted {
+func (c *matches) note(targets []int, why Reason) {
+	for _, w := range targets {
 		if s := &c.answers[w]; !s.done && !s.inElement {
 			s.why = max(s.why, why)
 		}
@@ -135,12 +134,12 @@ func (c *caught) note(wanted []int, why Reason) {
 
 // noArray is for a value that is none where a path goes through each element.
 // The array of a sum is looked for once.
-func (c *caught) noArray(n *place) {
+func (c *matches) noArray(n *node) {
 	for _, through := range n.eachOf {
-		w := through.wanted
+		w := through.target
 		switch {
 		case c.closed(w):
-		case c.plan.wanted[w].want.isNumber():
+		case c.plan.targets[w].kind.isNumber():
 			c.fail(w, WrongType)
 		default:
 			c.answers[w].why = max(c.answers[w].why, WrongType)
@@ -150,22 +149,22 @@ func (c *caught) noArray(n *place) {
 
 // fail is the answer that there is none. Of an element, it is the answer for
 // the sum of all.
-func (c *caught) fail(w int, why Reason) {
+func (c *matches) fail(w int, why Reason) {
 	s := &c.answers[w]
 	s.why = max(s.why, why)
 	s.done, s.taking = true, false
-	if c.plan.wanted[w].want.isNumber() {
+	if c.plan.targets[w].kind.isNumber() {
 		s.known = false
 	}
 }
 
 // passOver is for a text that holds nothing of what is wanted in it: a sum goes
 // on with the next.
-func (c *caught) passOver(wanted []int) {
-	for _, w := range wanted {
+func (c *matches) passOver(targets []int) {
+	for _, w := range targets {
 		switch {
 		case c.closed(w):
-		case c.plan.wanted[w].several:
+		case c.plan.targets[w].several:
 			c.answers[w].why = max(c.answers[w].why, NotFound)
 		default:
 			c.fail(w, WrongFormat)
@@ -174,9 +173,9 @@ func (c *caught) passOver(wanted []int) {
 }
 
 // number is the answer n; of an element, it is added to those of the others.
-func (c *caught) number(w int, n int64) {
+func (c *matches) number(w int, n int64) {
 	s := &c.answers[w]
-	if c.plan.wanted[w].several {
+	if c.plan.targets[w].several {
 		s.inElement, s.known = true, true
 		if s.number > math.MaxInt64-n {
 			c.fail(w, OverCap)
@@ -191,29 +190,29 @@ func (c *caught) number(w int, n int64) {
 
 // settle stops looking for what comes after the answer of w, once that is
 // certain.
-func (c *caught) settle(w int) {
+func (c *matches) settle(w int) {
 	if c.texts > 0 {
 		return // the text may turn out to be none of that format
 	}
-	this := &c.plan.wanted[w]
+	this := &c.plan.targets[w]
 	better := func(i int) bool {
-		o := &c.plan.wanted[i]
-		return o.asker == this.asker && o.at == this.at && o.want == this.want && o.term == this.term && o.source == this.source
+		o := &c.plan.targets[i]
+		return o.consumer == this.consumer && o.at == this.at && o.kind == this.kind && o.term == this.term && o.source == this.source
 	}
 	first, end := w, w+1
 	for first > 0 && better(first-1) {
 		first--
 	}
-	for end < len(c.plan.wanted) && better(end) {
+	for end < len(c.plan.targets) && better(end) {
 		end++
 	}
 	for i := first; i < end; i++ {
-		if s := &c.answers[i]; c.plan.wanted[i].rank == this.rank && (!s.done || !s.known) {
+		if s := &c.answers[i]; c.plan.targets[i].rank == this.rank && (!s.done || !s.known) {
 			return
 		}
 	}
 	for i := first; i < end; i++ {
-		if c.plan.wanted[i].rank > this.rank {
+		if c.plan.targets[i].rank > this.rank {
 			c.answers[i].done, c.answers[i].taking = true, false
 		}
 	}
@@ -221,8 +220,8 @@ func (c *caught) settle(w int) {
 
 // settleText is called behind a text, for what is wanted in it: where it gave
 // no answer, there is none.
-func (c *caught) settleText(wanted []int, why Reason) {
-	for _, w := range wanted {
+func (c *matches) settleText(targets []int, why Reason) {
+	for _, w := range targets {
 		s := &c.answers[w]
 		switch {
 		case s.done && s.known:
@@ -234,15 +233,15 @@ func (c *caught) settleText(wanted []int, why Reason) {
 }
 
 // forget drops what was found of a text that turned out to be broken.
-func (c *caught) forget(wanted []int) {
-	for _, w := range wanted {
+func (c *matches) forget(targets []int) {
+	for _, w := range targets {
 		s := &c.answers[w]
 		*s = answer{why: s.why}
 	}
-	c.names = slices.DeleteFunc(c.names, func(found tableName) bool { return slices.Contains(wanted, found.wanted) })
+	c.names = slices.DeleteFunc(c.names, func(found tableName) bool { return slices.Contains(targets, found.target) })
 }
 
-// value is a value at a place where something was looked for.
+// value is a value at a node where something was looked for.
 type value struct {
 	kind valueKind
 	text []byte // of a string, unescaped, or of a number; of an id, as it is written
@@ -262,18 +261,18 @@ const (
 	isNull
 )
 
-// found takes in the value at a place.
-func (c *caught) found(n *place, v value) {
+// found takes in the value at a node.
+func (c *matches) found(n *node, v value) {
 	for _, w := range n.leaf {
 		if c.closed(w) {
 			continue
 		}
-		s, wanted := &c.answers[w], &c.plan.wanted[w]
-		if wanted.several {
+		s, target := &c.answers[w], &c.plan.targets[w]
+		if target.several {
 			s.inElement = true
 		} else {
 			s.done = true
-			s.taking = v.kind == isArray && wanted.want == wantTable
+			s.taking = v.kind == isArray && target.kind == targetTable
 		}
 		c.keep(w, v)
 	}
@@ -284,10 +283,10 @@ func (c *caught) found(n *place, v value) {
 	}
 }
 
-func (c *caught) keep(w int, v value) {
-	s, r, wanted := &c.answers[w], &c.reply, &c.plan.wanted[w]
-	switch wanted.want {
-	case wantTable:
+func (c *matches) keep(w int, v value) {
+	s, r, target := &c.answers[w], &c.reply, &c.plan.targets[w]
+	switch target.kind {
+	case targetTable:
 		switch v.kind {
 		case isString:
 			c.table(w, v)
@@ -295,53 +294,53 @@ func (c *caught) keep(w int, v value) {
 		default:
 			s.why = max(s.why, WrongType)
 		}
-	case wantRecords, wantAffected:
-		if n, ok := wholeNumber(v.text); ok && v.kind == isNumber && !v.over {
+	case targetRecords, targetAffected:
+		if n, ok := v.wholeNumber(); ok {
 			c.number(w, n)
 		} else {
 			c.fail(w, WrongType)
 		}
-	case wantID:
+	case targetID:
 		c.hasID = true
 		if (v.kind == isString || v.kind == isNumber || v.kind == isNull) && !v.over && len(v.text) <= maxID {
 			c.id = append(c.id[:0], v.text...)
 			r.ID = c.id
 		}
-	case wantMethod:
+	case targetMethod:
 		c.hasMethod = true
-	case wantTaskMethod:
+	case targetTaskMethod:
 		switch string(v.text) {
 		case "notifications/tasks", "notifications/tasks/status":
 			c.taskMethod = v.kind == isString
 		}
-	case wantResult:
+	case targetResult:
 		// A result that is null is the result of a request that has none to give.
-		c.outcomes[wanted.at].result = wanted.at == atReply || v.kind != isNull
-	case wantError:
-		c.outcomes[wanted.at].RPCError = v.kind != isNull
-	case wantCode:
+		c.outcomes[target.at].result = target.at == atReply || v.kind != isNull
+	case targetError:
+		c.outcomes[target.at].RPCError = v.kind != isNull
+	case targetCode:
 		if v.kind == isNumber && !v.over {
 			if code, err := strconv.ParseInt(string(v.text), 10, 64); err == nil {
-				c.outcomes[wanted.at].RPCCode, c.outcomes[wanted.at].HasCode = code, true
+				c.outcomes[target.at].RPCCode, c.outcomes[target.at].HasCode = code, true
 			}
 		}
-	case wantIsError:
-		c.outcomes[wanted.at].ToolError = v.kind == isTrue
-	case wantResultType:
+	case targetIsError:
+		c.outcomes[target.at].ToolError = v.kind == isTrue
+	case targetResultType:
 		r.ResultType = word(v)
-	case wantState:
+	case targetState:
 		if v.kind == isString {
 			r.HasState = true
 			copy(r.State[:], v.sum)
 		}
-	case wantTaskID:
+	case targetTaskID:
 		if v.kind == isString && !v.over && len(v.text) <= maxID {
-			c.tasks[wanted.at].id = append(c.tasks[wanted.at].id[:0], v.text...)
+			c.tasks[target.at].id = append(c.tasks[target.at].id[:0], v.text...)
 		}
-	case wantTaskStatus:
-		c.tasks[wanted.at].status = word(v)
-	case wantTaskTTL:
-		if t := &c.tasks[wanted.at]; v.kind == isNumber && !v.over && !t.hasTTL {
+	case targetTaskStatus:
+		c.tasks[target.at].status = word(v)
+	case targetTaskTTL:
+		if t := &c.tasks[target.at]; v.kind == isNumber && !v.over && !t.hasTTL {
 			t.ttl, t.hasTTL = wholeNumber(v.text)
 		}
 	}
@@ -372,7 +371,7 @@ func word(v value) string {
 }
 
 // table takes in one table name. What no table can be called is passed over.
-func (c *caught) table(w int, v value) {
+func (c *matches) table(w int, v value) {
 	s := &c.answers[w]
 	switch {
 	case s.why == OverCap || len(v.text) == 0 && !v.over:
@@ -385,7 +384,7 @@ func (c *caught) table(w int, v value) {
 	}
 	n := 0
 	for _, found := range c.names {
-		if found.wanted == w {
+		if found.target == w {
 			if bytes.Equal(c.text[found.start:found.end], v.text) {
 				return
 			}
@@ -410,9 +409,9 @@ func (a *answer) giveUp() {
 	a.why, a.known, a.done, a.taking = OverCap, false, true, false
 }
 
-// counted takes in the number of elements of the array at a place, and what the
+// counted takes in the number of elements of the array at a node, and what the
 // first of them is.
-func (c *caught) counted(n *place, elements int64, first *element) {
+func (c *matches) counted(n *node, elements int64, first *element) {
 	for _, w := range n.count {
 		switch {
 		case c.closed(w):
@@ -425,30 +424,30 @@ func (c *caught) counted(n *place, elements int64, first *element) {
 	}
 }
 
-// nextElement is called before each element of the array at a place.
-func (c *caught) nextElement(n *place, index int) {
+// nextElement is called before each element of the array at a node.
+func (c *matches) nextElement(n *node, index int) {
 	for _, through := range n.eachOf {
 		if index > 0 {
 			c.endElement(through)
 		}
-		c.answers[through.wanted].inElement = false
+		c.answers[through.target].inElement = false
 	}
 }
 
 // endElement is called behind each element. One that gives no number makes the
 // sum unknown, unless there is nothing that a modifier could be told.
-func (c *caught) endElement(through through) {
-	s, wanted := &c.answers[through.wanted], &c.plan.wanted[through.wanted]
-	if wanted.want.isNumber() && !s.inElement && !s.done && !through.texts {
-		c.fail(through.wanted, NotFound)
+func (c *matches) endElement(through through) {
+	s, target := &c.answers[through.target], &c.plan.targets[through.target]
+	if target.kind.isNumber() && !s.inElement && !s.done && !through.texts {
+		c.fail(through.target, NotFound)
 	}
 }
 
 // endArray is called after the last.
-func (c *caught) endArray(n *place, elements int) {
+func (c *matches) endArray(n *node, elements int) {
 	for _, through := range n.eachOf {
-		w := through.wanted
-		s, wanted := &c.answers[w], &c.plan.wanted[w]
+		w := through.target
+		s, target := &c.answers[w], &c.plan.targets[w]
 		if elements > 0 {
 			c.endElement(through)
 		}
@@ -458,10 +457,10 @@ func (c *caught) endArray(n *place, elements int) {
 		case through.inner: // the element of the array around has its number
 			s.inElement, s.known = true, true
 			continue
-		case elements == 0 && wanted.want.isNumber() && (!through.texts || wanted.path.countsLines()):
+		case elements == 0 && target.kind.isNumber() && (!through.texts || target.countsLines):
 			s.known = true // nothing to add is 0, and no text has no lines
 		}
-		if s.known && s.number < wanted.atLeast {
+		if s.known && s.number < target.atLeast {
 			c.fail(w, WrongFormat)
 			continue
 		}
@@ -478,6 +477,14 @@ func (c *caught) endArray(n *place, elements int) {
 			}
 		}
 	}
+}
+
+// wholeNumber is the number that the value is, if it is whole.
+func (v value) wholeNumber() (n int64, ok bool) {
+	if v.kind != isNumber || v.over {
+		return 0, false
+	}
+	return wholeNumber(v.text)
 }
 
 // wholeNumber reads a JSON number that is an integer, not negative, and fits:
