@@ -8,7 +8,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/tallygate/tallygate/gate"
-	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/mcp/scan"
 )
 
 func init() {
@@ -174,7 +174,7 @@ func parseToolRule(d *caddyfile.Dispenser) (ToolRule, error) {
 				return rule, d.ArgErr()
 			}
 			*into = append(*into, paths...)
-			if _, err := mcp.NewExtractors([]mcp.Rule{rule.rule()}); err != nil {
+			if _, err := scan.NewExtractors([]scan.Rule{rule.rule()}); err != nil {
 				return rule, d.WrapErr(err)
 			}
 		default:

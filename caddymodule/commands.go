@@ -10,7 +10,7 @@ import (
 
 	"github.com/tallygate/tallygate/caddymodule/commands"
 	"github.com/tallygate/tallygate/identity"
-	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/mcp/scan"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -65,7 +65,7 @@ func openGuest(what, dsn string) (any, error) {
 
 // gateRules returns the rules of each gate in a config, in the order of the
 // config's JSON with its names sorted.
-func gateRules(config []byte) ([][]mcp.Rule, error) {
+func gateRules(config []byte) ([][]scan.Rule, error) {
 	if config == nil {
 		return nil, nil
 	}
@@ -77,7 +77,7 @@ func gateRules(config []byte) ([][]mcp.Rule, error) {
 	if err != nil {
 		return nil, err
 	}
-	rules := make([][]mcp.Rule, len(gates))
+	rules := make([][]scan.Rule, len(gates))
 	for i := range gates {
 		rules[i] = gates[i].rules()
 	}

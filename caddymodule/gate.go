@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/tallygate/tallygate/gate"
-	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/mcp/scan"
 )
 
 func init() {
@@ -66,8 +66,8 @@ type ToolRule struct {
 	Affected []string `json:"affected,omitempty"`
 }
 
-func (t ToolRule) rule() mcp.Rule {
-	return mcp.Rule{Tool: t.Tool, Tables: t.Table, Records: t.Records, Affected: t.Affected}
+func (t ToolRule) rule() scan.Rule {
+	return scan.Rule{Tool: t.Tool, Tables: t.Table, Records: t.Records, Affected: t.Affected}
 }
 
 // CaddyModule returns the Caddy module information.
@@ -89,8 +89,8 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	return err
 }
 
-func (g *Gate) rules() []mcp.Rule {
-	rules := make([]mcp.Rule, len(g.Tools))
+func (g *Gate) rules() []scan.Rule {
+	rules := make([]scan.Rule, len(g.Tools))
 	for i, t := range g.Tools {
 		rules[i] = t.rule()
 	}

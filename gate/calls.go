@@ -10,6 +10,7 @@ import (
 
 	"github.com/tallygate/tallygate/identity/quota"
 	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/mcp/scan"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -23,12 +24,12 @@ const maxText = 256
 // upstream asked for, or one that resumes the stream.
 type call struct {
 	arrived   time.Time
-	gate      *Gate          // that admitted it; nil when that was before a restart
-	extractor *mcp.Extractor // of gate; another gate looks for its own
+	gate      *Gate           // that admitted it; nil when that was before a restart
+	extractor *scan.Extractor // of gate; another gate looks for its own
 
 	mu         sync.Mutex
 	request    *mcp.Message // what readRequestFacts has to read; nil afterwards
-	facts      mcp.Facts    // what the request tells
+	facts      scan.Facts   // what the request tells
 	event      usage.Event  // ID and DurationUS are set when the call is suspended or done
 	done       bool         // the event is recorded
 	suspended  bool         // the journal keeps the call

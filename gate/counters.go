@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tallygate/tallygate/identity"
-	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/mcp/scan"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -15,7 +15,7 @@ type Counters struct {
 	denied    [5]atomic.Int64 // by the reason's index in denials
 	throttled atomic.Int64
 	unknown   [len(aspects)][16]atomic.Int64 // by the reason's index in unknownReasons
-	lines     [64]atomic.Int64               // by the line's index in mcp.LineNames
+	lines     [64]atomic.Int64               // by the line's index in scan.LineNames
 }
 
 // denials are the reasons for which calls are denied to a key: its scopes, or one
@@ -33,14 +33,14 @@ const (
 var aspects = [...]string{aspectTables: "tables", aspectRecords: "records"}
 
 // Reasons of the gate's own for which tables or records are unknown, beside
-// mcp.Reasons.
+// scan.Reasons.
 const (
 	ReasonNoResult   = "no_result"  // the call ended without a result
 	ReasonUnreadable = "unreadable" // its result came in a coding or of a type that is not read
 )
 
 var unknownReasons = func() (all []string) {
-	for _, r := range mcp.Reasons() {
+	for _, r := range scan.Reasons() {
 		all = append(all, r.String())
 	}
 	return append(all, ReasonNoResult, ReasonUnreadable)
@@ -64,7 +64,7 @@ func (c *Counters) countUnknown(a aspect, reason string) {
 
 // countLine counts a record count that a line of the default rule has found.
 func (c *Counters) countLine(name string) {
-	if i := slices.Index(mcp.LineNames, name); i >= 0 && i < len(c.lines) {
+	if i := slices.Index(scan.LineNames, name); i >= 0 && i < len(c.lines) {
 		c.lines[i].Add(1)
 	}
 }
@@ -82,7 +82,7 @@ type Counts struct {
 // Counts returns the present values.
 func (c *Counters) Counts() Counts {
 	n := Counts{Calls: map[usage.Outcome]int64{}, Denied: map[string]int64{}, Throttled: c.throttled.Load(), Unknown: map[string]map[string]int64{}, Lines: map[string]int64{}}
-	for i, name := range mcp.LineNames {
+	for i, name := range scan.LineNames {
 		n.Lines[name] = c.lines[i].Load()
 	}
 	for i, o := range usage.Outcomes {

@@ -22,7 +22,7 @@ import (
 	"github.com/tallygate/tallygate/identity/authn"
 	"github.com/tallygate/tallygate/identity/quota"
 	"github.com/tallygate/tallygate/journal"
-	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/mcp/scan"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -76,7 +76,7 @@ type Config struct {
 	MaxBody int64
 
 	// Rules say where the tables and the record count of a call are found.
-	Rules []mcp.Rule
+	Rules []scan.Rule
 
 	// AllowOrigin are the web origins whose pages may use the server, or "*".
 	AllowOrigin []string
@@ -116,7 +116,7 @@ const (
 // Gate is the middleware. It is safe for concurrent use.
 type Gate struct {
 	maxBody     int64
-	extractors  *mcp.Extractors
+	extractors  *scan.Extractors
 	allowOrigin []string
 	backend     func(context.Context) *Backend
 	clientIP    func(*http.Request) string
@@ -137,7 +137,7 @@ func New(c Config) (*Gate, error) {
 		return nil, err
 	}
 	var err error
-	if g.extractors, err = mcp.NewExtractors(c.Rules); err != nil {
+	if g.extractors, err = scan.NewExtractors(c.Rules); err != nil {
 		return nil, err
 	}
 	if g.clientIP == nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/tallygate/tallygate/gate/gatetest"
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/identity/quota"
-	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/mcp/scan"
 )
 
 // TestUnavailable: what the gate cannot check or record is refused with 503 and
@@ -199,7 +199,7 @@ func TestConfigRefused(t *testing.T) {
 	for want, c := range map[string]gate.Config{
 		"max_body: -1 is not from 1 to 1073741824":     {MaxBody: -1},
 		`allow_origin: "app.example.com" is no origin`: {AllowOrigin: []string{"app.example.com"}},
-		`tool "x": table: `:                            {Rules: []mcp.Rule{{Tool: "x", Tables: []string{"somewhere"}}}},
+		`tool "x": table: `:                            {Rules: []scan.Rule{{Tool: "x", Tables: []string{"somewhere"}}}},
 	} {
 		if _, err := gate.New(c); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("New returns %v, want an error with %q", err, want)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/tallygate/tallygate/gate/gatetest"
 	"github.com/tallygate/tallygate/identity/authn"
-	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/mcp/scan"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -149,7 +149,7 @@ func TestRequestFactsAreLazy(t *testing.T) {
 				t.Errorf("%s: read: %t", what, read())
 			}
 			if c := x.pending[0].call; read() {
-				c.facts = mcp.Facts{} // reading again would find the table again
+				c.facts = scan.Facts{} // reading again would find the table again
 				c.readRequestFacts()
 				if c.facts.Tables != nil {
 					t.Errorf("%s: the arguments are read twice", what)

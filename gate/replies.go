@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/mcp/scan"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -13,7 +14,7 @@ const noSuchTask = -32602
 
 // take takes in a reply to a call, or about its task. msg is the message of this
 // request that it answers; nil when it is another request's.
-func (w *meteringWriter) take(t target, msg *mcp.Message, reply *mcp.Reply) {
+func (w *meteringWriter) take(t target, msg *mcp.Message, reply *scan.Reply) {
 	c, calls := t.call, w.x.backend.Calls
 	if t.role == stateReply {
 		if inner, ok := reply.Inner(); ok {
@@ -51,12 +52,12 @@ func (w *meteringWriter) take(t target, msg *mcp.Message, reply *mcp.Reply) {
 
 // startsTask reports whether a result says that a task will have the call's
 // result: with a resultType since revision 2026-07-28, without one in 2025-11-25.
-func startsTask(reply *mcp.Reply) bool {
+func startsTask(reply *scan.Reply) bool {
 	return reply.TaskID != nil && (reply.ResultType == "task" || reply.ResultType == "" && reply.TaskStatus != "")
 }
 
 // finishCall records a call that a reply ends.
-func (w *meteringWriter) finishCall(c *call, reply *mcp.Reply, outcome mcp.Outcome, found mcp.Facts) {
+func (w *meteringWriter) finishCall(c *call, reply *scan.Reply, outcome scan.Outcome, found scan.Facts) {
 	calls := w.x.backend.Calls
 	calls.finish(c, func(e *usage.Event) {
 		switch {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tallygate/tallygate/identity/authn"
 	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/mcp/scan"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -18,23 +19,23 @@ type meteringWriter struct {
 	http.ResponseWriter
 	x *exchange
 
-	status     int          // 0 before the response begins
-	written    int64        // bytes of the body so far
-	scanner    *mcp.Scanner // nil when there is nothing to scan
-	decoder    *decoder     // in front of the scanner when the body is encoded, else nil
-	stream     bool         // the body is an event stream
-	unreadable bool         // the body is of a type or in a coding that is not read
-	resumable  bool         // the client may ask for the rest of this stream on another
-	partial    bool         // the last chunk ends within a message, of which a client can use no part
-	unflushed  bool         // a flush was skipped, and nothing has been flushed since
-	ended      bool         // the next handler returned, and did not panic
+	status     int           // 0 before the response begins
+	written    int64         // bytes of the body so far
+	scanner    *scan.Scanner // nil when there is nothing to scan
+	decoder    *decoder      // in front of the scanner when the body is encoded, else nil
+	stream     bool          // the body is an event stream
+	unreadable bool          // the body is of a type or in a coding that is not read
+	resumable  bool          // the client may ask for the rest of this stream on another
+	partial    bool          // the last chunk ends within a message, of which a client can use no part
+	unflushed  bool          // a flush was skipped, and nothing has been flushed since
+	ended      bool          // the next handler returned, and did not panic
 
 	watch     authn.Watch // of the key, during an event stream
 	watched   bool
 	streamKey callKey // of an event stream's session; zero: none
 }
 
-var scanners = sync.Pool{New: func() any { return new(mcp.Scanner) }}
+var scanners = sync.Pool{New: func() any { return new(scan.Scanner) }}
 
 // WriteHeader sees how the upstream answers, and gets ready to scan the body.
 func (w *meteringWriter) WriteHeader(status int) {
@@ -64,10 +65,10 @@ func (w *meteringWriter) begin() {
 	if !x.awaits() {
 		return
 	}
-	format := mcp.JSON
+	format := scan.JSON
 	switch {
 	case w.stream:
-		format = mcp.SSE
+		format = scan.SSE
 	case !strings.EqualFold(media, "application/json"):
 		w.unreadable = true
 		return
@@ -88,21 +89,21 @@ func (w *meteringWriter) openStream() {
 }
 
 // scan begins to scan the body.
-func (w *meteringWriter) scan(format mcp.Format, coding string) {
+func (w *meteringWriter) scan(format scan.Format, coding string) {
 	x := w.x
-	scope := mcp.Calls
-	var wanted []*mcp.Extractor
+	scope := scan.Calls
+	var wanted []*scan.Extractor
 	for i := range x.pending {
 		p := &x.pending[i]
 		wanted = append(wanted, w.extractor(p.call))
 		if p.role != callReply {
-			scope = mcp.Tasks
+			scope = scan.Tasks
 		}
 	}
 	if x.listens {
-		scope, wanted = mcp.Tasks, x.gate.extractors.All()
+		scope, wanted = scan.Tasks, x.gate.extractors.All()
 	}
-	s := scanners.Get().(*mcp.Scanner)
+	s := scanners.Get().(*scan.Scanner)
 	s.Reset(format, scope, wanted...)
 	if coding != "" {
 		if w.decoder = newDecoder(coding, func(p []byte) { s.Scan(p, w.found) }); w.decoder == nil {
@@ -116,7 +117,7 @@ func (w *meteringWriter) scan(format mcp.Format, coding string) {
 
 // extractor returns this gate's rule for a call, which may have come through
 // another gate.
-func (w *meteringWriter) extractor(c *call) *mcp.Extractor {
+func (w *meteringWriter) extractor(c *call) *scan.Extractor {
 	if c.gate == w.x.gate {
 		return c.extractor
 	}
@@ -183,7 +184,7 @@ func (w *meteringWriter) FlushError() error {
 func (w *meteringWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // found takes in a message of the response that may concern a call.
-func (w *meteringWriter) found(reply *mcp.Reply) {
+func (w *meteringWriter) found(reply *scan.Reply) {
 	x := w.x
 	if p := w.awaitedReply(reply); p != nil {
 		p.answered = true
@@ -209,7 +210,7 @@ func (w *meteringWriter) found(reply *mcp.Reply) {
 
 // awaitedReply returns which of the pending replies this is, or nil. An HTTP
 // error may come with the id null; it answers the only request there is.
-func (w *meteringWriter) awaitedReply(reply *mcp.Reply) *pendingReply {
+func (w *meteringWriter) awaitedReply(reply *scan.Reply) *pendingReply {
 	if reply.Notification {
 		return nil
 	}

@@ -1,8 +1,7 @@
-// Package mcp is MCP traffic as bytes: the strict reader of what a client
-// sends (Body, Message, CheckContent), the scanners that follow what an
-// upstream answers as JSON or as SSE, the extractors that find a tool's table
-// names and record count in either. It does no I/O, and it knows neither HTTP servers nor where
-// usage is kept.
+// Package mcp reads MCP messages as clients send them: the strict reader of a
+// request body (Body, Message, CheckContent) and ids. Its sub-packages read what
+// upstreams answer (scan), take tools out of lists (toolfilter), and find the
+// tables that a query names (sql). It does no I/O and knows no HTTP server.
 //
 // The reader exists because a gate that reads a message differently from the
 // upstream behind it can be talked past. Decoders disagree on names that occur

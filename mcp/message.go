@@ -85,6 +85,9 @@ func (m *Message) ClientInfo() (protocolVersion, name, version string) {
 		member(m.meta, prefix+"clientInfo.version")
 }
 
+// Arguments returns params.arguments of a tools/call as JSON text, or nil.
+func (m *Message) Arguments() []byte { return m.arguments }
+
 // StateKey returns the SHA-256 of the text of the requestState that a retry
 // brings back from the result that asked for input. ok is false if it has none.
 func (m *Message) StateKey() (key [sha256.Size]byte, ok bool) {

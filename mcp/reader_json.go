@@ -10,6 +10,12 @@ import (
 // The grammar of RFC 8259, byte by byte. It is one pass over the data, except
 // that strings with bytes beyond ASCII are also checked for valid UTF-8.
 
+// Words of eight equal bytes.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x80 * ones
+)
+
 // space skips white space.
 func (r *reader) space(i int) int {
 	for i < len(r.data) {

@@ -115,7 +115,7 @@ func (f *fields) call(m *Message) (reason string) {
 	if !ok {
 		return `the "name" of a tools/call is not a string, or contains an unpaired UTF-16 surrogate`
 	}
-	m.Tool = alone(tool)[0]
+	m.Tool = Intern(tool)[0]
 	m.arguments, m.state = f.arguments, f.state
 	m.Retry = f.state != nil || f.inputs != nil
 	return ""

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tallygate/tallygate/identity"
-	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/mcp/scan"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -32,7 +32,7 @@ type Host struct {
 	OpenLedger func(dsn string) (usage.Ledger, error)
 
 	// GateRules returns the rules of each gate in an adapted config.
-	GateRules func(config []byte) ([][]mcp.Rule, error)
+	GateRules func(config []byte) ([][]scan.Rule, error)
 }
 
 // Settings are a config's settings, after placeholders and defaults.

@@ -13,7 +13,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/mcp/scan"
 )
 
 func init() {
@@ -58,7 +58,7 @@ func extract(out io.Writer, in io.Reader, config []byte, number int, tool string
 	if err != nil {
 		return err
 	}
-	extractors, err := mcp.NewExtractors(rules)
+	extractors, err := scan.NewExtractors(rules)
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func extract(out io.Writer, in io.Reader, config []byte, number int, tool string
 
 // gateRules returns the rules of one of a config's gates, and which it is. A
 // config with none has one gate without rules.
-func gateRules(config []byte, number int) ([]mcp.Rule, int, error) {
+func gateRules(config []byte, number int) ([]scan.Rule, int, error) {
 	gates, err := host.GateRules(config)
 	if err != nil {
 		return nil, 0, err
@@ -154,11 +154,11 @@ type finding struct {
 }
 
 // find applies the rule for a call's tool, and each path of the rule alone.
-func find(x *mcp.Extractors, rules []mcp.Rule, e *recordedCall) (*findings, error) {
+func find(x *scan.Extractors, rules []scan.Rule, e *recordedCall) (*findings, error) {
 	extractor := x.For(e.tool)
 	rule := extractor.Rule()
 	f := &findings{Tool: e.tool, Rule: shownRule{Tool: rule.Tool, Table: rule.Tables, Records: rule.Records, Affected: rule.Affected}}
-	f.Number = 1 + slices.IndexFunc(rules, func(r mcp.Rule) bool {
+	f.Number = 1 + slices.IndexFunc(rules, func(r scan.Rule) bool {
 		return r.Tool == rule.Tool && slices.Equal(r.Tables, rule.Tables) && slices.Equal(r.Records, rule.Records) && slices.Equal(r.Affected, rule.Affected)
 	})
 	facts, outcome := e.facts(extractor)
@@ -171,7 +171,7 @@ func find(x *mcp.Extractors, rules []mcp.Rule, e *recordedCall) (*findings, erro
 		return nil, err
 	}
 	for _, part := range parts {
-		x, err := mcp.NewExtractors([]mcp.Rule{{Tool: "*", Tables: part.Tables, Records: part.Records, Affected: part.Affected}})
+		x, err := scan.NewExtractors([]scan.Rule{{Tool: "*", Tables: part.Tables, Records: part.Records, Affected: part.Affected}})
 		if err != nil {
 			return nil, err
 		}
@@ -190,9 +190,9 @@ func find(x *mcp.Extractors, rules []mcp.Rule, e *recordedCall) (*findings, erro
 	return f, nil
 }
 
-func findingOf(facts mcp.Facts) finding {
+func findingOf(facts scan.Facts) finding {
 	f := finding{Tables: facts.Tables, TablesUnknown: facts.TablesUnknown.String(), RecordsUnknown: facts.RecordsUnknown.String()}
-	if f.Tables == nil && facts.TablesUnknown == mcp.Known {
+	if f.Tables == nil && facts.TablesUnknown == scan.Known {
 		f.Tables = []string{}
 	}
 	if facts.RecordsKnown {
@@ -205,16 +205,16 @@ func findingOf(facts mcp.Facts) finding {
 const noResult = "no_result"
 
 // facts returns what an extractor finds in a call, and how the call ended.
-func (e *recordedCall) facts(x *mcp.Extractor) (facts mcp.Facts, outcome string) {
+func (e *recordedCall) facts(x *scan.Extractor) (facts scan.Facts, outcome string) {
 	outcome = noResult
 	if e.request != nil {
 		facts = x.FromParams(e.request.Params)
 	} else {
 		facts = x.FromParams([]byte(`{}`))
 	}
-	var s mcp.Scanner
-	s.Reset(mcp.JSON, mcp.Calls, x)
-	s.Scan(e.response, func(r *mcp.Reply) {
+	var s scan.Scanner
+	s.Reset(scan.JSON, scan.Calls, x)
+	s.Scan(e.response, func(r *scan.Reply) {
 		switch {
 		case r.RPCError:
 			outcome = "rpc_error"
@@ -266,7 +266,7 @@ func (f *findings) print(out io.Writer) error {
 	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	nothing := 0
 	for _, p := range f.Paths {
-		if f.Number == 0 && (p.TablesUnknown == mcp.NotFound.String() || p.RecordsUnknown == mcp.NotFound.String()) {
+		if f.Number == 0 && (p.TablesUnknown == scan.NotFound.String() || p.RecordsUnknown == scan.NotFound.String()) {
 			nothing++
 			continue
 		}
