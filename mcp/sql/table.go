@@ -334,8 +334,15 @@ func (r *reader) readBehindKeyword(f *frame, t *token) {
 		if f.run = 0; r.ahead(0).word != kwView {
 			r.fail(NotSQL)
 		}
+	case kwAt: // AT (TIMESTAMP => …) of Snowflake
+		if !r.ahead(1).is('(') && f.behind != behindOption {
+			r.fail(NotSQL)
+			return
+		}
+		f.behind, f.run = behindOption, 0
+		r.i++
 	case kwWith, kwFinal, kwSample, kwTablesample, kwPivot, kwUnpivot, kwMatchRecognize, kwPartition, kwUse, kwForce, kwIgnore,
-		kwIndexed, kwNot, kwAt, kwBefore, kwChanges, kwVersion, kwTimestamp:
+		kwIndexed, kwNot, kwBefore, kwChanges, kwVersion, kwTimestamp:
 		f.behind, f.run = behindOption, 0
 		r.i++
 	default:
