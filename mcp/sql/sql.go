@@ -13,6 +13,7 @@ const (
 	maxTables = 1 << 10 // mentions of tables in one statement
 	maxNames  = 1 << 10 // names of common table expressions and of range variables
 	maxDepth  = 1 << 11 // open brackets
+	maxTokens = 40_000  // of a query; SQL of 64 KiB has half of that
 )
 
 // Status says whether the tables of a query are known.

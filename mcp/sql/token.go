@@ -59,6 +59,9 @@ func (l *lexer) lex() Status {
 		if l.scan(); l.pos == begin {
 			l.fail() // never: a token has a byte
 		}
+		if len(l.tokens) == maxTokens {
+			return OverCap
+		}
 		if len(l.tokens) == 1 && l.status == Known {
 			if t := &l.tokens[0]; t.like&starts == 0 && !t.is('(') && !t.is(';') {
 				return NotSQL
