@@ -103,7 +103,7 @@ func (a *App) readStaleOK(d *caddyfile.Dispenser) error {
 
 // parseGate reads the directive:
 //
-//	tallygate [<matcher>] {
+//	tallygate [<matcher>] [<server>] {
 //		max_body     <size>
 //		allow_origin <origin>...
 //		tool <glob> {
@@ -121,7 +121,9 @@ func parseGate(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
 	if d.NextArg() {
-		return d.ArgErr()
+		if g.Server = d.Val(); d.NextArg() {
+			return d.ArgErr()
+		}
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		switch d.Val() {

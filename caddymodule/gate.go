@@ -20,6 +20,10 @@ func init() {
 // message strictly, lets public methods pass, asks for an API key in front of
 // everything else, forwards what it read byte by byte, and meters each call.
 type Gate struct {
+	// The name of the MCP server.
+	// Default: `default`.
+	Server string `json:"server,omitempty"`
+
 	// The longest request body in bytes; a longer one is refused with 413.
 	// Default: 4194304 (4 MiB).
 	MaxBody int64 `json:"max_body,omitempty"`
@@ -83,7 +87,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	}
 	g.app = app.(*App)
 	g.gate, err = gate.New(gate.Config{
-		MaxBody: g.MaxBody, Rules: g.rules(), AllowOrigin: g.AllowOrigin,
+		Server: g.Server, MaxBody: g.MaxBody, Rules: g.rules(), AllowOrigin: g.AllowOrigin,
 		Backend: g.acquire, ClientIP: clientIP, ErrorStatus: errorStatus, Logger: ctx.Slogger(),
 	})
 	return err

@@ -72,6 +72,9 @@ type Backend struct {
 
 // Config is what a Gate is made of.
 type Config struct {
+	// Server is the name of the MCP server. DefaultServer when empty.
+	Server string
+
 	// MaxBody is the longest request body in bytes. DefaultMaxBody when zero.
 	MaxBody int64
 
@@ -97,6 +100,9 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// DefaultServer is the name of a server that the config does not name.
+const DefaultServer = "default"
+
 // Limits of requests.
 const (
 	DefaultMaxBody = 4 << 20 // bytes
@@ -115,6 +121,7 @@ const (
 
 // Gate is the middleware. It is safe for concurrent use.
 type Gate struct {
+	server      string
 	maxBody     int64
 	extractors  *scan.Extractors
 	allowOrigin []string
@@ -127,7 +134,7 @@ type Gate struct {
 // New makes a gate. An error says which part of the config is wrong.
 func New(c Config) (*Gate, error) {
 	g := &Gate{
-		maxBody: cmp.Or(c.MaxBody, DefaultMaxBody), allowOrigin: c.AllowOrigin,
+		server: cmp.Or(c.Server, DefaultServer), maxBody: cmp.Or(c.MaxBody, DefaultMaxBody), allowOrigin: c.AllowOrigin,
 		backend: c.Backend, clientIP: c.ClientIP, errorStatus: c.ErrorStatus, log: cmp.Or(c.Logger, slog.Default()),
 	}
 	if g.maxBody < 0 || g.maxBody > MaxMaxBody {
