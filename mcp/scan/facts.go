@@ -167,15 +167,22 @@ func (c *matches) facts(e *Extractor, ws []target, first int) Facts {
 			i++
 			continue
 		}
-		n := i
-		for i < len(ws) && ws[i].kind == w.kind && ws[i].rank == w.rank {
-			i++
-		}
-		found := c.sum(ws[n:i], first+n)
+		into := &f.counts.Rows[w.source]
 		if w.kind == targetAffected {
-			f.counts.Affected = f.counts.Affected.better(found)
-		} else {
-			f.counts.Rows[w.source] = f.counts.Rows[w.source].better(found)
+			into = &f.counts.Affected
+		}
+		n, why := i, Known
+		for ; i < len(ws) && ws[i].kind == w.kind && ws[i].rank == w.rank; i++ {
+			if s := &c.answers[first+i]; !s.known {
+				why = max(why, s.why, NotFound)
+			}
+		}
+		switch {
+		case into.Known && (why != Known || into.Rank < w.rank):
+		case why != Known:
+			into.Why = max(into.Why, why)
+		default:
+			*into = into.better(c.sum(ws[n:i], first+n))
 		}
 	}
 	f.counts.Statement, f.counts.Statements = c.statement, c.statements
@@ -183,25 +190,21 @@ func (c *matches) facts(e *Extractor, ws []target, first int) Facts {
 	return f
 }
 
-// sum adds up the answers from first on, of ws that have one rank.
+// sum adds up the answers from first on, which are known, of ws that have one
+// rank.
 func (c *matches) sum(ws []target, first int) count {
 	sum := count{Known: true, Rank: ws[0].rank, Operator: ws[0].operator}
 	var all status
 	for i := range ws {
 		s := &c.answers[first+i]
-		switch {
-		case !s.known:
-			sum.Why = max(sum.Why, s.why, NotFound)
-		case s.number > math.MaxInt64-sum.Number:
-			sum.Why = OverCap
-		default:
-			sum.Number += s.number
+		if s.number > math.MaxInt64-sum.Number {
+			return count{Why: OverCap}
 		}
+		sum.Number += s.number
 		sum.Named = sum.Named || ws[0].operator && !ws[i].path.counts()
-		all.join(s.status)
-	}
-	if sum.Why != Known {
-		return count{Why: sum.Why}
+		if s.status > 0 {
+			all.join(c.statuses[s.status-1])
+		}
 	}
 	sum.Status, sum.Weak, sum.Of = all.is(), all.doubtful, all.affected
 	sum.Bare = all.arrays == 1 && all.bare

@@ -17,11 +17,14 @@ const (
 // matches is what has been found in the document that passes.
 type matches struct {
 	plan    *plan
-	answers []answer // by the target's number
+	answers []answer // by the target's number; small, since a reply has a hundred
 	names   []tableName
 	text    []byte // of the names
 	reply   Reply
-	id      []byte // memory of reply.ID
+
+	statuses []status // of the answers that counted arrays
+
+	id []byte // memory of reply.ID
 
 	statement  statement // that the request's query is
 	statements int       // in it
@@ -55,10 +58,10 @@ type answer struct {
 	inElement bool // the same for this element, of a path through each
 	taking    bool // the strings of the array that passes are its tables
 	known     bool
-	why       Reason // the most telling of what was in the way
-	number    int64
-	status    status // of the arrays counted
 	weak      bool   // of tables: the statement that names them may be prose
+	why       Reason // the most telling of what was in the way
+	status    uint16 // of the arrays counted: an index of matches.statuses, plus one
+	number    int64
 }
 
 // tableName is a table name that answers one target.
@@ -71,7 +74,7 @@ func (c *matches) reset(p *plan) {
 	c.plan = p
 	c.answers = slices.Grow(c.answers[:0], len(p.targets))[:len(p.targets)]
 	clear(c.answers)
-	c.names, c.text = c.names[:0], c.text[:0]
+	c.names, c.text, c.statuses = c.names[:0], c.text[:0], c.statuses[:0]
 	c.reply = Reply{matches: c}
 	c.statement, c.statements = statementNone, 0
 	c.hasID, c.hasMethod, c.taskMethod, c.texts = false, false, false, 0
@@ -195,17 +198,7 @@ func (c *matches) settle(w int) {
 		return // the text may turn out to be none of that format
 	}
 	this := &c.plan.targets[w]
-	better := func(i int) bool {
-		o := &c.plan.targets[i]
-		return o.consumer == this.consumer && o.at == this.at && o.kind == this.kind && o.term == this.term && o.source == this.source
-	}
-	first, end := w, w+1
-	for first > 0 && better(first-1) {
-		first--
-	}
-	for end < len(c.plan.targets) && better(end) {
-		end++
-	}
+	first, end := this.alternatives[0], this.alternatives[1]
 	for i := first; i < end; i++ {
 		if s := &c.answers[i]; c.plan.targets[i].rank == this.rank && (!s.done || !s.known) {
 			return
@@ -418,10 +411,20 @@ func (c *matches) counted(n *node, elements int64, first *element) {
 		case first != nil && first.isContent():
 			c.fail(w, WrongType)
 		default:
-			c.answers[w].status.add(elements, first)
+			c.statusOf(w).add(elements, first)
 			c.number(w, elements)
 		}
 	}
+}
+
+// statusOf returns what the arrays counted for w say of affected rows.
+func (c *matches) statusOf(w int) *status {
+	s := &c.answers[w]
+	if s.status == 0 {
+		c.statuses = append(c.statuses, status{})
+		s.status = uint16(len(c.statuses))
+	}
+	return &c.statuses[s.status-1]
 }
 
 // nextElement is called before each element of the array at a node.

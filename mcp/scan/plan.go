@@ -45,6 +45,9 @@ type target struct {
 	several     bool
 	countsLines bool  // of NDJSON
 	atLeast     int64 // lines of NDJSON, in all texts together
+	// The first and the one behind the last of the targets that answer the same
+	// question, among them this.
+	alternatives [2]int
 }
 
 // Where in a message a result or an error stands.
@@ -276,7 +279,23 @@ func (p *plan) add(suffixes []pathSuffix, ws []target, root []string, consumer i
 		w.several, w.countsLines, w.atLeast = w.path.several(), w.path.countsLines(), w.path.minLines()
 		p.targets = append(p.targets, w)
 	}
+	added := p.targets[len(p.targets)-len(ws):]
+	for i, n := 0, len(p.targets)-len(ws); i < len(added); {
+		end := i + 1
+		for end < len(added) && added[end].answersLike(&added[i]) {
+			end++
+		}
+		for first := i; i < end; i++ {
+			added[i].alternatives = [2]int{n + first, n + end}
+		}
+	}
 	return suffixes
+}
+
+// answersLike reports whether two targets of an extractor answer the same
+// question.
+func (w *target) answersLike(o *target) bool {
+	return w.kind == o.kind && w.term == o.term && w.source == o.source
 }
 
 // compile makes the node that the suffixes begin at.
