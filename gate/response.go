@@ -105,6 +105,9 @@ func (w *meteringWriter) scan(format scan.Format, coding string) {
 	}
 	s := scanners.Get().(*scan.Scanner)
 	s.Reset(format, scope, wanted...)
+	if scope == scan.Calls && len(wanted) == 1 {
+		s.Expect(x.gate.extractors.Habit(x.pending[0].call.event.Tool, wanted[0]))
+	}
 	if coding != "" {
 		if w.decoder = newDecoder(coding, func(p []byte) { s.Scan(p, w.found) }); w.decoder == nil {
 			w.unreadable = true

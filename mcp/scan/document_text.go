@@ -5,7 +5,7 @@ import "crypto/sha256"
 // textPiece is how much of a text is unescaped at once. Of its beginning it is
 // less: that often tells that nothing is wanted of the rest, or little.
 const (
-	textPiece = 1024
+	textPiece = 4096
 	textFirst = 128
 )
 

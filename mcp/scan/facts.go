@@ -172,6 +172,9 @@ func (c *matches) facts(e *Extractor, ws []target, first int) Facts {
 			into = &f.counts.Affected
 		}
 		n, why := i, Known
+		if c.unchecked && w.inText && !w.isWitness() {
+			why = Unchecked
+		}
 		for ; i < len(ws) && ws[i].kind == w.kind && ws[i].rank == w.rank; i++ {
 			if s := &c.answers[first+i]; !s.known {
 				why = max(why, s.why, NotFound)
@@ -186,8 +189,27 @@ func (c *matches) facts(e *Extractor, ws []target, first int) Facts {
 		}
 	}
 	f.counts.Statement, f.counts.Statements = c.statement, c.statements
+	c.useHabit(&f.counts)
 	f.sumUp()
 	return f
+}
+
+// isWitness reports whether the target counts rows of a text, which have to be
+// as many as those of the structured content.
+func (w *target) isWitness() bool {
+	return w.kind == targetRecords && (w.source == sourceText || w.source == sourceTextLists)
+}
+
+// useHabit has the tool's habit learn from a result, and drops what texts say
+// that were not checked, where there is no structured content to agree with.
+func (c *matches) useHabit(rows *counts) {
+	structured, text := rows.Rows[sourceStructured], rows.Rows[sourceText]
+	if !c.outcomes[atReply].ToolError { // which has no structured content
+		c.habit.learn(structured, text, c.unchecked)
+	}
+	if c.unchecked && !structured.Known {
+		rows.Rows[sourceText], rows.Rows[sourceTextLists] = count{Why: Unchecked}, count{Why: Unchecked}
+	}
 }
 
 // sum adds up the answers from first on, which are known, of ws that have one

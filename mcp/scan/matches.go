@@ -26,6 +26,9 @@ type matches struct {
 
 	id []byte // memory of reply.ID
 
+	habit     Habit // of the tool whose result passes
+	unchecked bool  // a text was taken for JSON without a check
+
 	statement  statement // that the request's query is
 	statements int       // in it
 
@@ -77,7 +80,7 @@ func (c *matches) reset(p *plan) {
 	c.names, c.text, c.statuses = c.names[:0], c.text[:0], c.statuses[:0]
 	c.reply = Reply{matches: c}
 	c.statement, c.statements = statementNone, 0
-	c.hasID, c.hasMethod, c.taskMethod, c.texts = false, false, false, 0
+	c.hasID, c.hasMethod, c.taskMethod, c.texts, c.unchecked = false, false, false, 0, false
 	c.outcomes = [outcomes]outcome{}
 	for i := range c.tasks {
 		c.tasks[i] = task{id: c.tasks[i].id[:0]}

@@ -39,6 +39,7 @@ type target struct {
 	term, rank int
 	source     source
 	operator   bool // of an operator's rule
+	inText     bool // a modifier reads it out of a text
 	boxed      bool // rows under a name, in an object that may have their number too
 	consumer   int  // its index in plan.consumers
 	// What the path says of itself, which a document asks again and again.

@@ -13,18 +13,19 @@ const (
 	WrongType            // what stands there is no table name, no whole number, no array of rows
 	WrongFormat          // a text is not of the format that the rule says
 	SQLUnread            // a query cannot be read
+	Unchecked            // the JSON in a text was not checked, since structured content was expected: Habit
 	OverCap              // there is an answer, but more or longer than is kept
 	Contradiction        // two signs of the same thing differ
 )
 
 var reasonNames = [...]string{
 	Known: "", NoRule: "no_rule", NotFound: "not_found", NotCounted: "not_counted", WrongType: "wrong_type",
-	WrongFormat: "wrong_format", SQLUnread: "sql_unread", OverCap: "over_cap", Contradiction: "contradiction",
+	WrongFormat: "wrong_format", SQLUnread: "sql_unread", Unchecked: "unchecked", OverCap: "over_cap", Contradiction: "contradiction",
 }
 
 func (r Reason) String() string { return reasonNames[r] }
 
 // Reasons are all of them, but for Known.
 func Reasons() []Reason {
-	return []Reason{NoRule, NotFound, NotCounted, WrongType, WrongFormat, SQLUnread, OverCap, Contradiction}
+	return []Reason{NoRule, NotFound, NotCounted, WrongType, WrongFormat, SQLUnread, Unchecked, OverCap, Contradiction}
 }

@@ -47,7 +47,8 @@ type Extractors struct {
 	// found are extractors, each at the place that its tool's hash says, where the
 	// next one takes it over. So rules that do share a prefix do not show either,
 	// and what clients may ask for takes no more room.
-	found [1024]atomic.Pointer[foundFor]
+	found  [1024]atomic.Pointer[foundFor]
+	habits habits
 }
 
 // foundFor is the extractor of a tool.
@@ -149,6 +150,9 @@ type constant struct {
 	number     int64
 }
 
+// isDefault reports whether the rule is DefaultRule.
+func (e *Extractor) isDefault() bool { return e.rule.lines != nil }
+
 // Rule is the rule that the extractor was made of.
 func (e *Extractor) Rule() Rule { return e.rule }
 
@@ -221,6 +225,7 @@ func (e *Extractor) addNumbers(places []string, w target, lines []*Line) (terms 
 }
 
 func (e *Extractor) add(p part, w target) {
+	w.inText = slices.ContainsFunc(p.path.steps, func(st step) bool { return st.kind.isModifier() })
 	switch {
 	case p.isConstant():
 		c := constant{kind: w.kind, term: w.term, rank: w.rank, name: p.constant}

@@ -68,8 +68,12 @@ const byteOrderMark = "\xef\xbb\xbf"
 func (s *Scanner) Reset(format Format, scope Scope, want ...*Extractor) {
 	s.format, s.scope, s.state, s.batch, s.bom = format, scope, scanFirst, false, 0
 	s.stream, s.event = sse.Reader{}, eventState{}
+	s.matches.habit = Habit{}
 	s.Want(want...)
 }
+
+// Expect says which tool's result is to come, where it is one.
+func (s *Scanner) Expect(h Habit) { s.matches.habit = h }
 
 // Want changes what is looked for, from the next message on. It is for streams
 // that answer calls which were not known at Reset.

@@ -93,10 +93,16 @@ func BenchmarkScan(b *testing.B) {
 					b.SetBytes(int64(len(body)))
 					var s Scanner
 					var replies int
-					found := func(*Reply) { replies++ }
+					var habits habits
+					habit := Habit{}
+					if e.isDefault() {
+						habit = habits.of("tool")
+					}
+					found := func(r *Reply) { replies++; r.Facts(e) }
 					p := []byte(body)
 					for b.Loop() {
 						s.Reset(format, Calls, e)
+						s.Expect(habit)
 						for q := p; len(q) > 0; {
 							n := min(len(q), 32<<10) // as httputil.ReverseProxy copies
 							s.Scan(q[:n], found)

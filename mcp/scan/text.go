@@ -122,7 +122,7 @@ func (r *textReader) begin(c *matches, place *textNode) {
 		}
 	}
 	if r.wantsJSON {
-		r.json.begin()
+		r.json.begin(!c.habit.repeats())
 	}
 	if r.isPython = place.values[stepPython].node != nil; r.isPython {
 		r.python.begin()
@@ -153,6 +153,7 @@ func (r *textReader) feed(p []byte) (alive bool) {
 	if r.wantsJSON {
 		r.json.feed(p, r.document(stepFromStr), r.document(stepEmbedded))
 		alive = r.json.whole || r.json.lines || r.json.embedded
+		r.matches.unchecked = r.matches.unchecked || r.json.unchecked
 	}
 	if r.isPython {
 		r.isPython = r.python.feed(p, &r.documents[stepPython])

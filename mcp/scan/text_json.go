@@ -1,6 +1,10 @@
 package scan
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/tallygate/tallygate/internal/jsonskip"
+)
 
 // jsonText reads a text for the JSON in it, in the three ways that a path may
 // ask for: one value from end to end (@fromstr), objects and arrays on a line
@@ -11,15 +15,18 @@ import "bytes"
 // ended.
 type jsonText struct {
 	check  jsonCheck
+	skip   jsonskip.Skipper // of a value that is not checked, and that nothing is wanted of
+	checks bool
 	state  jsonTextState
 	values int64 // objects and arrays that have ended
 
-	whole    bool // the text can still be one value
-	lines    bool // the text can still be NDJSON
-	embedded bool // the text can still be prose with one object or array in it
-	scalar   bool // the text begins with a string, number or literal
-	prose    bool // there is a line of prose
-	last     byte // the last byte of the last line of prose that is no white space
+	whole     bool // the text can still be one value
+	lines     bool // the text can still be NDJSON
+	embedded  bool // the text can still be prose with one object or array in it
+	scalar    bool // the text begins with a string, number or literal
+	prose     bool // there is a line of prose
+	unchecked bool // an object or array was passed over without a check
+	last      byte // the last byte of the last line of prose that is no white space
 }
 
 type jsonTextState uint8
@@ -33,8 +40,12 @@ const (
 	textBehindScalar                      // behind the scalar
 )
 
-func (r *jsonText) begin() {
-	*r = jsonText{whole: true, lines: true, embedded: true}
+// begin gets ready for a text. The objects and arrays in it are checked, or only
+// passed over by their quotes and brackets.
+func (r *jsonText) begin(checks bool) {
+	r.state, r.values, r.checks = textLineStart, 0, checks
+	r.whole, r.lines, r.embedded = true, true, true
+	r.scalar, r.prose, r.unchecked, r.last = false, false, false, 0
 }
 
 // feed takes in a piece and hands the value in it to the documents that read
@@ -95,6 +106,7 @@ func (r *jsonText) startLine(c byte) {
 		return
 	}
 	r.check.begin()
+	r.skip = jsonskip.Skipper{}
 }
 
 func (r *jsonText) startProse() {
@@ -102,28 +114,59 @@ func (r *jsonText) startProse() {
 }
 
 func (r *jsonText) feedValue(p []byte, whole, embedded *document) (rest []byte) {
-	n := r.check.feed(p)
+	if !r.whole {
+		whole = nil
+	}
+	if !r.embedded || r.state == textScalar {
+		embedded = nil
+	}
+	var n int
+	var done, broken bool
+	if r.checks || r.state == textScalar {
+		n = r.check.feed(p)
+		done, broken = r.check.state == checkDone, r.check.state == checkBroken
+	} else {
+		n, done, broken = r.passUnchecked(p, embedded)
+		embedded = nil
+	}
 	if r.lines && bytes.IndexByte(p[:n], '\n') >= 0 {
 		r.lines = false // a value over several lines
 	}
-	if whole != nil && r.whole {
+	if whole != nil {
 		whole.feed(p[:n])
 	}
-	if embedded != nil && r.embedded && r.state == textInValue {
+	if embedded != nil {
 		embedded.feed(p[:n])
 	}
 	switch {
-	case r.check.state == checkDone && r.state == textInValue:
+	case done && r.state == textInValue:
 		r.values++
 		r.state = textBehind
-	case r.check.state == checkDone:
+	case done:
 		r.state, r.scalar = textBehindScalar, true
-	case r.check.state == checkBroken && r.state == textInValue:
+	case broken && r.state == textInValue:
 		r.fail()
-	case r.check.state == checkBroken:
+	case broken:
 		r.startProse()
 	}
 	return p[n:]
+}
+
+// passUnchecked takes in the next bytes of an object or array that is not
+// checked, by the document that follows it, or without one by its quotes and
+// brackets.
+func (r *jsonText) passUnchecked(p []byte, d *document) (n int, done, broken bool) {
+	r.unchecked = true
+	if d != nil {
+		n = d.feed(p)
+		return n, d.state == docDone, d.state == docBroken
+	}
+	if r.skip == (jsonskip.Skipper{}) { // p begins with its bracket
+		r.skip.Begin(false)
+		n = 1
+	}
+	m, done := r.skip.Skip(p[n:])
+	return n + m, done, false
 }
 
 // fail is called where the text has what looks like a value and is none.

@@ -88,7 +88,10 @@ func (w *words) affectedAt(i int) (n int64, ok bool) {
 	case w.isRows(i) && w.at(i+1) == "affected", first == "affected" && w.isRows(i+1):
 		return w.number(i + 2) // rows affected: 3
 	}
-	if n, ok = w.number(i); !ok || !w.isRows(i+1) {
+	if !w.isRows(i + 1) {
+		return 0, false
+	}
+	if n, ok = w.number(i); !ok {
 		return 0, false
 	}
 	if i += 2; w.at(i) == "s" { // row(s)
