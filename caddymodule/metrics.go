@@ -50,10 +50,9 @@ var metrics = []metric{
 }
 
 var (
-	callsDesc     = prometheus.NewDesc("tallygate_calls_total", "Calls by outcome.", []string{"outcome"}, nil)
-	deniedDesc    = prometheus.NewDesc("tallygate_calls_denied_total", "Calls denied to keys, by their scopes or by the limit that they would have exceeded.", []string{"by"}, nil)
-	throttledDesc = prometheus.NewDesc("tallygate_keys_throttled_total", "Requests refused because too many keys that do not exist came from their address.", nil, nil)
-	linesDesc     = prometheus.NewDesc("tallygate_default_rule_total",
+	callsDesc    = prometheus.NewDesc("tallygate_calls_total", "Calls by outcome.", []string{"outcome"}, nil)
+	refusalsDesc = prometheus.NewDesc("tallygate_refusals_total", "Requests that the gate has refused, by server and reason.", []string{"server", "reason"}, nil)
+	linesDesc    = prometheus.NewDesc("tallygate_default_rule_total",
 		"Calls whose record count the default rule has found, by its line.", []string{"line"}, nil)
 	unknownDesc = prometheus.NewDesc("tallygate_unknown_total",
 		"Calls whose tables or records are unknown, by why.", []string{"question", "reason"}, nil)
@@ -68,8 +67,7 @@ func (collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- callsDesc
 	ch <- unknownDesc
 	ch <- linesDesc
-	ch <- deniedDesc
-	ch <- throttledDesc
+	ch <- refusalsDesc
 	for _, m := range metrics {
 		ch <- m.desc
 	}
@@ -97,10 +95,11 @@ func collectCounts(ch chan<- prometheus.Metric, n gate.Counts) {
 	for outcome, value := range n.Calls {
 		counter(callsDesc, value, string(outcome))
 	}
-	for reason, value := range n.Denied {
-		counter(deniedDesc, value, reason)
+	for server, reasons := range n.Refusals {
+		for reason, value := range reasons {
+			counter(refusalsDesc, value, server, reason)
+		}
 	}
-	counter(throttledDesc, n.Throttled)
 	for line, value := range n.Lines {
 		counter(linesDesc, value, line)
 	}

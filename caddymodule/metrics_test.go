@@ -16,7 +16,7 @@ import (
 type countsCollector struct{ counts gate.Counts }
 
 func (countsCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{callsDesc, deniedDesc, throttledDesc, unknownDesc} {
+	for _, d := range []*prometheus.Desc{callsDesc, refusalsDesc, unknownDesc} {
 		ch <- d
 	}
 }
@@ -26,10 +26,9 @@ func (c countsCollector) Collect(ch chan<- prometheus.Metric) { collectCounts(ch
 func TestCollectCounts(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(countsCollector{gate.Counts{
-		Calls:     map[usage.Outcome]int64{usage.OK: 3, usage.Aborted: 0},
-		Denied:    map[string]int64{"scope": 4},
-		Throttled: 5,
-		Unknown:   map[string]map[string]int64{"tables": {"no_rule": 2}, "records": {"unreadable": 1}},
+		Calls:    map[usage.Outcome]int64{usage.OK: 3, usage.Aborted: 0},
+		Refusals: map[string]map[string]int64{"stock-data": {"scope": 4, "throttled": 5}},
+		Unknown:  map[string]map[string]int64{"tables": {"no_rule": 2}, "records": {"unreadable": 1}},
 	}})
 	families, err := registry.Gather()
 	if err != nil {
@@ -46,12 +45,12 @@ func TestCollectCounts(t *testing.T) {
 		}
 	}
 	want := map[string]float64{
-		"tallygate_calls_total{outcome=ok}":                           3,
-		"tallygate_calls_total{outcome=aborted}":                      0,
-		"tallygate_calls_denied_total{by=scope}":                      4,
-		"tallygate_keys_throttled_total{}":                            5,
-		"tallygate_unknown_total{question=tables,reason=no_rule}":     2,
-		"tallygate_unknown_total{question=records,reason=unreadable}": 1,
+		"tallygate_calls_total{outcome=ok}":                            3,
+		"tallygate_calls_total{outcome=aborted}":                       0,
+		"tallygate_refusals_total{reason=scope,server=stock-data}":     4,
+		"tallygate_refusals_total{reason=throttled,server=stock-data}": 5,
+		"tallygate_unknown_total{question=tables,reason=no_rule}":      2,
+		"tallygate_unknown_total{question=records,reason=unreadable}":  1,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the metrics (-want +got):\n%s", diff)

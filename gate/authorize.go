@@ -26,22 +26,21 @@ import (
 func (x *exchange) identify(r *http.Request) {
 	values := r.Header["Authorization"]
 	if len(values) == 0 {
-		x.denied = unauthorized(reasonKeyRequired)
+		x.denied = unauthorized(reasonNoKey)
 		return
 	}
 	scheme, key, _ := strings.Cut(values[0], " ")
 	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") {
-		x.denied = unauthorized(reasonKeyInvalid)
+		x.denied = unauthorized(reasonMalformedKey)
 		return
 	}
-	x.remoteIP = x.gate.clientIP(r)
 	addr, _ := netip.ParseAddr(x.remoteIP) // the zero Addr for none
 	principal, ok, err := x.backend.Authenticator.Authenticate(r.Context(), strings.TrimLeft(key, " "), addr)
 	switch {
 	case err != nil:
 		x.denied = unchecked(err)
 	case !ok:
-		x.denied = unauthorized(reasonKeyInvalid)
+		x.denied = unauthorized(reasonMalformedKey)
 	default:
 		x.principal = principal
 	}
@@ -272,7 +271,6 @@ func (x *exchange) recordDenied(ref *refusal) {
 		if !msg.IsCall() {
 			continue
 		}
-		calls.counters.countDenied(ref.reason)
 		denied := func(e *usage.Event) {
 			if e.Outcome = usage.HTTPError; ref.status == http.StatusOK {
 				e.Outcome = usage.RPCError

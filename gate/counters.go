@@ -1,26 +1,28 @@
 package gate
 
 import (
+	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 
-	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/mcp/scan"
 	"github.com/tallygate/tallygate/usage"
 )
 
 // Counters count calls. The zero value is ready, and safe for concurrent use.
 type Counters struct {
-	calls     [5]atomic.Int64 // by the outcome's index in usage.Outcomes
-	denied    [5]atomic.Int64 // by the reason's index in denials
-	throttled atomic.Int64
-	unknown   [len(aspects)][16]atomic.Int64 // by the reason's index in unknownReasons
-	lines     [64]atomic.Int64               // by the line's index in scan.LineNames
+	calls    [5]atomic.Int64                // by the outcome's index in usage.Outcomes
+	unknown  [len(aspects)][16]atomic.Int64 // by the reason's index in unknownReasons
+	lines    [64]atomic.Int64               // by the line's index in scan.LineNames
+	refusals refusalCounter
 }
 
-// denials are the reasons for which calls are denied to a key: its scopes, or one
-// of its limits, as quota.Exceeded names them.
-var denials = []string{reasonScope, identity.LimitCallsPerMinute, identity.LimitCallsPerDay, identity.LimitRecordsPerDay, identity.LimitConcurrentCalls}
+// refusalCounter counts refused requests by server and reason.
+type refusalCounter struct {
+	mu     sync.Mutex
+	counts map[string]map[string]int64
+}
 
 // aspect is what a call can leave unknown.
 type aspect uint8
@@ -50,8 +52,35 @@ func (c *Counters) countCall(o usage.Outcome) {
 	c.calls[slices.Index(usage.Outcomes, o)].Add(1)
 }
 
-func (c *Counters) countDenied(reason string) {
-	c.denied[slices.Index(denials, reason)].Add(1)
+// countRefusal counts a refused request. With the first one of a server, every
+// reason of that server has a count.
+func (c *Counters) countRefusal(server, reason string) {
+	r := &c.refusals
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.counts == nil {
+		r.counts = map[string]map[string]int64{}
+	}
+	of := r.counts[server]
+	if of == nil {
+		of = map[string]int64{}
+		for _, each := range Reasons {
+			of[each] = 0
+		}
+		r.counts[server] = of
+	}
+	of[reason]++
+}
+
+// all returns a copy of the counts.
+func (r *refusalCounter) all() map[string]map[string]int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make(map[string]map[string]int64, len(r.counts))
+	for server, counts := range r.counts {
+		all[server] = maps.Clone(counts)
+	}
+	return all
 }
 
 // countUnknown counts a call whose tables or records are unknown. Without a
@@ -72,24 +101,20 @@ func (c *Counters) countLine(name string) {
 // Counts are the values of Counters at one time. They have a value, 0 if nothing
 // was counted, for everything that can be counted.
 type Counts struct {
-	Calls     map[usage.Outcome]int64
-	Denied    map[string]int64            // calls denied to keys, by scope or limit
-	Throttled int64                       // requests whose keys were not looked up any more
-	Lines     map[string]int64            // calls by the line of the default rule that found their record count
-	Unknown   map[string]map[string]int64 // calls by what is unknown, "tables" or "records", and the reason
+	Calls    map[usage.Outcome]int64
+	Refusals map[string]map[string]int64 // refused requests by server, of those that have refused any, and reason
+	Lines    map[string]int64            // calls by the line of the default rule that found their record count
+	Unknown  map[string]map[string]int64 // calls by what is unknown, "tables" or "records", and the reason
 }
 
 // Counts returns the present values.
 func (c *Counters) Counts() Counts {
-	n := Counts{Calls: map[usage.Outcome]int64{}, Denied: map[string]int64{}, Throttled: c.throttled.Load(), Unknown: map[string]map[string]int64{}, Lines: map[string]int64{}}
+	n := Counts{Calls: map[usage.Outcome]int64{}, Refusals: c.refusals.all(), Unknown: map[string]map[string]int64{}, Lines: map[string]int64{}}
 	for i, name := range scan.LineNames {
 		n.Lines[name] = c.lines[i].Load()
 	}
 	for i, o := range usage.Outcomes {
 		n.Calls[o] = c.calls[i].Load()
-	}
-	for i, reason := range denials {
-		n.Denied[reason] = c.denied[i].Load()
 	}
 	for a, name := range aspects {
 		n.Unknown[name] = map[string]int64{}

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/mcp"
 )
 
@@ -21,39 +23,67 @@ import (
 const (
 	codeKeyRequired = 40101
 	codeKeyInvalid  = 40102
+	codeTwoKeys     = 40103
 	codeOrigin      = 40301
 	codeScope       = 40302
 	codeSession     = 40401
+	codePath        = 40402
+	codeTimeout     = 40801
 	codeTooLarge    = 41301
 	codeLimit       = 42901
 	codeThrottled   = 42902
+	codeBusy        = 42903
 	codeEncodedList = 50201
+	codeRedirect    = 50202
+	codeUpstream    = 50203
 	codeUnavailable = 50301
 	codeUnrecorded  = 50302
 )
 
-// Reasons of refusals. A call that exceeds one of its key's limits is refused
-// for the reason that quota.Exceeded names.
+// Reasons of refusals. Metrics, logs and docs/troubleshooting.md name them.
 const (
-	reasonKeyRequired = "key_required"
-	reasonKeyInvalid  = "key_invalid"
-	reasonThrottled   = "throttled"
-	reasonOrigin      = "origin"
-	reasonSession     = "session"
-	reasonScope       = "scope"
-	reasonMethod      = "method"
-	reasonMalformed   = "malformed"
-	reasonTooLarge    = "too_large"
-	reasonEncodedList = "encoded_list"
-	reasonUnavailable = "unavailable"
-	reasonUnrecorded  = "unrecorded"
+	reasonNoKey        = "no_key"
+	reasonMalformedKey = "malformed_key" // it has not the form of a key, so it was not looked up
+	reasonTwoKeys      = "two_keys"
+	reasonUnknownKey   = "unknown_key"
+	reasonRevoked      = "revoked"
+	reasonExpired      = "expired"
+	reasonUserDisabled = "user_disabled"
+	reasonThrottled    = "throttled"
+	reasonScope        = "scope"
+	reasonSession      = "session"
+	reasonTask         = "task"
+	reasonOrigin       = "origin"
+	reasonPath         = "path"
+	reasonMethod       = "method" // of HTTP
+	reasonBody         = "body"   // the strict reader's, and headers that the gate reads
+	reasonTooLarge     = "too_large"
+	reasonTimeout      = "timeout" // the body did not come
+	reasonBusy         = "busy"    // too many bodies without a key are being read
+	reasonRedirect     = "redirect"
+	reasonUpstream     = "upstream"
+	reasonEncodedList  = "encoded_list"
+	reasonUnavailable  = "unavailable"
+	reasonUnrecorded   = "unrecorded"
 )
+
+// limitReasons are the reasons of calls that exceed a limit, as quota.Exceeded
+// names them.
+var limitReasons = []string{identity.LimitCallsPerMinute, identity.LimitCallsPerDay, identity.LimitRecordsPerDay, identity.LimitConcurrentCalls}
+
+// Reasons are all reasons for which a gate refuses a request.
+var Reasons = append([]string{
+	reasonNoKey, reasonMalformedKey, reasonTwoKeys, reasonUnknownKey, reasonRevoked, reasonExpired, reasonUserDisabled,
+	reasonThrottled, reasonScope, reasonSession, reasonTask, reasonOrigin, reasonPath, reasonMethod, reasonBody,
+	reasonTooLarge, reasonTimeout, reasonBusy, reasonRedirect, reasonUpstream, reasonEncodedList, reasonUnavailable,
+	reasonUnrecorded,
+}, limitReasons...)
 
 // refusal is the answer to a request that does not reach the upstream, or whose
 // response does not reach the client, and the reason for it.
 type refusal struct {
 	status     int
-	reason     string
+	reason     string // one of Reasons
 	code       int
 	message    string
 	id         []byte        // the request's, as JSON text; nil when unknown
@@ -62,9 +92,11 @@ type refusal struct {
 	cause      error         // for the log, not for the client
 }
 
+// unauthorized refuses a request without a live key. The client is not told why
+// its key is not live.
 func unauthorized(reason string) *refusal {
 	ref := &refusal{status: http.StatusUnauthorized, reason: reason, code: codeKeyInvalid, message: "Invalid or expired API key"}
-	if reason == reasonKeyRequired {
+	if reason == reasonNoKey {
 		ref.code, ref.message = codeKeyRequired, "API key required"
 	}
 	return ref
@@ -79,7 +111,7 @@ func unavailable(message string, cause error) *refusal {
 
 // badRequest refuses what the strict reader refused.
 func badRequest(err error) *refusal {
-	ref := &refusal{status: http.StatusBadRequest, reason: reasonMalformed, code: mcp.CodeInvalidRequest, message: err.Error()}
+	ref := &refusal{status: http.StatusBadRequest, reason: reasonBody, code: mcp.CodeInvalidRequest, message: err.Error()}
 	var body *mcp.Error
 	var content *mcp.ContentError
 	switch {
@@ -91,24 +123,52 @@ func badRequest(err error) *refusal {
 	return ref
 }
 
-// reject refuses the request, and is the only place that does. Calls that are
-// denied to their key are counted and leave an event each.
+// reject answers a request that does not reach the upstream.
 func (x *exchange) reject(ref *refusal) error {
-	switch {
-	case ref.reason == reasonThrottled:
-		x.backend.Calls.counters.throttled.Add(1)
-	case slices.Contains(denials, ref.reason):
+	x.refuse(ref)
+	return ref.writeTo(x.response.ResponseWriter)
+}
+
+// refuse takes down that the request is refused, and completes the refusal. It
+// is the only place that does: the caller writes the answer. Calls that are
+// denied to their key leave an event each.
+func (x *exchange) refuse(ref *refusal) {
+	x.refused = ref
+	if ref.reason == reasonScope || slices.Contains(limitReasons, ref.reason) {
 		x.recordDenied(ref)
 	}
-	return ref.writeTo(x.response.ResponseWriter, x.gate.log)
+	if x.backend != nil {
+		x.backend.Calls.counters.countRefusal(x.gate.server, ref.reason)
+	}
+	if ref.cause != nil {
+		x.gate.log.Error(ref.message, "error", ref.cause)
+	}
+	if ctx := context.Background(); x.gate.log.Enabled(ctx, slog.LevelDebug) {
+		x.gate.log.LogAttrs(ctx, slog.LevelDebug, "refused a request", x.refusalAttrs(ref)...)
+	}
+}
+
+// refusalAttrs says for the log what was refused and why. No part of a key is in
+// it that the store does not show.
+func (x *exchange) refusalAttrs(ref *refusal) []slog.Attr {
+	attrs := []slog.Attr{
+		slog.String("reason", ref.reason), slog.Int("status", ref.status), slog.Int("code", ref.code), slog.String("message", ref.message),
+		slog.String("server", x.gate.server), slog.String("client_ip", x.remoteIP), slog.String("http_method", x.method),
+	}
+	if len(x.body.Messages) > 0 {
+		attrs = append(attrs, slog.String("method", clip(x.body.Messages[0].Method)))
+	}
+	for _, name := range []string{"tool", "key_id", "key_prefix", "user_id"} {
+		if value := x.Value(name); value != "" {
+			attrs = append(attrs, slog.String(name, value))
+		}
+	}
+	return attrs
 }
 
 // writeTo answers with a JSON-RPC error. A session of the official Go SDK
 // outlives it because it is JSON and echoes the request's id.
-func (ref *refusal) writeTo(w http.ResponseWriter, log *slog.Logger) error {
-	if ref.cause != nil {
-		log.Error(ref.message, "error", ref.cause)
-	}
+func (ref *refusal) writeTo(w http.ResponseWriter) error {
 	body := ref.answer(ref.id)
 	if ref.batch != nil {
 		var answers [][]byte

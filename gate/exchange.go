@@ -20,9 +20,9 @@ type exchange struct {
 	arrived time.Time
 
 	// The request.
-	method    string
+	method    string // of HTTP
 	origin    string // allowed; "" for none
-	remoteIP  string // of a request with a key
+	remoteIP  string // the client's; "" when unknown
 	sessionID string // Mcp-Session-Id
 	protocol  string // Mcp-Protocol-Version
 	body      mcp.Body
@@ -40,6 +40,7 @@ type exchange struct {
 	opens    bool           // it has an initialize, which may open a session
 	opening  session        // the session that it would open
 	response meteringWriter
+	refused  *refusal // the answer, when it is the gate's
 
 	// While it is in flight.
 	cancel         context.CancelFunc // nil for a public message
@@ -53,6 +54,12 @@ type pendingReply struct {
 	key      callKey      // under which the call is registered; zero outside a session
 	resumed  bool         // the call was pending before, and this request goes on with it
 	answered bool
+}
+
+func newExchange(g *Gate, w http.ResponseWriter, r *http.Request) *exchange {
+	x := &exchange{gate: g, arrived: time.Now(), method: r.Method, remoteIP: g.clientIP(r)}
+	x.response = meteringWriter{ResponseWriter: w, x: x}
+	return x
 }
 
 // forward sends the request upstream, and meters what comes back.

@@ -16,7 +16,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/identity/authn"
@@ -176,8 +175,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 	if isDiscovery(r.URL.Path) {
 		return answerDiscovery(w)
 	}
-	x := &exchange{gate: g, arrived: time.Now()}
-	x.response = meteringWriter{ResponseWriter: w, x: x}
+	x := newExchange(g, w, r)
 	if origins := r.Header["Origin"]; len(origins) > 0 {
 		if ref := x.checkOrigin(origins); ref != nil {
 			return x.reject(ref)

@@ -174,6 +174,11 @@ func (s *site) revoke(t *testing.T, record identity.Key) {
 	}
 }
 
+// refusals returns how many requests were refused for a reason.
+func (s *site) refusals(reason string) int64 {
+	return s.calls.Counters().Counts().Refusals[gate.DefaultServer][reason]
+}
+
 // post sends a message under a key.
 func (s *site) post(t *testing.T, key, body string) answer {
 	t.Helper()

@@ -49,8 +49,8 @@ func TestLimits(t *testing.T) {
 		if row["outcome"] != "http_error" || row["http_status"] != 429.0 || row["rpc_code"] != 42901.0 || row["key_id"] != record.ID || row["table_name"] != nil || row["record_count"] != nil {
 			t.Errorf("%s: the row is %v", c.name, row)
 		}
-		if got := s.calls.Counters().Counts().Denied[c.name]; got != 1 {
-			t.Errorf("%s: %d calls are counted as denied", c.name, got)
+		if got := s.refusals(c.name); got != 1 {
+			t.Errorf("%s: %d requests are counted as refused", c.name, got)
 		}
 		// Other messages are not limited.
 		if a := do(t, "POST", s.url, `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, "Authorization: Bearer "+key); a.status != http.StatusOK {
@@ -231,7 +231,7 @@ func TestUnknownKeysThrottled(t *testing.T) {
 	if a := do(t, "POST", s.url, call, "Authorization: Bearer "+mistype(key)); a.status != http.StatusUnauthorized {
 		t.Errorf("a mistyped key answers %d %s", a.status, a.body)
 	}
-	if got := s.calls.Counters().Counts().Throttled; got == 0 {
+	if got := s.refusals("throttled"); got == 0 {
 		t.Error("the requests are not counted")
 	}
 }

@@ -21,7 +21,6 @@ func (x *exchange) readRequest(r *http.Request) *refusal {
 	if x.protocol, ref = singleHeader(r.Header, "Mcp-Protocol-Version"); ref != nil {
 		return ref
 	}
-	x.method = r.Method
 	switch r.Method {
 	case http.MethodPost:
 		return x.readMessages(r)

@@ -19,7 +19,7 @@ func (x *exchange) filterTools(r *http.Request) http.ResponseWriter {
 		return &x.response
 	}
 	r.Header.Del("Range") // a part of a list cannot be read
-	return &toolListWriter{ResponseWriter: &x.response, allowed: x.principal.Scope.Match, body: &x.body, log: x.gate.log}
+	return &toolListWriter{ResponseWriter: &x.response, allowed: x.principal.Scope.Match, x: x, log: x.gate.log}
 }
 
 // mayListTools reports whether the response may list tools: to any request for
@@ -34,7 +34,7 @@ func (x *exchange) mayListTools() bool {
 type toolListWriter struct {
 	http.ResponseWriter // the meteringWriter
 	allowed             func(tool string) bool
-	body                *mcp.Body // of the request
+	x                   *exchange
 	log                 *slog.Logger
 
 	filter  toolfilter.Filter
@@ -81,7 +81,8 @@ func (s *toolListWriter) refuse() {
 		status: http.StatusBadGateway, reason: reasonEncodedList, code: codeEncodedList,
 		message: "The server encodes its answer, and this key may not see all that may be in it",
 	}
-	ref.answerEach(s.body)
+	ref.answerEach(&s.x.body)
+	s.x.refuse(ref)
 	s.log.Error("the upstream encodes a response although it was asked not to: it is not passed on under a key with scopes",
 		"content_encoding", s.Header()["Content-Encoding"])
 	for _, name := range []string{"Content-Encoding", "Content-Length", "Content-Digest", "Repr-Digest", "ETag", "Trailer"} {
@@ -91,7 +92,7 @@ func (s *toolListWriter) refuse() {
 		s.Header().Set("Connection", "close") // it is broken off: see Write
 	}
 	// An error means that the client is gone, and has no use for it.
-	if ref.writeTo(s.ResponseWriter, s.log) == nil {
+	if ref.writeTo(s.ResponseWriter) == nil {
 		_ = s.FlushError()
 	}
 }
