@@ -106,10 +106,11 @@ type route struct {
 	query  []string // names of its query parameters
 	body   []string // names of the fields in its body; nil: it has no body
 	once   bool     // it accepts an Idempotency-Key
-	// do returns the reply's status and body, or an error. A *problem is shown to
-	// the client; any other error becomes a 500 and is logged. A nil body means
-	// none, a download is streamed, and anything else is encoded as JSON.
-	do func(context.Context, request) (status int, body any, err error)
+	status int      // of its reply, unless that has no body; 200 if zero
+	// do returns the reply's body, or an error. A *problem is shown to the client;
+	// any other error becomes a 500 and is logged. A nil body means none (204), a
+	// download is streamed, and anything else is encoded as JSON.
+	do func(context.Context, *request) (body any, err error)
 }
 
 // access is who may use a route.
@@ -128,8 +129,8 @@ type request struct {
 	remoteAddr string
 	origin     string // the scheme and host that the client used
 	once       string // the Idempotency-Key; "" if there is none
-	query      query
-	body       object
+	query      queryParams
+	body       bodyFields
 }
 
 // New returns an API. It does not use the store or the ledger yet.
@@ -144,16 +145,12 @@ func New(c Config) (*API, error) {
 	default:
 		keyring = identity.FixedKeyring(c.Secret)
 	}
-	throttle, err := newThrottle()
-	if err != nil {
-		return nil, err
-	}
 	a := &API{
 		store:     c.Store,
 		ledger:    c.Ledger,
 		keyring:   keyring,
 		tokens:    newTokens(keyring, lifetime),
-		throttle:  throttle,
+		throttle:  newThrottle(),
 		keyFormat: c.KeyFormat,
 		open:      c.Registration,
 		baseURL:   strings.TrimSuffix(c.BaseURL, "/"),
@@ -187,7 +184,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	var encoded []byte
-	if err == nil && body != nil {
+	switch {
+	case err == nil && body == nil:
+		status = http.StatusNoContent
+	case err == nil:
 		encoded, err = json.Marshal(body)
 	}
 	if err != nil {
@@ -209,7 +209,7 @@ func (a *API) answer(ctx context.Context, r *http.Request) (status int, body any
 	if err != nil {
 		return 0, nil, err
 	}
-	req := request{remoteAddr: r.RemoteAddr, origin: origin(r)}
+	req := &request{remoteAddr: r.RemoteAddr, origin: origin(r)}
 	if rt.access != forAnyone {
 		if req.caller, req.token, err = a.caller(ctx, r.Header); err != nil {
 			return 0, nil, err
@@ -219,7 +219,7 @@ func (a *API) answer(ctx context.Context, r *http.Request) (status int, body any
 		return 0, nil, forbidden("only an admin may do this")
 	}
 	ctx = identity.WithActor(ctx, req.actor(req.caller))
-	if req.query, err = readQuery(r.URL.RawQuery, rt.query); err != nil {
+	if req.query.params, err = readQuery(r.URL.RawQuery, rt.query); err != nil {
 		return 0, nil, err
 	}
 	if rt.once {
@@ -230,16 +230,17 @@ func (a *API) answer(ctx context.Context, r *http.Request) (status int, body any
 	if rt.body == nil {
 		err = requireNoBody(r)
 	} else {
-		req.body, err = readBody(r, rt.body)
+		req.body.object, err = readBody(r, rt.body)
 	}
 	if err != nil {
 		return 0, nil, err
 	}
-	return rt.do(ctx, req)
+	body, err = rt.do(ctx, req)
+	return cmp.Or(rt.status, http.StatusOK), body, err
 }
 
 // actor returns u as the author of the request's changes.
-func (r request) actor(u identity.User) identity.Actor {
+func (r *request) actor(u identity.User) identity.Actor {
 	return identity.Actor{ActorID: u.ID, ActorEmail: u.Email, IP: clientIP(r.remoteAddr)}
 }
 

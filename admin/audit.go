@@ -2,8 +2,6 @@ package admin
 
 import (
 	"context"
-	"net/http"
-	"slices"
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
@@ -25,58 +23,35 @@ type auditItem struct {
 
 // auditAnswer is one page of the audit log, newest first.
 type auditAnswer struct {
-	Items      []auditItem `json:"items"`
-	PageSize   int         `json:"page_size"`
-	NextCursor *string     `json:"next_cursor"` // null on the last page
+	items[auditItem]
+	PageSize   int     `json:"page_size"`
+	NextCursor *string `json:"next_cursor"` // null on the last page
 }
 
-func (a *API) audit(ctx context.Context, r request) (int, any, error) {
-	q, err := a.readAudit(ctx, r)
-	if err != nil {
-		return 0, nil, err
+func (a *API) audit(ctx context.Context, r *request) (any, error) {
+	size := r.query.wholeNumber("page_size", defaultPageSize, maxPageSize)
+	q := identity.AuditQuery{
+		Limit:    size + 1, // one more, to see whether there is a next page
+		Before:   r.query.id("cursor", "the next_cursor of an answer"),
+		TargetID: r.query.id("target_id", "the ID of a user, a key, an invitation or a signing key"),
 	}
-	size := q.Limit
-	q.Limit++ // one more, to see whether there is a next page
+	q.From, q.To = r.query.span()
+	q.Action = oneOf(&r.query, "action", actions)
+	q.ActorID = a.userIDByEmail(ctx, r, "actor", "a user's email address")
+	q.UserID = a.userIDByEmail(ctx, r, "user", "a user's email address")
+	if r.query.err != nil {
+		return nil, r.query.err
+	}
 	entries, err := a.store.AuditLog(ctx, q)
 	if err != nil {
-		return 0, nil, storeFault(err)
+		return nil, storeFault(err)
 	}
-	answer := auditAnswer{Items: make([]auditItem, min(len(entries), size)), PageSize: size}
-	for i := range answer.Items {
-		answer.Items[i] = shownEntry(entries[i])
-	}
+	answer := auditAnswer{PageSize: size}
 	if len(entries) > size {
-		answer.NextCursor = &entries[size-1].ID
+		entries, answer.NextCursor = entries[:size], &entries[size-1].ID
 	}
-	return http.StatusOK, answer, nil
-}
-
-func (a *API) readAudit(ctx context.Context, r request) (q identity.AuditQuery, err error) {
-	if q.Limit, err = r.query.wholeNumber("page_size", defaultPageSize, maxPageSize); err != nil {
-		return q, err
-	}
-	if q.Before, err = r.query.id("cursor", "the next_cursor of an answer"); err != nil {
-		return q, err
-	}
-	if q.TargetID, err = r.query.id("target_id", "the ID of a user, a key, an invitation or a signing key"); err != nil {
-		return q, err
-	}
-	if q.From, q.To, err = r.query.span(); err != nil {
-		return q, err
-	}
-	q.Action = identity.Action(r.query["action"])
-	if q.Action != "" && !slices.Contains(actions, q.Action) {
-		return q, invalid("action must be one of %v, not %s", actions, quote(string(q.Action)))
-	}
-	if email, given := r.query["actor"]; given {
-		if q.ActorID, err = a.userIDByEmail(ctx, email, "actor must be a user's email address"); err != nil {
-			return q, err
-		}
-	}
-	if email, given := r.query["user"]; given {
-		q.UserID, err = a.userIDByEmail(ctx, email, "user must be a user's email address")
-	}
-	return q, err
+	answer.items = showAll(entries, shownEntry)
+	return answer, nil
 }
 
 // actions has every action that the audit log records.
@@ -94,7 +69,7 @@ func shownEntry(e identity.AuditEntry) auditItem {
 		details = map[string]string{}
 	}
 	return auditItem{
-		e.ID, e.At, e.Action, optional(e.ActorID), optional(e.ActorEmail), optional(e.IP),
-		optional(e.UserID), optional(e.TargetID), optional(e.Target), details,
+		e.ID, e.At, e.Action, orNull(e.ActorID), orNull(e.ActorEmail), orNull(e.IP),
+		orNull(e.UserID), orNull(e.TargetID), orNull(e.Target), details,
 	}
 }

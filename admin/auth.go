@@ -98,25 +98,15 @@ const (
 // caller returns the owner of a request's token, and the token's claims. It asks
 // the store each time, so that disabling a user, logging out or changing the
 // password takes effect at once.
-func (a *API) caller(ctx context.Context, h http.Header) (identity.User, claims, error) {
+func (a *API) caller(ctx context.Context, h http.Header) (u identity.User, c claims, err error) {
 	sent := h.Values("Authorization")
-	if len(sent) == 0 {
-		return identity.User{}, claims{}, unauthorized(tokenMissing)
+	scheme, token, _ := strings.Cut(h.Get("Authorization"), " ")
+	if len(sent) != 1 || !strings.EqualFold(scheme, "Bearer") {
+		return u, c, unauthorized(tokenMissing)
 	}
-	scheme, token, _ := strings.Cut(sent[0], " ")
-	if len(sent) > 1 || !strings.EqualFold(scheme, "Bearer") {
-		return identity.User{}, claims{}, unauthorized(tokenMissing)
+	if c, err = a.tokens.read(ctx, token); err != nil {
+		return u, c, err
 	}
-	c, err := a.tokens.read(ctx, token)
-	if err != nil {
-		return identity.User{}, claims{}, err
-	}
-	u, err := a.store.Session(ctx, c.Subject, c.ID, c.Epoch)
-	switch {
-	case errors.Is(err, identity.ErrNotFound):
-		return identity.User{}, claims{}, unauthorized(tokenInvalid)
-	case err != nil:
-		return identity.User{}, claims{}, storeFault(err)
-	}
-	return u, c, nil
+	u, err = a.store.Session(ctx, c.Subject, c.ID, c.Epoch)
+	return u, c, storeProblem(err, unauthorized(tokenInvalid))
 }

@@ -291,10 +291,7 @@ func (people) Audit(context.Context, identity.AuditEntry) error { return nil }
 
 func TestThrottleForgives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		throttle, err := newThrottle()
-		if err != nil {
-			t.Fatal(err)
-		}
+		throttle := newThrottle()
 		try := func(remoteAddr string, failed bool) time.Duration {
 			t.Helper()
 			end, wait, err := throttle.begin(t.Context(), remoteAddr, "ana@example.com")
@@ -336,10 +333,7 @@ func TestThrottleForgives(t *testing.T) {
 // none has failed yet, and correct passwords all pass.
 func TestThrottleHoldsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		throttle, err := newThrottle()
-		if err != nil {
-			t.Fatal(err)
-		}
+		throttle := newThrottle()
 		for _, failed := range []bool{false, true} {
 			var g errgroup.Group
 			passed := make(chan struct{}, 100)

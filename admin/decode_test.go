@@ -93,10 +93,10 @@ func readFields(body []byte) (days int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if _, err := o.text("key_name"); err != nil {
-		return 0, err
-	}
-	return o.wholeNumber("expires_days", maxExpiresDays)
+	b := bodyFields{object: o}
+	b.text("key_name")
+	days = b.wholeNumber("expires_days", 0, 1, maxExpiresDays)
+	return days, b.err
 }
 
 // FuzzParseObject: for any body the decoder returns either the object that
@@ -152,12 +152,12 @@ func TestObjectsOfAnyOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		gotName, err := o.text("key_name")
-		if err != nil || gotName != strings.ToValidUTF8(name, "\ufffd") {
-			t.Fatalf("key_name %q, %v; want %q", gotName, err, name)
+		b := bodyFields{object: o}
+		if got := b.text("key_name"); b.err != nil || got != strings.ToValidUTF8(name, "\ufffd") {
+			t.Fatalf("key_name %q, %v; want %q", got, b.err, name)
 		}
-		if got, err := o.wholeNumber("expires_days", maxExpiresDays); err != nil || got != days {
-			t.Fatalf("expires_days %d, %v; want %d", got, err, days)
+		if got := b.wholeNumber("expires_days", 0, 1, maxExpiresDays); b.err != nil || got != days {
+			t.Fatalf("expires_days %d, %v; want %d", got, b.err, days)
 		}
 	})
 }
@@ -186,27 +186,31 @@ func TestReadQuery(t *testing.T) {
 		t.Errorf("an empty unknown parameter gives %v", got)
 	}
 	got, err = readQuery("page=1&tool=a%20b", names)
-	if diff := cmp.Diff(query{"page": "1", "tool": "a b"}, got); err != nil || diff != "" {
+	if diff := cmp.Diff(params{"page": "1", "tool": "a b"}, got); err != nil || diff != "" {
 		t.Errorf("error %v, query differs:\n%s", err, diff)
 	}
 }
 
 func TestQueryNumbersAndMoments(t *testing.T) {
 	for _, v := range []string{"0", "-1", "201", "1.0", "1e1", "+5", " 5", "five", "0x10", "99999999999999999999", "1_0", "٣"} {
-		if n, err := (query{"page_size": v}).wholeNumber("page_size", 20, 200); err == nil {
+		q := queryParams{params: params{"page_size": v}}
+		if n := q.wholeNumber("page_size", 20, 200); q.err == nil {
 			t.Errorf("page_size=%s gives %d", v, n)
 		}
 	}
-	if n, err := (query{"page_size": "200"}).wholeNumber("page_size", 20, 200); n != 200 || err != nil {
-		t.Errorf("page_size=200 gives %d, %v", n, err)
+	q := queryParams{params: params{"page_size": "200"}}
+	if n := q.wholeNumber("page_size", 20, 200); n != 200 || q.err != nil {
+		t.Errorf("page_size=200 gives %d, %v", n, q.err)
 	}
 	for _, v := range []string{"2026-11-23", "yesterday", "1790000000", "2026-13-01T00:00:00Z", "2026-11-23T18:00:00", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00+01:00", "2200-01-01T00:00:00Z", "2026-11-23T18:00:00 01:00"} {
-		if m, err := (query{"from": v}).moment("from"); err == nil {
+		q := queryParams{params: params{"from": v}}
+		if m := q.moment("from"); q.err == nil {
 			t.Errorf("from=%s gives %v", v, m)
 		}
 	}
-	m, err := (query{"from": "2026-11-23T19:30:00.25+01:30"}).moment("from")
-	if err != nil || m.Format("2006-01-02T15:04:05.999Z07:00") != "2026-11-23T18:00:00.25Z" {
-		t.Errorf("from gives %v, %v", m, err)
+	q = queryParams{params: params{"from": "2026-11-23T19:30:00.25+01:30"}}
+	m := q.moment("from")
+	if q.err != nil || m.Format("2006-01-02T15:04:05.999Z07:00") != "2026-11-23T18:00:00.25Z" {
+		t.Errorf("from gives %v, %v", m, q.err)
 	}
 }

@@ -54,9 +54,16 @@ func invalidField(name string, err error) error {
 	return err
 }
 
-// conflict returns a 409: the request contradicts the current state.
-func conflict(code string, why error) *problem {
-	return &problem{status: http.StatusConflict, code: code, message: why.Error()}
+// throttled turns what an attempt's begin returned into a problem, or nil if the
+// attempt may go on. what is the message of the one that has to wait.
+func throttled(what string, wait time.Duration, err error) error {
+	switch {
+	case err != nil:
+		return busy(err)
+	case wait > 0:
+		return tooMany(what, wait)
+	}
+	return nil
 }
 
 func tooMany(what string, wait time.Duration) *problem {
@@ -67,31 +74,55 @@ func tooMany(what string, wait time.Duration) *problem {
 	}
 }
 
-// storeFault returns a 503 for an error of the store other than ErrNotFound.
-func storeFault(cause error) *problem {
-	return &problem{
-		status: http.StatusServiceUnavailable, code: "store_unavailable",
-		message: "store unavailable: users and keys cannot be read or changed at the moment, try again shortly",
-		cause:   cause,
+// storeProblem turns an error of the store into a problem: missing for ErrNotFound
+// (a 503 if missing is nil), a 409 for what contradicts the current state, a 503 for
+// a fault. It returns nil for nil.
+func storeProblem(err error, missing *problem) error {
+	conflict := func(code string) *problem {
+		return &problem{status: http.StatusConflict, code: code, message: err.Error()}
 	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, identity.ErrNotFound) && missing != nil:
+		return missing
+	case errors.Is(err, identity.ErrNotActive):
+		return conflict("key_not_active")
+	case errors.Is(err, identity.ErrEmailTaken):
+		return conflict("email_taken")
+	case errors.Is(err, identity.ErrLastAdmin):
+		return conflict("last_admin")
+	default:
+		return storeFault(err)
+	}
+}
+
+// passwordProblem turns an error of hashing a password, the field of that name, into
+// a problem. It returns nil for nil.
+func passwordProblem(field string, err error) error {
+	if isContextError(err) {
+		return busy(err)
+	}
+	return invalidField(field, err)
+}
+
+// storeFault returns a 503 for a fault of the store.
+func storeFault(cause error) *problem {
+	return unavailable("store_unavailable", "store unavailable: users and keys cannot be read or changed at the moment, try again shortly", cause)
 }
 
 // ledgerFault returns a 503 for an error of the ledger.
 func ledgerFault(cause error) *problem {
-	return &problem{
-		status: http.StatusServiceUnavailable, code: "ledger_unavailable",
-		message: "ledger unavailable: usage cannot be read at the moment, try again shortly",
-		cause:   cause,
-	}
+	return unavailable("ledger_unavailable", "ledger unavailable: usage cannot be read at the moment, try again shortly", cause)
 }
 
 // busy returns a 503 for a login that had to wait too long.
 func busy(cause error) *problem {
-	return &problem{
-		status: http.StatusServiceUnavailable, code: "busy",
-		message: "too many logins at once: try again shortly",
-		cause:   cause,
-	}
+	return unavailable("busy", "too many logins at once: try again shortly", cause)
+}
+
+func unavailable(code, message string, cause error) *problem {
+	return &problem{status: http.StatusServiceUnavailable, code: code, message: message, cause: cause}
 }
 
 // problemOf turns any error into a problem. It hides what is not meant for the

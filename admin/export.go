@@ -18,20 +18,20 @@ var exportFormats = map[string]struct{ format, contentType string }{
 }
 
 // export streams all calls that history would list.
-func (a *API) export(ctx context.Context, r request) (int, any, error) {
-	name, given := r.query["format"]
+func (a *API) export(ctx context.Context, r *request) (any, error) {
+	name, given := r.query.params["format"]
 	if !given {
-		return 0, nil, invalid("format is missing: it must be csv or ndjson")
+		return nil, invalid("format is missing: it must be csv or ndjson")
 	}
 	as, known := exportFormats[name]
 	if !known {
-		return 0, nil, invalid("format must be csv or ndjson, not %s", quote(name))
+		return nil, invalid("format must be csv or ndjson, not %s", quote(name))
 	}
-	f, err := a.readFilter(ctx, r)
-	if err != nil {
-		return 0, nil, err
+	f := a.readFilter(ctx, r)
+	if r.query.err != nil {
+		return nil, r.query.err
 	}
-	return http.StatusOK, download{
+	return download{
 		contentType: as.contentType, filename: "tallygate-usage." + name,
 		write: func(ctx context.Context, w io.Writer) error { return writeEvents(ctx, a.ledger, f, as.format, w) },
 	}, nil

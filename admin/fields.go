@@ -13,135 +13,141 @@ import (
 	"github.com/tallygate/tallygate/identity"
 )
 
+// firstError keeps the first thing that is wrong with a request. So a handler
+// reads all that it needs, and then checks for an error once.
+type firstError struct{ err error }
+
+func (f *firstError) fail(err error) {
+	if f.err == nil {
+		f.err = err
+	}
+}
+
+// bodyFields are the fields of a request's body. What a method returns after an error is
+// not to be used.
+type bodyFields struct {
+	object
+	firstError
+}
+
+// given reports whether a field is there.
+func (b *bodyFields) given(name string) bool {
+	_, given := b.object[name]
+	return given
+}
+
+// givenValue reports whether a field is there and not null.
+func (b *bodyFields) givenValue(name string) bool {
+	return b.given(name) && string(b.object[name]) != "null"
+}
+
+// decode decodes a field into a string, a slice or an object. The field must begin
+// with the character that such a value begins with in JSON; kind describes it.
+func (b *bodyFields) decode(name string, begin byte, kind string, into any) {
+	if v := b.object[name]; v[0] != begin {
+		b.fail(invalid("%s must be %s, not %s", name, kind, jsonType(v)))
+	} else if err := json.Unmarshal(v, into); err != nil {
+		b.fail(err)
+	}
+}
+
+func (b *bodyFields) decodeString(name string) (s string) {
+	b.decode(name, '"', "a string", &s)
+	return s
+}
+
 // text returns a field that must be a string and not empty.
-func (o object) text(name string) (string, error) {
-	v, given := o[name]
-	if !given {
-		return "", invalid("%s is missing", name)
+func (b *bodyFields) text(name string) string {
+	if !b.given(name) {
+		b.fail(invalid("%s is missing", name))
+		return ""
 	}
-	var s string
-	if v[0] != '"' {
-		return "", invalid("%s must be a string, not %s", name, jsonType(v))
-	}
-	if err := json.Unmarshal(v, &s); err != nil {
-		return "", err
-	}
+	s := b.decodeString(name)
 	if s == "" {
-		return "", invalid("%s is empty", name)
+		b.fail(invalid("%s is empty", name))
 	}
-	return s, nil
+	return s
 }
 
-// wholeNumber returns a field that must be a whole number from 1 to
-// highest, or 0 if it is absent or null.
-func (o object) wholeNumber(name string, highest int) (int, error) {
-	return o.wholeNumberFrom(1, name, 0, highest)
+// optionalText returns a field that may be left out. It must be a string of at most
+// longest printable characters and line ends, and may be empty.
+func (b *bodyFields) optionalText(name string, longest int) string {
+	if !b.given(name) {
+		return ""
+	}
+	s := b.decodeString(name)
+	if utf8.RuneCountInString(s) > longest {
+		b.fail(invalid("%s is longer than %d characters", name, longest))
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
+		b.fail(invalid("%s has characters that cannot be printed", name))
+	}
+	return s
 }
 
-// wholeNumberFrom returns a field that must be a whole number from lowest to
-// highest, or fallback if it is absent or null.
-func (o object) wholeNumberFrom(lowest int, name string, fallback, highest int) (int, error) {
-	v, given := o[name]
-	if !given || string(v) == "null" {
-		return fallback, nil
+// wholeNumber returns a field that must be a whole number from lowest to highest,
+// or fallback if it is absent or null.
+func (b *bodyFields) wholeNumber(name string, fallback, lowest, highest int) int {
+	if !b.givenValue(name) {
+		return fallback
 	}
+	v := b.object[name]
 	n, err := strconv.Atoi(string(v)) // a JSON number has no + and no leading 0
 	if err != nil || n < lowest || n > highest || string(v) == "-0" {
 		got := jsonType(v)
 		if got == "a number" {
 			got = quote(string(v))
 		}
-		return 0, invalid("%s must be a whole number from %d to %d, not %s", name, lowest, highest, got)
+		b.fail(invalid("%s must be a whole number from %d to %d, not %s", name, lowest, highest, got))
 	}
-	return n, nil
-}
-
-// optionalText returns a field that may be left out. It must be a string of at most
-// longest printable characters and line ends, and may be empty.
-func (o object) optionalText(name string, longest int) (s string, given bool, err error) {
-	v, given := o[name]
-	if !given {
-		return "", false, nil
-	}
-	if v[0] != '"' {
-		return "", true, invalid("%s must be a string, not %s", name, jsonType(v))
-	}
-	if err := json.Unmarshal(v, &s); err != nil {
-		return "", true, err
-	}
-	if n := utf8.RuneCountInString(s); n > longest {
-		return "", true, invalid("%s is longer than %d characters", name, longest)
-	}
-	if strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
-		return "", true, invalid("%s has characters that cannot be printed", name)
-	}
-	return s, true, nil
+	return n
 }
 
 // texts returns a field that may be left out or null, and must otherwise be an
 // array of strings.
-func (o object) texts(name string) (texts []string, given bool, err error) {
-	v, given := o[name]
-	if !given || string(v) == "null" {
-		return nil, given, nil
+func (b *bodyFields) texts(name string) []string {
+	if !b.givenValue(name) {
+		return nil
 	}
 	var items []json.RawMessage
-	if v[0] != '[' {
-		return nil, true, invalid("%s must be an array of strings, not %s", name, jsonType(v))
-	}
-	if err := json.Unmarshal(v, &items); err != nil {
-		return nil, true, err
-	}
-	texts = make([]string, len(items))
+	b.decode(name, '[', "an array of strings", &items)
+	texts := make([]string, len(items))
 	for i, item := range items {
 		if item[0] != '"' {
-			return nil, true, invalid("%s must be an array of strings, but number %d in it is %s", name, i+1, jsonType(item))
-		}
-		if err := json.Unmarshal(item, &texts[i]); err != nil {
-			return nil, true, err
+			b.fail(invalid("%s must be an array of strings, but number %d in it is %s", name, i+1, jsonType(item)))
+		} else if err := json.Unmarshal(item, &texts[i]); err != nil {
+			b.fail(err)
 		}
 	}
-	return texts, true, nil
+	return texts
 }
 
 // boolean returns a field that is false if it is left out.
-func (o object) boolean(name string) (bool, error) {
-	switch v, given := o[name]; {
-	case !given || string(v) == "false":
-		return false, nil
-	case string(v) == "true":
-		return true, nil
-	default:
-		return false, invalid("%s must be true or false, not %s", name, jsonType(v))
+func (b *bodyFields) boolean(name string) bool {
+	v, given := b.object[name]
+	if given && string(v) != "true" && string(v) != "false" {
+		b.fail(invalid("%s must be true or false, not %s", name, jsonType(v)))
 	}
+	return string(v) == "true"
 }
 
 // email returns a field that must be an email address, normalized as in the store.
-func (o object) email(name string) (string, error) {
-	sent, err := o.text(name)
-	if err != nil {
-		return "", err
-	}
-	email, err := identity.NormalizeEmail(sent)
-	if err != nil {
-		return "", invalidField(name, err)
-	}
-	return email, nil
+func (b *bodyFields) email(name string) string {
+	email, err := identity.NormalizeEmail(b.text(name))
+	b.fail(invalidField(name, err))
+	return email
 }
 
 // id returns a field that must be an ID, and the error to return if nothing has
-// that ID. If the field is not an ID at all, it returns that error.
-func (o object) id(name, thing string) (id string, missing *problem, err error) {
-	sent, err := o.text(name)
-	if err != nil {
-		return "", nil, err
-	}
+// that ID. If the field is not an ID at all, that is the body's error.
+func (b *bodyFields) id(name, thing string) (id string, missing *problem) {
+	sent := b.text(name)
 	missing = notFound("there is no %s with the %s %s", thing, name, quote(sent))
 	id, valid := canonicalID(sent)
 	if !valid {
-		return "", missing, missing
+		b.fail(missing)
 	}
-	return id, missing, nil
+	return id, missing
 }
 
 // canonicalID returns an ID in the form that the store and the ledger use, and
@@ -153,73 +159,71 @@ func canonicalID(s string) (string, bool) {
 
 // moment returns a field that may be left out or null, and must otherwise be a time
 // in RFC 3339, or a day, which stands for its end.
-func (o object) moment(name string) (t time.Time, given bool, err error) {
-	v, given := o[name]
-	if !given || string(v) == "null" {
-		return time.Time{}, given, nil
+func (b *bodyFields) moment(name string) time.Time {
+	if !b.givenValue(name) {
+		return time.Time{}
 	}
-	if v[0] != '"' {
-		return time.Time{}, true, invalid("%s must be a string, not %s", name, jsonType(v))
-	}
-	var s string
-	if err := json.Unmarshal(v, &s); err != nil {
-		return time.Time{}, true, err
-	}
+	s := b.decodeString(name)
 	if day, err := time.Parse(time.DateOnly, s); err == nil {
 		s = day.AddDate(0, 0, 1).Format(time.RFC3339)
 	}
-	if t, err = parseMoment(s); err != nil {
-		return time.Time{}, true, invalid("%s must be a day or a time in RFC 3339 in the years 1970 to 2199, like 2026-11-23 or 2026-11-23T18:00:00Z, not %s", name, quote(s))
+	t, err := parseMoment(s)
+	if err != nil {
+		b.fail(invalid("%s must be a day or a time in RFC 3339 in the years 1970 to 2199, like 2026-11-23 or 2026-11-23T18:00:00Z, not %s", name, quote(s)))
 	}
-	return t, true, nil
+	return t
 }
 
 // limits returns the field limits. If it is left out or null, there are none.
-func (o object) limits() (l identity.Limits, given bool, err error) {
-	v, given := o["limits"]
-	if !given || string(v) == "null" {
-		return l, given, nil
+func (b *bodyFields) limits() (l identity.Limits) {
+	if !b.givenValue("limits") {
+		return l
 	}
+	v := b.object["limits"]
 	if v[0] != '{' {
-		return l, true, invalid("limits must be an object with %s, not %s", list(identity.LimitNames()), jsonType(v))
+		b.fail(invalid("limits must be an object with %s, not %s", list(identity.LimitNames()), jsonType(v)))
+		return l
 	}
-	fields, err := parseObject(v, identity.LimitNames())
-	if err != nil {
-		return l, true, invalid("limits: %v", err)
-	}
+	o, err := parseObject(v, identity.LimitNames())
+	inner := bodyFields{o, firstError{err}}
 	for _, f := range identity.LimitFields {
-		n, err := fields.wholeNumber(f.Name, identity.MaxLimit)
-		if err != nil {
-			return l, true, invalid("limits: %v", err)
-		}
-		*f.Of(&l) = int64(n)
+		*f.Of(&l) = int64(inner.wholeNumber(f.Name, 0, 1, identity.MaxLimit))
 	}
-	if err := l.Check(); err != nil {
-		return l, true, invalidField("limits", err)
+	if inner.err != nil {
+		b.fail(invalid("limits: %v", inner.err))
 	}
-	return l, true, nil
+	b.fail(invalidField("limits", l.Check()))
+	return l
 }
 
-// shownLimits is limits in a reply: null where there is none.
-type shownLimits struct {
-	CallsPerMinute  *int64 `json:"calls_per_minute"`
-	Burst           *int64 `json:"burst"`
-	CallsPerDay     *int64 `json:"calls_per_day"`
-	RecordsPerDay   *int64 `json:"records_per_day"`
-	ConcurrentCalls *int64 `json:"concurrent_calls"`
+// showLimits returns limits as a reply shows them: null where there is none.
+func showLimits(l identity.Limits) map[string]*int64 {
+	shown := make(map[string]*int64, len(identity.LimitFields))
+	for _, f := range identity.LimitFields {
+		shown[f.Name] = orNull(*f.Of(&l))
+	}
+	return shown
 }
 
-// showLimits returns limits as a reply shows them.
-func showLimits(l identity.Limits) shownLimits {
-	orNull := func(limit int64) *int64 {
-		if limit == 0 {
-			return nil
-		}
-		return &limit
+// orNull returns a value in a reply, which is null if it is zero.
+func orNull[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
 	}
-	return shownLimits{
-		CallsPerMinute: orNull(l.CallsPerMinute), Burst: orNull(l.Burst),
-		CallsPerDay: orNull(l.CallsPerDay), RecordsPerDay: orNull(l.RecordsPerDay),
-		ConcurrentCalls: orNull(l.ConcurrentCalls),
+	return &v
+}
+
+// items is a list in a reply.
+type items[T any] struct {
+	Items []T `json:"items"`
+}
+
+// showAll returns a list of things, each as show returns it.
+func showAll[T, R any](things []T, show func(T) R) items[R] {
+	shown := make([]R, len(things))
+	for i, thing := range things {
+		shown[i] = show(thing)
 	}
+	return items[R]{shown}
 }

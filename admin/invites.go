@@ -3,8 +3,6 @@ package admin
 import (
 	"cmp"
 	"context"
-	"errors"
-	"net/http"
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
@@ -23,12 +21,12 @@ const invitePage = "/invite#"
 
 // inviteAnswer is an invitation in a reply, without its token.
 type inviteAnswer struct {
-	ID        string        `json:"invite_id"`
-	Email     string        `json:"email"`
-	Role      identity.Role `json:"role"`
-	Limits    shownLimits   `json:"limits"`
-	CreatedAt time.Time     `json:"created_at"`
-	ExpiresAt time.Time     `json:"expires_at"`
+	ID        string            `json:"invite_id"`
+	Email     string            `json:"email"`
+	Role      identity.Role     `json:"role"`
+	Limits    map[string]*int64 `json:"limits"`
+	CreatedAt time.Time         `json:"created_at"`
+	ExpiresAt time.Time         `json:"expires_at"`
 }
 
 // newInvite is a new invitation. No other reply has the link.
@@ -44,104 +42,59 @@ type inviteItem struct {
 	Expired bool `json:"expired"`
 }
 
-// inviteList is the reply of invites/list.
-type inviteList struct {
-	Items []inviteItem `json:"items"`
-}
-
 func shownInvite(i identity.Invite) inviteAnswer {
 	return inviteAnswer{i.ID, i.Email, i.Role, showLimits(i.Limits), i.CreatedAt, i.ExpiresAt}
 }
 
-func (a *API) invite(ctx context.Context, r request) (int, any, error) {
-	email, err := r.body.email("email")
-	if err != nil {
-		return 0, nil, err
-	}
-	role, limits, err := r.body.roleAndLimits()
-	if err != nil {
-		return 0, nil, err
-	}
-	hours, err := r.body.wholeNumberFrom(1, "expires_hours", defaultInviteHours, maxInviteHours)
-	if err != nil {
-		return 0, nil, err
+func (a *API) invite(ctx context.Context, r *request) (any, error) {
+	email, role, limits := r.body.email("email"), r.body.role(), r.body.limits()
+	hours := r.body.wholeNumber("expires_hours", defaultInviteHours, 1, maxInviteHours)
+	if r.body.err != nil {
+		return nil, r.body.err
 	}
 	i, token, err := identity.NewInvite(email, role, limits, time.Duration(hours)*time.Hour)
 	if err != nil {
-		return 0, nil, err
-	}
-	err = a.store.CreateInvite(ctx, i)
-	switch {
-	case errors.Is(err, identity.ErrEmailTaken):
-		return 0, nil, conflict("email_taken", err)
-	case err != nil:
-		return 0, nil, storeFault(err)
+		return nil, err
 	}
 	base := cmp.Or(a.baseURL, r.origin)
-	return http.StatusCreated, newInvite{shownInvite(i), base + invitePage + token, token}, nil
+	return newInvite{shownInvite(i), base + invitePage + token, token}, storeProblem(a.store.CreateInvite(ctx, i), nil)
 }
 
-func (a *API) listInvites(ctx context.Context, _ request) (int, any, error) {
+func (a *API) listInvites(ctx context.Context, _ *request) (any, error) {
 	invites, err := a.store.Invites(ctx)
-	if err != nil {
-		return 0, nil, storeFault(err)
-	}
 	now := time.Now()
-	answer := inviteList{make([]inviteItem, len(invites))}
-	for n, i := range invites {
-		answer.Items[n] = inviteItem{shownInvite(i), !i.Open(now)}
-	}
-	return http.StatusOK, answer, nil
+	return showAll(invites, func(i identity.Invite) inviteItem { return inviteItem{shownInvite(i), !i.Open(now)} }), storeProblem(err, nil)
 }
 
-func (a *API) withdrawInvite(ctx context.Context, r request) (int, any, error) {
-	id, missing, err := r.body.id("invite_id", "open invitation")
-	if err != nil {
-		return 0, nil, err
+func (a *API) withdrawInvite(ctx context.Context, r *request) (any, error) {
+	id, missing := r.body.id("invite_id", "open invitation")
+	if r.body.err != nil {
+		return nil, r.body.err
 	}
-	err = a.store.WithdrawInvite(ctx, id)
-	switch {
-	case errors.Is(err, identity.ErrNotFound):
-		return 0, nil, missing
-	case err != nil:
-		return 0, nil, storeFault(err)
-	}
-	return http.StatusNoContent, nil, nil
+	return nil, storeProblem(a.store.WithdrawInvite(ctx, id), missing)
 }
 
 // acceptInvite creates a user for an invitation's token. The password, which is
 // expensive to hash, is hashed only if the invitation exists.
-func (a *API) acceptInvite(ctx context.Context, r request) (int, any, error) {
-	token, err := r.body.text("token")
-	if err != nil {
-		return 0, nil, err
-	}
-	password, err := r.body.text("password")
-	if err != nil {
-		return 0, nil, err
+func (a *API) acceptInvite(ctx context.Context, r *request) (any, error) {
+	token, password := r.body.text("token"), r.body.text("password")
+	if r.body.err != nil {
+		return nil, r.body.err
 	}
 	gone := notFound("the invitation is not valid: it was accepted, withdrawn or replaced, or it has expired; ask for a new one")
 	digest := identity.InviteDigest(token)
 	i, err := a.store.InviteByDigest(ctx, digest)
-	switch {
-	case errors.Is(err, identity.ErrNotFound) || err == nil && !i.Open(time.Now()):
-		return 0, nil, gone
-	case err != nil:
-		return 0, nil, storeFault(err)
-	}
-	hash, err := a.hash(ctx, "password", password)
 	if err != nil {
-		return 0, nil, err
+		return nil, storeProblem(err, gone)
+	}
+	if !i.Open(time.Now()) {
+		return nil, gone
+	}
+	hash, err := identity.HashPassword(ctx, password)
+	if err != nil {
+		return nil, passwordProblem("password", err)
 	}
 	u := identity.User{ID: uuidv7.New(time.Now()).String(), Email: i.Email, PasswordHash: hash, CreatedAt: time.Now()}
 	u, err = a.store.AcceptInvite(identity.WithActor(ctx, r.actor(u)), digest, u)
-	switch {
-	case errors.Is(err, identity.ErrNotFound):
-		return 0, nil, gone
-	case errors.Is(err, identity.ErrEmailTaken):
-		return 0, nil, conflict("email_taken", err)
-	case err != nil:
-		return 0, nil, storeFault(err)
-	}
-	return http.StatusCreated, shownUser(u), nil
+	return shownUser(u), storeProblem(err, gone)
 }

@@ -13,8 +13,6 @@ import (
 	"github.com/tallygate/tallygate/usage"
 )
 
-func number(n int64) *int64 { return &n }
-
 // TestKeyOfAllFields: the fields set by create and update are those that list
 // shows, that the store has, and that the gate uses.
 func TestKeyOfAllFields(t *testing.T) {
@@ -24,7 +22,7 @@ func TestKeyOfAllFields(t *testing.T) {
 		"key_name":"report","note":" nightly\nreport ","scopes":["query_*","!query_secret_*"],
 		"limits":{"calls_per_minute":600,"burst":20,"calls_per_day":null,"concurrent_calls":4},
 		"expires_at":"`+tomorrow.Format(time.DateOnly)+`"}`), 201)
-	wantLimits := shownLimits{CallsPerMinute: number(600), Burst: number(20), ConcurrentCalls: number(4)}
+	wantLimits := showLimits(identity.Limits{CallsPerMinute: 600, Burst: 20, ConcurrentCalls: 4})
 	y, m, d := tomorrow.Date()
 	want := createdKey{
 		ID: k.ID, Name: "report", Key: k.Key, Prefix: k.Prefix, CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt,
@@ -37,7 +35,7 @@ func TestKeyOfAllFields(t *testing.T) {
 	if err != nil || !live || p.Limits != (identity.Limits{CallsPerMinute: 600, Burst: 20, ConcurrentCalls: 4}) || p.Scope.Match("query_secret_x") || !p.Scope.Match("query_x") {
 		t.Errorf("the gate sees %+v, %t, %v", p, live, err)
 	}
-	shown := into[keyList](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items[0].listedKey
+	shown := into[items[keyItem]](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items[0].listedKey
 	if diff := cmp.Diff(listedKey{
 		ID: k.ID, Name: "report", Note: "nightly\nreport", Prefix: k.Prefix, Status: identity.Active, ExpiringSoon: true,
 		CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, Scopes: k.Scopes, Limits: wantLimits,
@@ -53,8 +51,8 @@ func TestKeyOfAllFields(t *testing.T) {
 		{`"note":""`, func(k *listedKey) { k.Note = "" }},
 		{`"scopes":["!run_sql"]`, func(k *listedKey) { k.Scopes = []string{"!run_sql"} }},
 		{`"scopes":null`, func(k *listedKey) { k.Scopes = []string{} }},
-		{`"limits":{"records_per_day":5}`, func(k *listedKey) { k.Limits = shownLimits{RecordsPerDay: number(5)} }},
-		{`"limits":null`, func(k *listedKey) { k.Limits = shownLimits{} }},
+		{`"limits":{"records_per_day":5}`, func(k *listedKey) { k.Limits = showLimits(identity.Limits{RecordsPerDay: 5}) }},
+		{`"limits":null`, func(k *listedKey) { k.Limits = showLimits(identity.Limits{}) }},
 		{`"expires_at":"2199-12-31T23:59:59.5+00:00"`, func(k *listedKey) {
 			at := time.Date(2199, 12, 31, 23, 59, 59, 5e8, time.UTC)
 			k.ExpiresAt, k.ExpiringSoon = &at, false
@@ -160,7 +158,7 @@ func TestRotateKey(t *testing.T) {
 		`{"key_name":"a","note":"n","scopes":["query_*"],"limits":{"calls_per_day":7},"expires_days":90}`), 201)
 
 	got := into[rotatedKey](t, w.as(t, w.ana, "POST", "/api/mcp-keys/rotate", `{"key_id":"`+old.ID+`"}`), 201)
-	if got.ID == old.ID || got.Key == old.Key || got.Name != "a" || got.Note != "n" || got.Scopes[0] != "query_*" || *got.Limits.CallsPerDay != 7 {
+	if got.ID == old.ID || got.Key == old.Key || got.Name != "a" || got.Note != "n" || got.Scopes[0] != "query_*" || *got.Limits["calls_per_day"] != 7 {
 		t.Errorf("the new key is %+v", got)
 	}
 	if life := got.ExpiresAt.Sub(got.CreatedAt); life.Round(time.Hour) != 90*24*time.Hour {
@@ -181,14 +179,14 @@ func TestRotateKey(t *testing.T) {
 	if again.Old.Status != identity.Rotated || live(got.Key) || !live(again.Key) {
 		t.Errorf("without an overlap the old key is %s, and works: %t", again.Old.Status, live(got.Key))
 	}
-	listed := into[keyList](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items
+	listed := into[items[keyItem]](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items
 	if len(listed) != 3 || *listed[0].Replaces != got.ID || *listed[1].ReplacedBy != again.ID {
 		t.Errorf("list is %+v", listed)
 	}
 
 	// An admin may rotate anyone's key; its owner stays the same.
 	into[rotatedKey](t, w.as(t, w.root, "POST", "/api/mcp-keys/rotate", `{"key_id":"`+again.ID+`","overlap_hours":720}`), 201)
-	if n := len(into[keyList](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items); n != 4 {
+	if n := len(into[items[keyItem]](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items); n != 4 {
 		t.Errorf("ana has %d keys", n)
 	}
 	for _, c := range []struct{ fields, words string }{
@@ -241,7 +239,7 @@ func TestCallsThisMonth(t *testing.T) {
 		if query != "" {
 			as = w.root
 		}
-		got := into[keyList](t, w.as(t, as, "GET", "/api/mcp-keys/list"+query, ""), 200).Items
+		got := into[items[keyItem]](t, w.as(t, as, "GET", "/api/mcp-keys/list"+query, ""), 200).Items
 		for i, want := range []int64{0, 1, 2} { // newest first
 			if n := got[i].CallsThisMonth; n == nil || *n != want {
 				t.Errorf("%q: key %d has %v calls, want %d", query, i, n, want)
@@ -251,7 +249,7 @@ func TestCallsThisMonth(t *testing.T) {
 
 	// Keys can be managed while the ledger is unavailable.
 	w.serve(t, w.store, faultyLedger{w.ledger, errClient})
-	got := into[keyList](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items
+	got := into[items[keyItem]](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items
 	if len(got) != 3 || got[0].CallsThisMonth != nil {
 		t.Errorf("without the ledger the list is %+v", got)
 	}
@@ -267,7 +265,7 @@ func TestLastUse(t *testing.T) {
 	if err := w.users.TouchKeys(t.Context(), map[string]time.Time{k.ID: at}); err != nil {
 		t.Fatal(err)
 	}
-	got := into[keyList](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items[0]
+	got := into[items[keyItem]](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items[0]
 	if got.LastUsedAt == nil || !got.LastUsedAt.Equal(at) {
 		t.Errorf("last used at %v, want %v", got.LastUsedAt, at)
 	}
@@ -310,7 +308,7 @@ func TestCreateOnce(t *testing.T) {
 		t.Errorf("the key works: %t, %v", live, err)
 	}
 	refused(t, w.do(t, "POST", path, w.once(t, w.ana, key), `{"key_name":"b","expires_days":90}`), 422, "idempotency_key_reused", "send a new one")
-	if n := len(into[keyList](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items); n != 1 {
+	if n := len(into[items[keyItem]](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items); n != 1 {
 		t.Errorf("ana has %d keys", n)
 	}
 	// Another user's request is a different one.

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
@@ -13,21 +12,21 @@ const soon = 14 * 24 * time.Hour
 
 // listedKey is a key in a reply, without the key itself.
 type listedKey struct {
-	ID           string          `json:"key_id"`
-	Name         string          `json:"key_name"`
-	Note         string          `json:"note"`
-	Prefix       string          `json:"key_prefix"`
-	Status       identity.Status `json:"status"`
-	ExpiringSoon bool            `json:"expiring_soon"`
-	CreatedAt    time.Time       `json:"created_at"`
-	ExpiresAt    *time.Time      `json:"expires_at"`
-	RevokedAt    *time.Time      `json:"revoked_at"`
-	RevokeReason *string         `json:"revoke_reason"`
-	LastUsedAt   *time.Time      `json:"last_used_at"`
-	Scopes       []string        `json:"scopes"`
-	Limits       shownLimits     `json:"limits"`
-	Replaces     *string         `json:"replaces"`
-	ReplacedBy   *string         `json:"replaced_by"`
+	ID           string            `json:"key_id"`
+	Name         string            `json:"key_name"`
+	Note         string            `json:"note"`
+	Prefix       string            `json:"key_prefix"`
+	Status       identity.Status   `json:"status"`
+	ExpiringSoon bool              `json:"expiring_soon"`
+	CreatedAt    time.Time         `json:"created_at"`
+	ExpiresAt    *time.Time        `json:"expires_at"`
+	RevokedAt    *time.Time        `json:"revoked_at"`
+	RevokeReason *string           `json:"revoke_reason"`
+	LastUsedAt   *time.Time        `json:"last_used_at"`
+	Scopes       []string          `json:"scopes"`
+	Limits       map[string]*int64 `json:"limits"`
+	Replaces     *string           `json:"replaces"`
+	ReplacedBy   *string           `json:"replaced_by"`
 }
 
 // keyItem is a key in a list. The owner is named only in lists that may have other
@@ -39,44 +38,36 @@ type keyItem struct {
 	UserEmail      string `json:"user_email,omitempty"`
 }
 
-// keyList is the reply of list.
-type keyList struct {
-	Items []keyItem `json:"items"`
-}
-
-func (a *API) listKeys(ctx context.Context, r request) (int, any, error) {
-	userID, err := a.requestedUser(ctx, r)
-	if err != nil {
-		return 0, nil, err
+func (a *API) listKeys(ctx context.Context, r *request) (any, error) {
+	userID := a.requestedUser(ctx, r)
+	if r.query.err != nil {
+		return nil, r.query.err
 	}
 	keys, err := a.store.Keys(ctx, userID)
 	if err != nil {
-		return 0, nil, storeFault(err)
+		return nil, storeFault(err)
 	}
 	emails := map[string]string{} // by user ID
-	if _, given := r.query["user"]; given {
+	if r.query.given("user") {
 		users, err := a.store.Users(ctx)
 		if err != nil {
-			return 0, nil, storeFault(err)
+			return nil, storeFault(err)
 		}
 		for _, u := range users {
 			emails[u.ID] = u.Email
 		}
 	}
 	calls := a.callsThisMonth(ctx, userID, keys)
-	answer := keyList{Items: make([]keyItem, len(keys))}
-	for i, k := range keys {
+	return showAll(keys, func(k identity.Key) keyItem {
 		item := keyItem{listedKey: listed(k)}
 		if calls != nil {
-			n := calls[k.ID]
-			item.CallsThisMonth = &n
+			item.CallsThisMonth = new(calls[k.ID])
 		}
 		if email, known := emails[k.UserID]; known {
 			item.UserID, item.UserEmail = k.UserID, email
 		}
-		answer.Items[i] = item
-	}
-	return http.StatusOK, answer, nil
+		return item
+	}), nil
 }
 
 // countTimeout limits how long a list waits for the ledger.
@@ -108,27 +99,11 @@ func listed(k identity.Key) listedKey {
 	return listedKey{
 		ID: k.ID, Name: k.Name, Note: k.Note, Prefix: k.Prefix,
 		Status: k.Status(now), ExpiringSoon: k.ExpiresWithin(soon, now) && k.ReplacedBy == "",
-		CreatedAt: k.CreatedAt, ExpiresAt: optionalTime(k.ExpiresAt),
-		RevokedAt: optionalTime(k.RevokedAt), RevokeReason: optional(k.RevokeReason), LastUsedAt: optionalTime(k.LastUsedAt),
+		CreatedAt: k.CreatedAt, ExpiresAt: orNull(k.ExpiresAt),
+		RevokedAt: orNull(k.RevokedAt), RevokeReason: orNull(k.RevokeReason), LastUsedAt: orNull(k.LastUsedAt),
 		Scopes: notNull(k.Scopes), Limits: showLimits(k.Limits),
-		Replaces: optional(k.Replaces), ReplacedBy: optional(k.ReplacedBy),
+		Replaces: orNull(k.Replaces), ReplacedBy: orNull(k.ReplacedBy),
 	}
-}
-
-// optionalTime returns a time in a reply, which is null if it is zero.
-func optionalTime(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
-// optional returns a string in a reply, which is null if it is empty.
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }
 
 // notNull returns a list in a reply. In JSON it is [] if it is empty, not null.

@@ -64,7 +64,7 @@ func TestCreateKeyAccepts(t *testing.T) {
 			t.Errorf("%s: expires_at is %v", c.body, k.ExpiresAt)
 		}
 	}
-	if n := len(into[keyList](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items); n != 5 {
+	if n := len(into[items[keyItem]](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items); n != 5 {
 		t.Errorf("list has %d keys", n)
 	}
 }
@@ -80,7 +80,7 @@ func TestExpiredKeyIsListed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := into[keyList](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200)
+	got := into[items[keyItem]](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200)
 	if len(got.Items) != 1 || got.Items[0].Status != identity.Expired {
 		t.Errorf("list is %+v", got)
 	}

@@ -16,23 +16,23 @@ type loginAnswer struct {
 	ExpiresIn   int    `json:"expires_in"` // seconds
 }
 
-func (a *API) login(ctx context.Context, r request) (int, any, error) {
-	email, password, err := r.credentials()
-	if err != nil {
-		return 0, nil, err
+func (a *API) login(ctx context.Context, r *request) (any, error) {
+	email, password := r.body.email("email"), r.body.text("password")
+	if r.body.err != nil {
+		return nil, r.body.err
 	}
 	u, known, err := a.guardedCheck(ctx, r, email, password)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	if !known {
-		return 0, nil, unauthorized(loginRejected)
+		return nil, unauthorized(loginRejected)
 	}
 	a.throttle.succeeded(r.remoteAddr, email)
 	entry := loginEntry(identity.LoggedIn, u, email)
 	entry.Actor = r.actor(u)
 	if err := a.store.Audit(ctx, entry); err != nil {
-		return 0, nil, storeFault(err)
+		return nil, storeFault(err)
 	}
 	return a.token(ctx, u)
 }
@@ -43,51 +43,31 @@ func loginEntry(action identity.Action, u identity.User, email string) identity.
 	return identity.AuditEntry{Action: action, UserID: u.ID, TargetID: u.ID, Target: email}
 }
 
-// credentials returns the fields email and password of a body.
-func (r request) credentials() (email, password string, err error) {
-	if email, err = r.body.email("email"); err != nil {
-		return "", "", err
-	}
-	password, err = r.body.text("password")
-	return email, password, err
-}
-
-func (a *API) token(ctx context.Context, u identity.User) (int, any, error) {
+func (a *API) token(ctx context.Context, u identity.User) (any, error) {
 	token, err := a.tokens.sign(ctx, u)
-	if err != nil {
-		return 0, nil, err
-	}
-	return http.StatusOK, loginAnswer{token, "bearer", int(a.tokens.lifetime.Seconds())}, nil
+	return loginAnswer{token, "bearer", int(a.tokens.lifetime.Seconds())}, err
 }
 
 // guardedCheck is userByPassword with a limit on failures. A failure is recorded
 // in the audit log.
-func (a *API) guardedCheck(ctx context.Context, r request, email, password string) (u identity.User, known bool, err error) {
+func (a *API) guardedCheck(ctx context.Context, r *request, email, password string) (u identity.User, known bool, err error) {
 	client := a.throttle.clients.of(clientNetwork(r.remoteAddr))
 	wait, err := client.enter(ctx)
-	switch {
-	case err != nil:
-		return u, false, busy(err)
-	case wait > 0:
-		return u, false, tooMany("too many failed logins from this client", wait)
+	if err := throttled("too many failed logins from this client", wait, err); err != nil {
+		return u, false, err
 	}
 	failed := false
 	defer func() { client.leave(failed) }()
 
 	end, wait, err := a.throttle.begin(ctx, r.remoteAddr, email)
-	switch {
-	case err != nil:
-		return u, false, busy(err)
-	case wait > 0:
-		return u, false, tooMany("too many failed logins for this email address", wait)
+	if err := throttled("too many failed logins for this email address", wait, err); err != nil {
+		return u, false, err
 	}
 	u, known, err = a.userByPassword(ctx, email, password)
 	failed = err == nil && !known
 	end(failed)
 	if failed {
-		if err := a.store.Audit(ctx, loginEntry(identity.LoginFailed, u, email)); err != nil {
-			return u, false, storeFault(err)
-		}
+		err = storeProblem(a.store.Audit(ctx, loginEntry(identity.LoginFailed, u, email)), nil)
 	}
 	return u, known, err
 }
@@ -112,8 +92,8 @@ func (a *API) userByPassword(ctx context.Context, email, password string) (u ide
 	return u, known, err
 }
 
-func (a *API) me(_ context.Context, r request) (int, any, error) {
-	return http.StatusOK, session{shownUser(r.caller), r.token.ExpiresAt.UTC()}, nil
+func (a *API) me(_ context.Context, r *request) (any, error) {
+	return session{shownUser(r.caller), r.token.ExpiresAt.UTC()}, nil
 }
 
 // session is the caller, and when their token expires.
@@ -122,99 +102,76 @@ type session struct {
 	TokenExpiresAt time.Time `json:"token_expires_at"`
 }
 
-func (a *API) logout(ctx context.Context, r request) (int, any, error) {
-	if err := a.store.RevokeToken(ctx, r.caller.ID, r.token.ID, r.token.ExpiresAt.Time); err != nil {
-		return 0, nil, storeFault(err)
-	}
-	return http.StatusNoContent, nil, nil
+func (a *API) logout(ctx context.Context, r *request) (any, error) {
+	return nil, storeProblem(a.store.RevokeToken(ctx, r.caller.ID, r.token.ID, r.token.ExpiresAt.Time), nil)
 }
 
-func (a *API) endOwnSessions(ctx context.Context, r request) (int, any, error) {
-	return a.endSessions(ctx, r.caller.ID)
+func (a *API) endOwnSessions(ctx context.Context, r *request) (any, error) {
+	return nil, storeProblem(a.store.EndSessions(ctx, r.caller.ID), nil)
 }
 
 // changePassword ends all sessions of the caller, and starts a new one.
-func (a *API) changePassword(ctx context.Context, r request) (int, any, error) {
-	current, err := r.body.text("current_password")
-	if err != nil {
-		return 0, nil, err
-	}
-	fresh, err := r.body.text("new_password")
-	if err != nil {
-		return 0, nil, err
+func (a *API) changePassword(ctx context.Context, r *request) (any, error) {
+	current, fresh := r.body.text("current_password"), r.body.text("new_password")
+	if r.body.err != nil {
+		return nil, r.body.err
 	}
 	_, known, err := a.guardedCheck(ctx, r, r.caller.Email, current)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	if !known {
-		return 0, nil, &problem{status: http.StatusForbidden, code: "wrong_password", message: "current_password is not your password"}
+		return nil, &problem{status: http.StatusForbidden, code: "wrong_password", message: "current_password is not your password"}
 	}
-	hash, err := a.hash(ctx, "new_password", fresh)
+	hash, err := identity.HashPassword(ctx, fresh)
 	if err != nil {
-		return 0, nil, err
+		return nil, passwordProblem("new_password", err)
 	}
 	if err := a.store.SetPassword(ctx, r.caller.ID, hash); err != nil {
-		return 0, nil, storeFault(err)
+		return nil, storeFault(err)
 	}
 	u, err := a.store.User(ctx, r.caller.ID)
 	if err != nil {
-		return 0, nil, storeFault(err)
+		return nil, storeFault(err)
 	}
 	return a.token(ctx, u)
 }
 
-// hash hashes a new password. field is its name in the request.
-func (a *API) hash(ctx context.Context, field, password string) (string, error) {
-	hash, err := identity.HashPassword(ctx, password)
-	switch {
-	case isContextError(err):
-		return "", busy(err)
-	case err != nil:
-		return "", invalidField(field, err)
-	}
-	return hash, nil
-}
-
 // register creates an account for the sender, if the operator allows that.
-func (a *API) register(ctx context.Context, r request) (int, any, error) {
+func (a *API) register(ctx context.Context, r *request) (any, error) {
 	if !a.open {
-		return 0, nil, &problem{
+		return nil, &problem{
 			status: http.StatusForbidden, code: "registration_closed",
 			message: "nobody can register here: ask an admin for an invitation",
 		}
 	}
-	email, password, err := r.credentials()
-	if err != nil {
-		return 0, nil, err
+	email, password := r.body.email("email"), r.body.text("password")
+	if r.body.err != nil {
+		return nil, r.body.err
 	}
 	client := a.throttle.registers.of(clientNetwork(r.remoteAddr))
 	wait, err := client.enter(ctx)
-	switch {
-	case err != nil:
-		return 0, nil, busy(err)
-	case wait > 0:
-		return 0, nil, tooMany("too many registrations from this client", wait)
+	if err := throttled("too many registrations from this client", wait, err); err != nil {
+		return nil, err
 	}
 	defer client.leave(true)
-	return a.newUser(ctx, email, password, identity.Member, func(u *identity.User) context.Context {
-		return identity.WithActor(ctx, r.actor(*u))
-	})
+	u, err := identity.NewUser(ctx, email, password, identity.Member)
+	if err != nil {
+		return nil, passwordProblem("password", err) // the address has been checked
+	}
+	return shownUser(u), storeProblem(a.store.CreateUser(identity.WithActor(ctx, r.actor(u)), u), nil)
 }
 
 // rotateSigningKey creates a new key for signing tokens. With retire, the tokens
 // signed by earlier keys become invalid, so that everyone has to log in again.
-func (a *API) rotateSigningKey(ctx context.Context, r request) (int, any, error) {
-	retire, err := r.body.boolean("retire")
-	if err != nil {
-		return 0, nil, err
+func (a *API) rotateSigningKey(ctx context.Context, r *request) (any, error) {
+	retire := r.body.boolean("retire")
+	if r.body.err != nil {
+		return nil, r.body.err
 	}
-	err = a.keyring.Rotate(ctx, retire)
+	err := a.keyring.Rotate(ctx, retire)
 	if fixed, ok := errors.AsType[identity.Invalid](err); ok {
-		return 0, nil, conflict("signing_key_fixed", fixed)
+		return nil, &problem{status: http.StatusConflict, code: "signing_key_fixed", message: fixed.Error()}
 	}
-	if err != nil {
-		return 0, nil, storeFault(err)
-	}
-	return http.StatusNoContent, nil, nil
+	return nil, storeProblem(err, nil)
 }

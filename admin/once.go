@@ -28,11 +28,11 @@ func idempotencyKey(h http.Header) (string, error) {
 // idempotency returns nil if the request has no Idempotency-Key. Otherwise it
 // returns the means to store the reply, or the reply itself if the same request
 // has been answered before.
-func (a *API) idempotency(ctx context.Context, r request) (*identity.Idempotency, any, error) {
+func (a *API) idempotency(ctx context.Context, r *request) (*identity.Idempotency, any, error) {
 	if r.once == "" {
 		return nil, nil, nil
 	}
-	content, err := json.Marshal(r.body) // without the order and the spacing in which it was sent
+	content, err := json.Marshal(r.body.object) // without the order and the spacing in which it was sent
 	if err != nil {
 		return nil, nil, err
 	}
@@ -49,7 +49,7 @@ func (a *API) idempotency(ctx context.Context, r request) (*identity.Idempotency
 
 // storedReply returns the reply to an earlier request with the same key, or
 // ErrNotFound.
-func (a *API) storedReply(ctx context.Context, r request, once *identity.Idempotency) (any, error) {
+func (a *API) storedReply(ctx context.Context, r *request, once *identity.Idempotency) (any, error) {
 	receipt, err := a.store.Receipt(ctx, r.caller.ID, once.ID(), time.Now())
 	switch {
 	case errors.Is(err, identity.ErrNotFound):
@@ -69,21 +69,18 @@ func (a *API) storedReply(ctx context.Context, r request, once *identity.Idempot
 
 // createKeyOnce creates a key and stores the reply. If the same request is being
 // served at the same time, it returns the reply to that one.
-func (a *API) createKeyOnce(ctx context.Context, r request, once *identity.Idempotency, k identity.Key, answer createdKey) (int, any, error) {
+func (a *API) createKeyOnce(ctx context.Context, r *request, once *identity.Idempotency, k identity.Key, answer createdKey) (any, error) {
 	encoded, err := json.Marshal(answer)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	err = a.store.CreateKeyOnce(ctx, k, once.Seal(encoded, k.CreatedAt))
-	switch {
-	case errors.Is(err, identity.ErrReceiptTaken):
+	if errors.Is(err, identity.ErrReceiptTaken) {
 		kept, err := a.storedReply(ctx, r, once)
 		if errors.Is(err, identity.ErrNotFound) {
 			err = storeFault(err)
 		}
-		return http.StatusCreated, kept, err
-	case err != nil:
-		return 0, nil, storeFault(err)
+		return kept, err
 	}
-	return http.StatusCreated, json.RawMessage(encoded), nil
+	return json.RawMessage(encoded), storeProblem(err, nil)
 }

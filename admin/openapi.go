@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,8 +29,8 @@ var openAPI = func() []byte {
 }()
 
 // document replies with the description of this API.
-func document(context.Context, request) (int, any, error) {
-	return http.StatusOK, json.RawMessage(openAPI), nil
+func document(context.Context, *request) (any, error) {
+	return json.RawMessage(openAPI), nil
 }
 
 func joinOpenAPI(parts fs.FS) ([]byte, error) {

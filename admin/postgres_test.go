@@ -65,7 +65,7 @@ func TestReplicas(t *testing.T) {
 	// The same request sent in parallel makes one key, which all replies have.
 	t.Run("CreateOnce", func(t *testing.T) {
 		for range 5 {
-			before := len(into[keyList](t, one.as(t, one.ana, "GET", "/api/mcp-keys/list", ""), 200).Items)
+			before := len(into[items[keyItem]](t, one.as(t, one.ana, "GET", "/api/mcp-keys/list", ""), 200).Items)
 			key := uuid.NewString()
 			headers := one.once(t, one.ana, key)
 			var mu sync.Mutex
@@ -81,7 +81,7 @@ func TestReplicas(t *testing.T) {
 				})
 			}
 			_ = g.Wait() // none returns an error
-			after := len(into[keyList](t, one.as(t, one.ana, "GET", "/api/mcp-keys/list", ""), 200).Items)
+			after := len(into[items[keyItem]](t, one.as(t, one.ana, "GET", "/api/mcp-keys/list", ""), 200).Items)
 			if len(got) != 1 || after != before+1 {
 				t.Errorf("%d answers, and %d keys made", len(got), after-before)
 			}

@@ -10,16 +10,29 @@ import (
 	"unicode/utf8"
 )
 
-// query has a request's query parameters by name. No value is empty.
-type query map[string]string
+// params has a request's query parameters by name. No value is empty.
+type params map[string]string
+
+// queryParams are the query parameters of a request. What a method returns after an error
+// is not to be used.
+type queryParams struct {
+	params
+	firstError
+}
+
+// given reports whether a parameter is there.
+func (q *queryParams) given(name string) bool {
+	_, given := q.params[name]
+	return given
+}
 
 // readQuery reads query parameters that are among names, each at most once.
-func readQuery(raw string, names []string) (query, error) {
+func readQuery(raw string, names []string) (params, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return nil, invalid("the query string is malformed: percent-encode what is not a letter, a digit or one of -._~")
 	}
-	q := query{}
+	q := params{}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		given := values[name]
 		switch {
@@ -41,58 +54,62 @@ func readQuery(raw string, names []string) (query, error) {
 
 // wholeNumber returns a parameter that must be a whole number from 1 to
 // highest, or fallback if it is absent.
-func (q query) wholeNumber(name string, fallback, highest int) (int, error) {
-	v, given := q[name]
+func (q *queryParams) wholeNumber(name string, fallback, highest int) int {
+	v, given := q.params[name]
 	if !given {
-		return fallback, nil
+		return fallback
 	}
 	n, err := strconv.ParseUint(v, 10, 31)
 	if err != nil || n == 0 || int(n) > highest {
-		return 0, invalid("%s must be a whole number from 1 to %d, not %s", name, highest, quote(v))
+		q.fail(invalid("%s must be a whole number from 1 to %d, not %s", name, highest, quote(v)))
 	}
-	return int(n), nil
+	return int(n)
 }
 
 // moment returns a parameter that must be a time in RFC 3339, or the zero time
 // if it is absent.
-func (q query) moment(name string) (time.Time, error) {
-	v, given := q[name]
+func (q *queryParams) moment(name string) time.Time {
+	v, given := q.params[name]
 	if !given {
-		return time.Time{}, nil
+		return time.Time{}
 	}
 	t, err := parseMoment(v)
 	if err != nil {
-		return time.Time{}, invalid("%s must be a time in RFC 3339 in the years 1970 to 2199, like 2026-11-23T18:00:00Z (a + is sent as %%2B), not %s", name, quote(v))
+		q.fail(invalid("%s must be a time in RFC 3339 in the years 1970 to 2199, like 2026-11-23T18:00:00Z (a + is sent as %%2B), not %s", name, quote(v)))
 	}
-	return t, nil
+	return t
 }
 
 // id returns a parameter that must be an ID, or "" if it is absent. what describes
 // the ID in the error's message.
-func (q query) id(name, what string) (string, error) {
-	sent, given := q[name]
+func (q *queryParams) id(name, what string) string {
+	sent, given := q.params[name]
 	if !given {
-		return "", nil
+		return ""
 	}
 	id, valid := canonicalID(sent)
 	if !valid {
-		return "", invalid("%s must be %s, not %s", name, what, quote(sent))
+		q.fail(invalid("%s must be %s, not %s", name, what, quote(sent)))
 	}
-	return id, nil
+	return id
+}
+
+// oneOf returns a parameter that must be one of some values, or "" if it is absent.
+func oneOf[T ~string](q *queryParams, name string, values []T) T {
+	v := T(q.params[name])
+	if v != "" && !slices.Contains(values, v) {
+		q.fail(invalid("%s must be one of %v, not %s", name, values, quote(string(v))))
+	}
+	return v
 }
 
 // span returns the parameters from and to, which are zero if they are absent.
-func (q query) span() (from, to time.Time, err error) {
-	if from, err = q.moment("from"); err != nil {
-		return from, to, err
-	}
-	if to, err = q.moment("to"); err != nil {
-		return from, to, err
-	}
+func (q *queryParams) span() (from, to time.Time) {
+	from, to = q.moment("from"), q.moment("to")
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
-		return from, to, invalid("from must be before to")
+		q.fail(invalid("from must be before to"))
 	}
-	return from, to, nil
+	return from, to
 }
 
 // parseMoment reads a time in RFC 3339, in the years that every ledger can

@@ -257,10 +257,7 @@ func (s signingStore) AddSigningKey(_ context.Context, k identity.SigningKey, ne
 // TestThrottleOfClients: one client may not try a list of addresses.
 func TestThrottleOfClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		throttle, err := newThrottle()
-		if err != nil {
-			t.Fatal(err)
-		}
+		throttle := newThrottle()
 		client := throttle.clients.of("192.0.2.7")
 		for i := range clientAllowance.burst {
 			if wait, err := client.enter(t.Context()); wait > 0 || err != nil {
@@ -286,10 +283,7 @@ func TestThrottleOfClients(t *testing.T) {
 // lock out a client that has logged in before.
 func TestThrottleOfAccounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		throttle, err := newThrottle()
-		if err != nil {
-			t.Fatal(err)
-		}
+		throttle := newThrottle()
 		try := func(client string, failed bool) time.Duration {
 			t.Helper()
 			end, wait, err := throttle.begin(t.Context(), client+":1000", "ana@example.com")

@@ -2,8 +2,6 @@ package admin
 
 import (
 	"context"
-	"net/http"
-	"slices"
 	"time"
 
 	"github.com/tallygate/tallygate/usage"
@@ -42,50 +40,35 @@ type statsGroup struct {
 	P99           int64   `json:"p99_us"`
 }
 
-func (a *API) stats(ctx context.Context, r request) (int, any, error) {
-	q, err := a.readStats(ctx, r)
-	if err != nil {
-		return 0, nil, err
+func (a *API) stats(ctx context.Context, r *request) (any, error) {
+	q := usage.BreakdownQuery{
+		StatsQuery: usage.StatsQuery{Now: time.Now(), Days: r.query.wholeNumber("days", defaultDays, maxDays)},
+		By:         oneOf(&r.query, "by", usage.Dimensions),
+	}
+	if r.query.given("limit") && q.By == "" {
+		r.query.fail(invalid("limit is of groups: say by what, in by"))
+	}
+	q.Limit = r.query.wholeNumber("limit", defaultGroups, maxGroups)
+	if q.By == usage.ByDay {
+		q.Limit = max(q.Limit, q.Days) // there is one group for each day
+	}
+	q.Filter = a.readFilter(ctx, r)
+	if r.query.err != nil {
+		return nil, r.query.err
 	}
 	stats, err := a.ledger.Stats(ctx, q.StatsQuery)
 	if err != nil {
-		return 0, nil, ledgerFault(err)
+		return nil, ledgerFault(err)
 	}
 	answer := statsAnswer{Stats: stats, By: q.By}
 	if q.By != "" {
 		groups, err := a.ledger.Breakdown(ctx, q)
 		if err != nil {
-			return 0, nil, ledgerFault(err)
+			return nil, ledgerFault(err)
 		}
-		shown := make([]statsGroup, len(groups))
-		for i, g := range groups {
-			shown[i] = shownGroup(g)
-		}
-		answer.Groups = &shown
+		answer.Groups = new(showAll(groups, shownGroup).Items)
 	}
-	return http.StatusOK, answer, nil
-}
-
-func (a *API) readStats(ctx context.Context, r request) (q usage.BreakdownQuery, err error) {
-	q.Now = time.Now()
-	if q.Days, err = r.query.wholeNumber("days", defaultDays, maxDays); err != nil {
-		return q, err
-	}
-	q.By = usage.Dimension(r.query["by"])
-	if q.By != "" && !slices.Contains(usage.Dimensions, q.By) {
-		return q, invalid("by must be one of %v, not %s", usage.Dimensions, quote(string(q.By)))
-	}
-	if _, given := r.query["limit"]; given && q.By == "" {
-		return q, invalid("limit is of groups: say by what, in by")
-	}
-	if q.Limit, err = r.query.wholeNumber("limit", defaultGroups, maxGroups); err != nil {
-		return q, err
-	}
-	if q.By == usage.ByDay {
-		q.Limit = max(q.Limit, q.Days) // there is one group for each day
-	}
-	q.Filter, err = a.readFilter(ctx, r)
-	return q, err
+	return answer, nil
 }
 
 func shownGroup(g usage.Group) statsGroup {

@@ -50,22 +50,11 @@ type throttle struct {
 	registers *attemptCache // by client
 }
 
-func newThrottle() (*throttle, error) {
-	t := new(throttle)
-	for _, kind := range []struct {
-		of    **attemptCache
-		bound allowance
-	}{
-		{&t.pairs, pairAllowance}, {&t.accounts, accountAllowance},
-		{&t.clients, clientAllowance}, {&t.registers, registerAllowance},
-	} {
-		remembered, err := lru.New[string, *attempts](maxRemembered)
-		if err != nil {
-			return nil, err
-		}
-		*kind.of = &attemptCache{kind.bound, remembered}
+func newThrottle() *throttle {
+	return &throttle{
+		pairs: newAttemptCache(pairAllowance), accounts: newAttemptCache(accountAllowance),
+		clients: newAttemptCache(clientAllowance), registers: newAttemptCache(registerAllowance),
 	}
-	return t, nil
 }
 
 // begin starts a login into the account with an email address, when earlier ones
@@ -100,6 +89,14 @@ func (t *throttle) succeeded(remoteAddr, email string) {
 type attemptCache struct {
 	allowance
 	remembered *lru.Cache[string, *attempts]
+}
+
+func newAttemptCache(a allowance) *attemptCache {
+	remembered, err := lru.New[string, *attempts](maxRemembered)
+	if err != nil {
+		panic(err) // only for a size that is not positive
+	}
+	return &attemptCache{a, remembered}
 }
 
 func (t *attemptCache) of(name string) *attempts {

@@ -2,10 +2,7 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"math"
-	"net/http"
-	"slices"
 
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/usage"
@@ -30,62 +27,45 @@ type historyAnswer struct {
 	NextCursor *string       `json:"next_cursor"` // null on the last page
 }
 
-func (a *API) history(ctx context.Context, r request) (int, any, error) {
-	q, err := a.readHistory(ctx, r)
-	if err != nil {
-		return 0, nil, err
+func (a *API) history(ctx context.Context, r *request) (any, error) {
+	q := usage.HistoryQuery{
+		Page:     r.query.wholeNumber("page", 1, maxPage),
+		PageSize: r.query.wholeNumber("page_size", defaultPageSize, maxPageSize),
+		Cursor:   r.query.params["cursor"],
+	}
+	if q.Cursor != "" {
+		if r.query.given("page") {
+			r.query.fail(invalid("cursor says where the page begins: leave page out"))
+		}
+		if _, err := usage.ParseCursor(q.Cursor); err != nil {
+			r.query.fail(invalid("cursor must be the next_cursor of an answer, not %s", quote(q.Cursor)))
+		}
+	}
+	q.Filter = a.readFilter(ctx, r)
+	if r.query.err != nil {
+		return nil, r.query.err
 	}
 	page, err := a.ledger.History(ctx, q)
 	if err != nil {
-		return 0, nil, ledgerFault(err)
-	}
-	answer := historyAnswer{notNull(page.Events), q.Page, q.PageSize, page.Total, nil}
-	if page.Next != "" {
-		answer.NextCursor = &page.Next
+		return nil, ledgerFault(err)
 	}
 	if len(page.Events) == 0 && q.Page > 1 {
 		size := int64(q.PageSize)
 		p := notFound("page %d is out of range: the last page is %d", q.Page, max(1, (page.Total+size-1)/size))
 		p.code = "page_out_of_range"
-		return 0, nil, p
+		return nil, p
 	}
-	return http.StatusOK, answer, nil
-}
-
-func (a *API) readHistory(ctx context.Context, r request) (q usage.HistoryQuery, err error) {
-	if q.Page, err = r.query.wholeNumber("page", 1, maxPage); err != nil {
-		return q, err
-	}
-	if q.PageSize, err = r.query.wholeNumber("page_size", defaultPageSize, maxPageSize); err != nil {
-		return q, err
-	}
-	if sent, given := r.query["cursor"]; given {
-		if _, byPage := r.query["page"]; byPage {
-			return q, invalid("cursor says where the page begins: leave page out")
-		}
-		if _, err := usage.ParseCursor(sent); err != nil {
-			return q, invalid("cursor must be the next_cursor of an answer, not %s", quote(sent))
-		}
-		q.Cursor = sent
-	}
-	q.Filter, err = a.readFilter(ctx, r)
-	return q, err
+	return historyAnswer{notNull(page.Events), q.Page, q.PageSize, page.Total, orNull(page.Next)}, nil
 }
 
 // readFilter reads the parameters that select calls.
-func (a *API) readFilter(ctx context.Context, r request) (f usage.Filter, err error) {
-	if f.From, f.To, err = r.query.span(); err != nil {
-		return f, err
-	}
-	f.Tool, f.Table, f.Outcome = r.query["tool"], r.query["table"], usage.Outcome(r.query["outcome"])
-	if f.Outcome != "" && !slices.Contains(usage.Outcomes, f.Outcome) {
-		return f, invalid("outcome must be one of %v, not %s", usage.Outcomes, quote(r.query["outcome"]))
-	}
-	if f.KeyID, err = r.query.id("key_id", "the key_id of a key, as list shows it"); err != nil {
-		return f, err
-	}
-	f.UserID, err = a.requestedUser(ctx, r)
-	return f, err
+func (a *API) readFilter(ctx context.Context, r *request) usage.Filter {
+	f := usage.Filter{Tool: r.query.params["tool"], Table: r.query.params["table"]}
+	f.From, f.To = r.query.span()
+	f.Outcome = oneOf(&r.query, "outcome", usage.Outcomes)
+	f.KeyID = r.query.id("key_id", "the key_id of a key, as list shows it")
+	f.UserID = a.requestedUser(ctx, r)
+	return f
 }
 
 // everyone is the value of the parameter user that asks for everyone's keys or
@@ -95,33 +75,31 @@ const everyone = "all"
 // requestedUser returns the ID of the user whose keys or usage a request asks for,
 // or "" for everyone's. Without the parameter user that is the caller; only an
 // admin may ask for another user's.
-func (a *API) requestedUser(ctx context.Context, r request) (userID string, err error) {
-	user, given := r.query["user"]
-	if !given {
-		return r.caller.ID, nil
+func (a *API) requestedUser(ctx context.Context, r *request) (userID string) {
+	switch {
+	case !r.query.given("user"):
+		return r.caller.ID
+	case r.caller.Role != identity.Admin:
+		r.query.fail(forbidden("only an admin may ask for another user's keys or usage: leave user out for your own"))
+		return ""
+	case r.query.params["user"] == everyone:
+		return ""
 	}
-	if r.caller.Role != identity.Admin {
-		return "", forbidden("only an admin may ask for another user's keys or usage: leave user out for your own")
-	}
-	if user == everyone {
-		return "", nil
-	}
-	return a.userIDByEmail(ctx, user, "user must be "+everyone+" or a user's email address")
+	return a.userIDByEmail(ctx, r, "user", everyone+" or a user's email address")
 }
 
-// userIDByEmail returns the ID of the user with an email address. must is the
-// beginning of the error's message if it is not an address.
-func (a *API) userIDByEmail(ctx context.Context, sent, must string) (string, error) {
-	email, err := identity.NormalizeEmail(sent)
+// userIDByEmail returns the ID of the user whose email address a parameter is, or ""
+// if it is absent. what says in the error's message what the parameter must be.
+func (a *API) userIDByEmail(ctx context.Context, r *request, name, what string) string {
+	if !r.query.given(name) || r.query.err != nil {
+		return ""
+	}
+	email, err := identity.NormalizeEmail(r.query.params[name])
 	if err != nil {
-		return "", invalid("%s: %v", must, err)
+		r.query.fail(invalid("%s must be %s: %v", name, what, err))
+		return ""
 	}
 	u, err := a.store.UserByEmail(ctx, email)
-	switch {
-	case errors.Is(err, identity.ErrNotFound):
-		return "", notFound("there is no user with the address %s", quote(email))
-	case err != nil:
-		return "", storeFault(err)
-	}
-	return u.ID, nil
+	r.query.fail(storeProblem(err, notFound("there is no user with the address %s", quote(email))))
+	return u.ID
 }

@@ -61,13 +61,13 @@ func TestWorkflow(t *testing.T) {
 		t.Errorf("the store has key %q of %q: %v", k.ID, u.Email, err)
 	}
 
-	listed := into[keyList](t, w.do(t, "GET", "/api/mcp-keys/list", asAna, ""), 200)
+	listed := into[items[keyItem]](t, w.do(t, "GET", "/api/mcp-keys/list", asAna, ""), 200)
 	want := listedKey{
 		ID: created.ID, Name: "my-cursor-key", Prefix: created.Prefix, Status: identity.Active,
-		CreatedAt: created.CreatedAt, ExpiresAt: created.ExpiresAt, Scopes: []string{},
+		CreatedAt: created.CreatedAt, ExpiresAt: created.ExpiresAt, Scopes: []string{}, Limits: showLimits(identity.Limits{}),
 	}
-	inList := func(k listedKey, calls int64) keyList {
-		return keyList{[]keyItem{{listedKey: k, CallsThisMonth: &calls}}}
+	inList := func(k listedKey, calls int64) items[keyItem] {
+		return items[keyItem]{[]keyItem{{listedKey: k, CallsThisMonth: &calls}}}
 	}
 	if diff := cmp.Diff(inList(want, 0), listed, cmp.AllowUnexported(keyItem{})); diff != "" {
 		t.Errorf("list differs:\n%s", diff)
@@ -106,7 +106,7 @@ func TestWorkflow(t *testing.T) {
 	if diff := cmp.Diff(revoked, again); diff != "" {
 		t.Errorf("revoking again differs:\n%s", diff)
 	}
-	listed = into[keyList](t, w.do(t, "GET", "/api/mcp-keys/list", asAna, ""), 200)
+	listed = into[items[keyItem]](t, w.do(t, "GET", "/api/mcp-keys/list", asAna, ""), 200)
 	calls := *listed.Items[0].CallsThisMonth // some may be of another month
 	if diff := cmp.Diff(inList(revoked, calls), listed, cmp.AllowUnexported(keyItem{})); diff != "" {
 		t.Errorf("list after revoking differs:\n%s", diff)
@@ -149,7 +149,7 @@ func TestSeparation(t *testing.T) {
 
 	see := func(as identity.User, query string) (names, owners, tools []string, calls int64) {
 		t.Helper()
-		for _, k := range into[keyList](t, w.as(t, as, "GET", "/api/mcp-keys/list"+query, ""), 200).Items {
+		for _, k := range into[items[keyItem]](t, w.as(t, as, "GET", "/api/mcp-keys/list"+query, ""), 200).Items {
 			names, owners = append(names, k.Name), append(owners, k.UserEmail)
 		}
 		for _, e := range into[historyAnswer](t, w.as(t, as, "GET", "/api/mcp-usage/history"+query, ""), 200).Items {

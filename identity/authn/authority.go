@@ -33,6 +33,8 @@ import (
 //
 // A process has one Authority for a store, and makes its changes through it.
 type Authority struct {
+	uncachedStore // the store again, without what concerns the cache
+
 	store identity.Store
 
 	// cache holds keys that exist, and never those that do not: strings that
@@ -96,7 +98,7 @@ type Principal struct {
 // New returns an Authority over a store. It opens nothing, and closes the store
 // when it is closed.
 func New(s identity.Store, o Options) *Authority {
-	a := &Authority{store: s, staleOK: cmp.Or(o.StaleOK, DefaultStaleOK), flood: newFloodGuard()}
+	a := &Authority{uncachedStore: s, store: s, staleOK: cmp.Or(o.StaleOK, DefaultStaleOK), flood: newFloodGuard()}
 	a.open, a.close = context.WithCancel(context.Background())
 	return a
 }
