@@ -49,7 +49,7 @@ type call struct {
 func (x *exchange) newEvent(msg *mcp.Message) usage.Event {
 	protocol, client, version := msg.ClientInfo()
 	if client == "" {
-		client, version = x.session.client.name, x.session.client.version
+		client, version = x.client.name, x.client.version
 	}
 	if protocol == "" {
 		protocol = x.protocol
@@ -125,7 +125,8 @@ func (c *call) stopTimer() {
 func abort(e *usage.Event) { e.Outcome = usage.Aborted }
 
 // callKey identifies the call that a reply belongs to: a digest of a task's id,
-// of what a retry repeats, or of a session and a request's id.
+// of what a retry repeats, or of a session and a request's id. It also identifies
+// a session. Everything is one server's, and what concerns a call is one user's.
 type callKey [16]byte
 
 func newCallKey(parts ...string) callKey {
@@ -151,11 +152,12 @@ func retryKey(user string, key [sha256.Size]byte) callKey {
 	return newCallKey("retry", user, string(key[:]))
 }
 
-// A session is one user's, so its requests need no other owner.
-func sessionKeyOf(session string) callKey { return newCallKey("session", session) }
+// sessionKey returns the key of a session of a server.
+func sessionKey(server, session string) callKey { return newCallKey("session", server, session) }
 
-// requestKey returns the key of a request, whose id is JSON text.
-func requestKey(session string, id []byte) callKey {
-	b := appendPart(appendPart(make([]byte, 0, 256), "request"), session)
+// requestKey returns the key of a user's request in a session. id is JSON text.
+func requestKey(user string, session callKey, id []byte) callKey {
+	b := appendPart(appendPart(make([]byte, 0, 256), "request"), user)
+	b = appendPart(b, session[:])
 	return digest(appendPart(b, mcp.AppendIDKey(make([]byte, 0, 64), id)))
 }

@@ -37,11 +37,13 @@ type target struct {
 }
 
 // CallRegistry records calls, and knows those without a result that a reply to
-// another request may bring. It also knows the exchanges that are in flight.
+// another request may bring. It also knows the exchanges that are in flight, and
+// whose the sessions and tasks of the upstreams are.
 type CallRegistry struct {
 	journal  Journal
 	counters *Counters
 	log      *slog.Logger
+	owners   *owners
 
 	mu         sync.Mutex
 	registered map[callKey][]target
@@ -53,7 +55,8 @@ type CallRegistry struct {
 // NewCallRegistry returns a registry that records calls in a journal, with the
 // calls that are suspended there.
 func NewCallRegistry(j Journal, log *slog.Logger) (*CallRegistry, error) {
-	r := &CallRegistry{journal: j, counters: new(Counters), log: log, registered: map[callKey][]target{}, streams: map[callKey]int{}}
+	r := &CallRegistry{journal: j, counters: new(Counters), log: log, owners: newOwners(maxOwned, maxUnowned),
+		registered: map[callKey][]target{}, streams: map[callKey]int{}}
 	suspended, err := j.PendingCalls()
 	if err != nil {
 		return nil, err
