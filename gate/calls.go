@@ -30,10 +30,12 @@ type call struct {
 	mu         sync.Mutex
 	request    *mcp.Message // what readRequestFacts has to read; nil afterwards
 	facts      scan.Facts   // what the request tells
+	arguments  argumentsKey // of the request, where a retry may have to be recognized
 	event      usage.Event  // ID and DurationUS are set when the call is suspended or done
 	done       bool         // the event is recorded
 	suspended  bool         // the journal keeps the call
 	key        callKey      // under which it is registered while it is suspended
+	session    callKey      // in which it was made; zero: none
 	streamKey  callKey      // of the session whose open streams delay its expiry; zero: none
 	abandoned  bool         // its stream has ended
 	cancelled  bool         // by its client, so that nobody will resume its stream
@@ -95,6 +97,17 @@ func (c *call) readRequestFacts() {
 	}
 }
 
+// keepArguments keeps what tells a retry of the call from another call. msg is the
+// message that brought the arguments; nil where it came with an earlier request,
+// after which they were kept.
+func (c *call) keepArguments(msg *mcp.Message) {
+	if msg != nil {
+		c.mu.Lock()
+		c.arguments = msg.ArgumentsKey()
+		c.mu.Unlock()
+	}
+}
+
 // stamp sets the event's ID, once, and its duration until now.
 func stamp(e *usage.Event, arrived time.Time) {
 	now := time.Now()
@@ -148,8 +161,14 @@ func digest(parts []byte) callKey {
 
 func taskKey(user, task string) callKey { return newCallKey("task", user, task) }
 
-func retryKey(user string, key [sha256.Size]byte) callKey {
-	return newCallKey("retry", user, string(key[:]))
+// argumentsKey is a digest of a call's tool and arguments.
+type argumentsKey = [sha256.Size]byte
+
+// retryKey returns the key of a user's retry, which repeats the tool and the
+// arguments of the call, and brings back the state that came with the question
+// for input, if one did (MCP 2026-07-28, multi round-trip requests).
+func retryKey(server, user string, arguments argumentsKey, state [sha256.Size]byte) callKey {
+	return newCallKey("retry", server, user, string(arguments[:]), string(state[:]))
 }
 
 // sessionKey returns the key of a session of a server.

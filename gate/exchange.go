@@ -130,7 +130,7 @@ func (x *exchange) startCall(msg *mcp.Message) pendingReply {
 	}
 	c := &call{
 		gate: x.gate, extractor: x.gate.extractors.For(msg.Tool), request: msg,
-		arrived: x.arrived, permit: x.nextPermit(), event: x.newEvent(msg),
+		arrived: x.arrived, permit: x.nextPermit(), event: x.newEvent(msg), session: x.sessionKey,
 	}
 	return pendingReply{target: target{call: c}, msg: msg}
 }
@@ -151,11 +151,7 @@ func (x *exchange) claimRetry(key callKey, msg *mcp.Message) *call {
 
 // retryKey returns the key of the call that a retry goes on with.
 func (x *exchange) retryKey(msg *mcp.Message) callKey {
-	key, ok := msg.StateKey()
-	if !ok {
-		key = msg.ArgumentsKey()
-	}
-	return retryKey(x.principal.UserID, key)
+	return retryKey(x.gate.server, x.principal.UserID, msg.ArgumentsKey(), msg.StateKey())
 }
 
 // awaits reports whether a reply that concerns a call may still come.

@@ -97,7 +97,7 @@ func TestClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := new(gatetest.Journal)
 		r := newTestRegistry(t, j)
-		key := retryKey("user", [32]byte{1})
+		key := retryKey("s", "user", argumentsKey{1}, [32]byte{1})
 		c := &call{arrived: time.Now()}
 		r.suspend(c, noMore, key, inputWait, callKey{})
 		if r.claim(key) != c || r.claim(key) != nil {

@@ -172,6 +172,7 @@ func (w *meteringWriter) suspendCalls() {
 	x := w.x
 	for i := range x.pending {
 		if p := &x.pending[i]; p.role == callReply && !p.answered && !p.resumed {
+			p.call.keepArguments(p.msg)
 			x.backend.Calls.suspend(p.call, w.soFar(w.written), p.key, resumeWait, x.sessionKey)
 		}
 	}
