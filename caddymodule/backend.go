@@ -27,14 +27,12 @@ import (
 
 // Pools of what outlives a config, so that a reload hands it from the old config to
 // the new one. Authorities and limiters are found by their options and the store's
-// DSN, sessions by the store's DSN, ledgers by their DSN, pipelines by the
-// journal's folder.
+// DSN, ledgers by their DSN, pipelines by the journal's folder.
 var (
 	authorities = caddy.NewUsagePool() // of pooled[*authn.Authority]
 	limiters    = caddy.NewUsagePool() // of pooled[closingLimiter]
 	ledgers     = caddy.NewUsagePool() // of pooled[usage.Ledger]
 	pipelines   = caddy.NewUsagePool() // of pooled[*pipeline]
-	sessionPool = caddy.NewUsagePool() // of pooled[sessions], by the store's DSN
 )
 
 // openTimeout bounds how long a config waits for its store.
@@ -95,10 +93,6 @@ func openBackend(a *App) (_ *backend, err error) {
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := open(b, sessionPool, a.Store, newSessions)
-	if err != nil {
-		return nil, err
-	}
 	ledger, err := open(b, ledgers, a.Ledger, a.ledger.OpenLedger)
 	if err != nil {
 		return nil, fmt.Errorf("opening the ledger: %w", err)
@@ -115,7 +109,7 @@ func openBackend(a *App) (_ *backend, err error) {
 	b.pipeline.attach(user)
 	b.closers = append(b.closers, func() { b.pipeline.detach(user) })
 	b.gate = gate.Backend{
-		Authenticator: b.authority, Limiter: limiter.Limiter, Sessions: sessions.Sessions, Calls: b.pipeline.calls, Release: b.release,
+		Authenticator: b.authority, Limiter: limiter.Limiter, Calls: b.pipeline.calls, Release: b.release,
 	}
 
 	b.admin, err = admin.New(admin.Config{
@@ -195,17 +189,6 @@ func (l closingLimiter) Close() error {
 	l.Limiter.Close()
 	return nil
 }
-
-// sessions are gate.Sessions for the pool.
-type sessions struct{ *gate.Sessions }
-
-func newSessions() (sessions, error) {
-	s, err := gate.NewSessions()
-	return sessions{s}, err
-}
-
-// Close has nothing to do.
-func (sessions) Close() error { return nil }
 
 // open returns the value under key in the pool, and opens it if it is not there. b
 // gives it back when it is closed.

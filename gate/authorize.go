@@ -2,17 +2,13 @@ package gate
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/identity/authn"
@@ -58,25 +54,35 @@ func unchecked(err error) *refusal {
 		message: strings.ToUpper(text[:1]) + text[1:], retryAfter: throttled.RetryAfter}
 }
 
-// authorize decides whether the request may pass. A public message may, and is
-// then nobody's. All else needs a live key, whose user owns the session and whose
-// scopes include the tools that are called.
+// authorize decides whether the request may pass. A public message may, unless
+// its session is another user's. All else needs a live key, whose user owns the
+// session and whose scopes include the tools that are called.
 func (x *exchange) authorize(r *http.Request) *refusal {
 	keyed := firstKeyed(&x.body)
-	if keyed == nil && r.Method == http.MethodPost {
-		x.principal, x.sessionID = nil, ""
+	public := keyed == nil && r.Method == http.MethodPost
+	if x.principal == nil && !public {
+		ref := x.denied
+		if keyed != nil {
+			ref.id = keyed.ID
+		}
+		return ref
+	}
+	if ref := x.enterSession(); ref != nil {
+		switch {
+		case keyed != nil:
+			ref.id = keyed.ID
+		case public:
+			ref.id = x.body.Messages[0].ID
+		}
+		return ref
+	}
+	if public {
+		// From here on the message is nobody's. All that is left of its user is
+		// whose the session is that it opens.
+		x.opening, x.principal, x.sessionID = x.user(), nil, ""
 		return nil
 	}
-	var ref *refusal
-	if x.principal == nil {
-		ref = x.denied
-	} else if ref = x.enterSession(); ref == nil {
-		return x.checkScope()
-	}
-	if keyed != nil {
-		ref.id = keyed.ID
-	}
-	return ref
+	return x.checkScope()
 }
 
 // firstKeyed returns the first message that needs a key, or nil.
@@ -93,79 +99,26 @@ func firstKeyed(body *mcp.Body) *mcp.Message {
 // session does not exist, and clients open a new one on 404 (MCP 2025-11-25,
 // transports, session management).
 func (x *exchange) enterSession() *refusal {
-	var ok bool
-	if x.session, ok = x.backend.Sessions.enter(x.sessionID, x.principal.UserID); ok {
+	if x.sessionID == "" {
 		return nil
+	}
+	var ok bool
+	x.sessionKey = sessionKey(x.gate.server, x.sessionID)
+	if x.client, ok = x.backend.Calls.owners.enterSession(x.sessionKey, x.user()); ok {
+		return nil
+	}
+	if x.principal == nil && x.denied.status >= http.StatusTooManyRequests {
+		return x.denied // the key may be the owner's, but cannot be checked now
 	}
 	return &refusal{status: http.StatusNotFound, reason: reasonSession, code: codeSession, message: "Session not found"}
 }
 
-// maxSessions bounds how many sessions are remembered.
-const maxSessions = 100_000
-
-// Sessions remembers the owner and the client of each session of the upstreams.
-// A session that was evicted, or forgotten by a restart, belongs to the next
-// user who calls with it, and its client is unknown in later events.
-type Sessions struct {
-	mu    sync.Mutex
-	known *simplelru.LRU[sessionKey, session]
-}
-
-// sessionKey is the SHA-256 of a session's id, which may be of any length.
-type sessionKey [sha256.Size]byte
-
-// session is what is known of one session. Its client names itself once, in
-// `initialize`, which may come without a key: then nobody owns the session yet.
-type session struct {
-	owner  string // a user's ID; "": nobody yet
-	client clientInfo
-}
-
-// clientInfo is what a client says about itself.
-type clientInfo struct{ name, version string }
-
-func newSessionKey(id string) sessionKey { return sha256.Sum256([]byte(id)) }
-
-// NewSessions returns an empty Sessions.
-func NewSessions() (*Sessions, error) {
-	known, err := simplelru.NewLRU[sessionKey, session](maxSessions, nil)
-	return &Sessions{known: known}, err
-}
-
-// open records that an upstream has opened a session. A session that is known
-// stays as it is: an upstream may name an open session in its answer to an
-// `initialize` within it, which needs no key.
-func (s *Sessions) open(id string, by session) {
-	if id == "" {
-		return
+// user returns the ID of the user who makes the request, or "".
+func (x *exchange) user() string {
+	if x.principal == nil {
+		return ""
 	}
-	key := newSessionKey(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.known.Contains(key) {
-		s.known.Add(key, by)
-	}
-}
-
-// enter returns what is known of a session, and whether the user may use it. A
-// session without an owner becomes the user's.
-func (s *Sessions) enter(id, user string) (session, bool) {
-	if id == "" {
-		return session{}, true
-	}
-	key := newSessionKey(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	v, _ := s.known.Get(key)
-	switch v.owner {
-	case user:
-		return v, true
-	case "":
-		v.owner = user
-		s.known.Add(key, v)
-		return v, true
-	}
-	return session{}, false
+	return x.principal.UserID
 }
 
 // checkScope refuses a request that would call a tool outside the key's scopes,

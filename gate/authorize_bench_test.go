@@ -29,10 +29,6 @@ func BenchmarkAuthorize(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	sessions, err := NewSessions()
-	if err != nil {
-		b.Fatal(err)
-	}
 	gate, err := New(Config{})
 	if err != nil {
 		b.Fatal(err)
@@ -71,7 +67,7 @@ func BenchmarkAuthorize(b *testing.B) {
 			if err := authority.CreateKey(b.Context(), record); err != nil {
 				b.Fatal(err)
 			}
-			backend := &Backend{Authenticator: authority, Limiter: limiter, Sessions: sessions, Calls: calls}
+			backend := &Backend{Authenticator: authority, Limiter: limiter, Calls: calls}
 			r := httptest.NewRequest("POST", "/messages", nil)
 			r.Header.Set("Authorization", "Bearer "+key)
 			x := &exchange{gate: gate, backend: backend} // whose allocation is every request's

@@ -30,10 +30,12 @@ type call struct {
 	mu         sync.Mutex
 	request    *mcp.Message // what readRequestFacts has to read; nil afterwards
 	facts      scan.Facts   // what the request tells
+	arguments  argumentsKey // of the request, where a retry may have to be recognized
 	event      usage.Event  // ID and DurationUS are set when the call is suspended or done
 	done       bool         // the event is recorded
 	suspended  bool         // the journal keeps the call
 	key        callKey      // under which it is registered while it is suspended
+	session    callKey      // in which it was made; zero: none
 	streamKey  callKey      // of the session whose open streams delay its expiry; zero: none
 	abandoned  bool         // its stream has ended
 	cancelled  bool         // by its client, so that nobody will resume its stream
@@ -49,7 +51,7 @@ type call struct {
 func (x *exchange) newEvent(msg *mcp.Message) usage.Event {
 	protocol, client, version := msg.ClientInfo()
 	if client == "" {
-		client, version = x.session.client.name, x.session.client.version
+		client, version = x.client.name, x.client.version
 	}
 	if protocol == "" {
 		protocol = x.protocol
@@ -95,6 +97,17 @@ func (c *call) readRequestFacts() {
 	}
 }
 
+// keepArguments keeps what tells a retry of the call from another call. msg is the
+// message that brought the arguments; nil where it came with an earlier request,
+// after which they were kept.
+func (c *call) keepArguments(msg *mcp.Message) {
+	if msg != nil {
+		c.mu.Lock()
+		c.arguments = msg.ArgumentsKey()
+		c.mu.Unlock()
+	}
+}
+
 // stamp sets the event's ID, once, and its duration until now.
 func stamp(e *usage.Event, arrived time.Time) {
 	now := time.Now()
@@ -125,7 +138,8 @@ func (c *call) stopTimer() {
 func abort(e *usage.Event) { e.Outcome = usage.Aborted }
 
 // callKey identifies the call that a reply belongs to: a digest of a task's id,
-// of what a retry repeats, or of a session and a request's id.
+// of what a retry repeats, or of a session and a request's id. It also identifies
+// a session. Everything is one server's, and what concerns a call is one user's.
 type callKey [16]byte
 
 func newCallKey(parts ...string) callKey {
@@ -147,15 +161,22 @@ func digest(parts []byte) callKey {
 
 func taskKey(user, task string) callKey { return newCallKey("task", user, task) }
 
-func retryKey(user string, key [sha256.Size]byte) callKey {
-	return newCallKey("retry", user, string(key[:]))
+// argumentsKey is a digest of a call's tool and arguments.
+type argumentsKey = [sha256.Size]byte
+
+// retryKey returns the key of a user's retry, which repeats the tool and the
+// arguments of the call, and brings back the state that came with the question
+// for input, if one did (MCP 2026-07-28, multi round-trip requests).
+func retryKey(server, user string, arguments argumentsKey, state [sha256.Size]byte) callKey {
+	return newCallKey("retry", server, user, string(arguments[:]), string(state[:]))
 }
 
-// A session is one user's, so its requests need no other owner.
-func sessionKeyOf(session string) callKey { return newCallKey("session", session) }
+// sessionKey returns the key of a session of a server.
+func sessionKey(server, session string) callKey { return newCallKey("session", server, session) }
 
-// requestKey returns the key of a request, whose id is JSON text.
-func requestKey(session string, id []byte) callKey {
-	b := appendPart(appendPart(make([]byte, 0, 256), "request"), session)
+// requestKey returns the key of a user's request in a session. id is JSON text.
+func requestKey(user string, session callKey, id []byte) callKey {
+	b := appendPart(appendPart(make([]byte, 0, 256), "request"), user)
+	b = appendPart(b, session[:])
 	return digest(appendPart(b, mcp.AppendIDKey(make([]byte, 0, 64), id)))
 }

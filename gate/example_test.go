@@ -45,11 +45,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	sessions, err := gate.NewSessions()
-	if err != nil {
-		panic(err)
-	}
-	backend := &gate.Backend{Authenticator: oneKey("secret"), Sessions: sessions, Calls: calls}
+	backend := &gate.Backend{Authenticator: oneKey("secret"), Calls: calls}
 	g, err := gate.New(gate.Config{Backend: func(context.Context) *gate.Backend { return backend }})
 	if err != nil {
 		panic(err)

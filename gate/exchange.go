@@ -28,17 +28,18 @@ type exchange struct {
 	body      mcp.Body
 
 	// Who makes it.
-	principal *authn.Principal // nil for a public message
-	denied    *refusal         // why there is no principal
-	session   session          // what is known of the session
-	permits   []quota.Permit   // of the calls that have not been made yet
+	principal  *authn.Principal // nil for a public message
+	denied     *refusal         // why there is no principal
+	sessionKey callKey          // of the session; zero where there is none
+	client     clientInfo       // of the session
+	permits    []quota.Permit   // of the calls that have not been made yet
 
 	// What it asks for.
 	pending  []pendingReply // the replies that concern calls
 	awaited  int            // replies of pending that have not come
 	listens  bool           // replies to any call of the user's may come on this response
-	opens    bool           // it has an initialize, which may open a session
-	opening  session        // the session that it would open
+	opens    *mcp.Message   // an initialize, which may open a session; nil: none
+	opening  string         // the user whose that session is; "": nobody's yet
 	response meteringWriter
 	refused  *refusal // the answer, when it is the gate's
 
@@ -103,16 +104,11 @@ func (x *exchange) expectReplies() {
 				x.expect(pendingReply{target: t, msg: msg})
 			}
 		case msg.Cancels != nil && x.sessionID != "":
-			calls.cancel(requestKey(x.sessionID, msg.Cancels))
+			calls.cancel(x.requestKey(msg.Cancels))
 		case msg.Kind == mcp.Request && msg.Method == "subscriptions/listen":
 			x.listens = true
 		case msg.Kind == mcp.Request && msg.Method == "initialize":
-			_, name, version := msg.ClientInfo()
-			x.opens = true
-			x.opening.client = clientInfo{clip(name), clip(version)}
-			if x.principal != nil {
-				x.opening.owner = x.principal.UserID
-			}
+			x.opens = msg
 		}
 	}
 	x.awaited = len(x.pending)
@@ -120,10 +116,15 @@ func (x *exchange) expectReplies() {
 
 func (x *exchange) expect(p pendingReply) {
 	if x.sessionID != "" {
-		p.key = requestKey(x.sessionID, p.msg.ID)
+		p.key = x.requestKey(p.msg.ID)
 		x.backend.Calls.register(p.key, p.target)
 	}
 	x.pending = append(x.pending, p)
+}
+
+// requestKey returns the key of a request of the session, whose id is JSON text.
+func (x *exchange) requestKey(id []byte) callKey {
+	return requestKey(x.user(), x.sessionKey, id)
 }
 
 // startCall begins a call, or goes on with a pending one that waits for what
@@ -136,7 +137,7 @@ func (x *exchange) startCall(msg *mcp.Message) pendingReply {
 	}
 	c := &call{
 		gate: x.gate, extractor: x.gate.extractors.For(msg.Tool), request: msg,
-		arrived: x.arrived, permit: x.nextPermit(), event: x.newEvent(msg),
+		arrived: x.arrived, permit: x.nextPermit(), event: x.newEvent(msg), session: x.sessionKey,
 	}
 	return pendingReply{target: target{call: c}, msg: msg}
 }
@@ -157,11 +158,7 @@ func (x *exchange) claimRetry(key callKey, msg *mcp.Message) *call {
 
 // retryKey returns the key of the call that a retry goes on with.
 func (x *exchange) retryKey(msg *mcp.Message) callKey {
-	key, ok := msg.StateKey()
-	if !ok {
-		key = msg.ArgumentsKey()
-	}
-	return retryKey(x.principal.UserID, key)
+	return retryKey(x.gate.server, x.principal.UserID, msg.ArgumentsKey(), msg.StateKey())
 }
 
 // awaits reports whether a reply that concerns a call may still come.

@@ -62,7 +62,6 @@ type Journal interface {
 type Backend struct {
 	Authenticator Authenticator
 	Limiter       Limiter
-	Sessions      *Sessions
 	Calls         *CallRegistry
 
 	// Release is called when the request is done; nil: there is nothing to do.

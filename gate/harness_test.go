@@ -35,7 +35,6 @@ type site struct {
 	journal   *gatetest.Journal
 	authority *authn.Authority
 	limiter   *quota.Limiter
-	sessions  *gate.Sessions
 	calls     *gate.CallRegistry
 	log       *logBuffer
 
@@ -70,9 +69,6 @@ func startSite(t *testing.T, upstream string, options ...func(*gate.Config)) *si
 		if err := s.authority.CreateUser(t.Context(), user); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if s.sessions, err = gate.NewSessions(); err != nil {
-		t.Fatal(err)
 	}
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
 	s.restart(t)
@@ -131,7 +127,7 @@ func (s *site) restart(t *testing.T) {
 	if s.calls, err = gate.NewCallRegistry(s.journal, slog.New(slog.NewTextHandler(s.log, nil))); err != nil {
 		t.Fatal(err)
 	}
-	s.backend.Store(&gate.Backend{Authenticator: s.authority, Limiter: s.limiter, Sessions: s.sessions, Calls: s.calls})
+	s.backend.Store(&gate.Backend{Authenticator: s.authority, Limiter: s.limiter, Calls: s.calls})
 }
 
 // forward is the handler behind the gate.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tallygate/tallygate/journal"
+	"github.com/tallygate/tallygate/mcp/scan"
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -37,11 +38,13 @@ type target struct {
 }
 
 // CallRegistry records calls, and knows those without a result that a reply to
-// another request may bring. It also knows the exchanges that are in flight.
+// another request may bring. It also knows the exchanges that are in flight, and
+// whose the sessions and tasks of the upstreams are.
 type CallRegistry struct {
 	journal  Journal
 	counters *Counters
 	log      *slog.Logger
+	owners   *owners
 
 	mu         sync.Mutex
 	registered map[callKey][]target
@@ -53,23 +56,44 @@ type CallRegistry struct {
 // NewCallRegistry returns a registry that records calls in a journal, with the
 // calls that are suspended there.
 func NewCallRegistry(j Journal, log *slog.Logger) (*CallRegistry, error) {
-	r := &CallRegistry{journal: j, counters: new(Counters), log: log, registered: map[callKey][]target{}, streams: map[callKey]int{}}
+	r := &CallRegistry{journal: j, counters: new(Counters), log: log, owners: newOwners(maxOwned, maxUnowned),
+		registered: map[callKey][]target{}, streams: map[callKey]int{}}
 	suspended, err := j.PendingCalls()
 	if err != nil {
 		return nil, err
 	}
-	for _, h := range suspended {
-		c := &call{arrived: h.Event.Time, event: h.Event, suspended: true, abandoned: true}
-		n, err := hex.Decode(c.key[:], []byte(h.Key))
-		if err != nil || n != len(c.key) || json.Unmarshal(h.State, &c.facts) != nil {
-			h.Deadline = time.Time{} // nothing can be found under it
-		}
-		c.mu.Lock()
-		r.register(c.key, target{call: c})
-		r.expireAfter(c, time.Until(h.Deadline))
-		c.mu.Unlock()
+	for i := range suspended {
+		r.restore(&suspended[i])
 	}
 	return r, nil
+}
+
+// pendingState is what the journal keeps of a pending call beside its event and
+// the key under which it is registered.
+type pendingState struct {
+	Facts     scan.Facts `json:"facts"`
+	Arguments []byte     `json:"arguments,omitempty"` // its argumentsKey
+	Session   []byte     `json:"session,omitempty"`   // its sessionKey
+}
+
+// restore registers a call that an earlier process suspended. Its session belongs
+// to its user again.
+func (r *CallRegistry) restore(h *journal.PendingCall) {
+	c := &call{arrived: h.Event.Time, event: h.Event, suspended: true, abandoned: true}
+	var state pendingState
+	n, err := hex.Decode(c.key[:], []byte(h.Key))
+	if err != nil || n != len(c.key) || json.Unmarshal(h.State, &state) != nil {
+		h.Deadline = time.Time{} // nothing can be found under it
+	}
+	c.facts = state.Facts
+	copy(c.arguments[:], state.Arguments)
+	if copy(c.session[:], state.Session) > 0 {
+		r.owners.openSession(c.session, c.event.UserID, clientInfo{c.event.ClientName, c.event.ClientVersion})
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r.register(c.key, target{call: c})
+	r.expireAfter(c, time.Until(h.Deadline))
 }
 
 // Counters returns what the registry has counted.
@@ -183,7 +207,7 @@ func (r *CallRegistry) suspend(c *call, soFar func(*usage.Event), key callKey, w
 	c.readRequestFacts()
 	stamp(&c.event, c.arrived)
 	soFar(&c.event)
-	state, err := json.Marshal(c.facts)
+	state, err := c.state()
 	if err == nil {
 		err = r.journal.Suspend(&journal.PendingCall{Event: c.event, Key: hex.EncodeToString(key[:]), Deadline: time.Now().Add(wait), State: state})
 	}
@@ -198,6 +222,18 @@ func (r *CallRegistry) suspend(c *call, soFar func(*usage.Event), key callKey, w
 	c.suspended, c.key, c.streamKey = true, key, streamKey
 	r.register(key, target{call: c})
 	r.expireAfter(c, wait)
+}
+
+// state returns what the journal keeps of the call. The caller holds c.mu.
+func (c *call) state() ([]byte, error) {
+	s := pendingState{Facts: c.facts}
+	if c.arguments != (argumentsKey{}) {
+		s.Arguments = c.arguments[:]
+	}
+	if c.session != (callKey{}) {
+		s.Session = c.session[:]
+	}
+	return json.Marshal(s)
 }
 
 // resume makes a claimed call that got no result pending again, as it was.

@@ -35,10 +35,10 @@ func TestExpiry(t *testing.T) {
 		j := new(gatetest.Journal)
 		r := newTestRegistry(t, j)
 		task, resumable := &call{arrived: time.Now()}, &call{arrived: time.Now()}
-		session := sessionKeyOf("s")
+		session := sessionKey("default", "s")
 		r.suspend(task, noMore, taskKey("user", "t"), time.Hour, callKey{})
 		r.streamOpened(session)
-		r.suspend(resumable, noMore, requestKey("s", []byte("1")), resumeWait, session)
+		r.suspend(resumable, noMore, requestKey("user", session, []byte("1")), resumeWait, session)
 
 		after := func(d time.Duration, want int) {
 			t.Helper()
@@ -97,7 +97,7 @@ func TestClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := new(gatetest.Journal)
 		r := newTestRegistry(t, j)
-		key := retryKey("user", [32]byte{1})
+		key := retryKey("s", "user", argumentsKey{1}, [32]byte{1})
 		c := &call{arrived: time.Now()}
 		r.suspend(c, noMore, key, inputWait, callKey{})
 		if r.claim(key) != c || r.claim(key) != nil {

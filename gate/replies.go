@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"crypto/sha256"
 	"time"
 
 	"github.com/tallygate/tallygate/mcp"
@@ -31,14 +32,13 @@ func (w *meteringWriter) take(t target, msg *mcp.Message, reply *scan.Reply) {
 	switch {
 	case w.status >= 400 || reply.RPCError || t.role == resultReply:
 	case reply.ResultType == "input_required":
-		key, known := reply.State, reply.HasState
-		if !known && msg != nil {
-			key, known = msg.ArgumentsKey(), true
+		state := reply.State
+		if !reply.HasState {
+			state = sha256.Sum256(nil) // as StateKey
 		}
-		if known {
-			calls.suspend(c, w.soFar(reply.Size), retryKey(user, key), inputWait, callKey{})
-			return
-		}
+		c.keepArguments(msg)
+		calls.suspend(c, w.soFar(reply.Size), retryKey(w.x.gate.server, user, c.arguments, state), inputWait, callKey{})
+		return
 	case startsTask(reply):
 		wait := taskWait
 		if reply.HasTTL {

@@ -52,8 +52,8 @@ func (w *meteringWriter) begin() {
 	if x.origin != "" {
 		exposeTo(h, x.origin)
 	}
-	if x.opens {
-		x.backend.Sessions.open(h.Get("Mcp-Session-Id"), x.opening)
+	if x.opens != nil {
+		x.openSession(h.Get("Mcp-Session-Id"))
 	}
 	media, _, _ := strings.Cut(firstValue(h["Content-Type"]), ";")
 	media = strings.TrimSpace(media)
@@ -76,6 +76,19 @@ func (w *meteringWriter) begin() {
 	w.scan(format, firstValue(h["Content-Encoding"]))
 }
 
+// openSession remembers the session that an `initialize` opened, and its client.
+func (x *exchange) openSession(id string) {
+	if id == "" {
+		return
+	}
+	user := x.opening
+	if x.principal != nil { // it came in a batch with messages that need a key
+		user = x.principal.UserID
+	}
+	_, name, version := x.opens.ClientInfo()
+	x.backend.Calls.owners.openSession(sessionKey(x.gate.server, id), user, clientInfo{clip(name), clip(version)})
+}
+
 // openStream ends the event stream when its key stops being live, and delays
 // the end of calls whose replies may come on it.
 func (w *meteringWriter) openStream() {
@@ -83,7 +96,7 @@ func (w *meteringWriter) openStream() {
 	w.watched = true
 	x.backend.Authenticator.Watch(&w.watch, x.principal, x.cancel)
 	if x.sessionID != "" {
-		w.streamKey = sessionKeyOf(x.sessionID)
+		w.streamKey = x.sessionKey
 		x.backend.Calls.streamOpened(w.streamKey)
 	}
 }
@@ -162,7 +175,8 @@ func (w *meteringWriter) suspendCalls() {
 	x := w.x
 	for i := range x.pending {
 		if p := &x.pending[i]; p.role == callReply && !p.answered && !p.resumed {
-			x.backend.Calls.suspend(p.call, w.soFar(w.written), p.key, resumeWait, sessionKeyOf(x.sessionID))
+			p.call.keepArguments(p.msg)
+			x.backend.Calls.suspend(p.call, w.soFar(w.written), p.key, resumeWait, x.sessionKey)
 		}
 	}
 }
@@ -201,7 +215,7 @@ func (w *meteringWriter) found(reply *scan.Reply) {
 	calls := x.backend.Calls
 	if !reply.Notification {
 		if x.sessionID != "" && mcp.SameID(reply.ID, reply.ID) {
-			if t, ok := calls.lookup(requestKey(x.sessionID, reply.ID)); ok {
+			if t, ok := calls.lookup(x.requestKey(reply.ID)); ok {
 				w.take(t, nil, reply)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/tallygate/tallygate/gate"
+	"github.com/tallygate/tallygate/gate/gatetest"
 	"github.com/tallygate/tallygate/identity"
 )
 
@@ -90,6 +91,72 @@ func TestSessions(t *testing.T) {
 	for _, row := range s.journal.Await(t, 2) {
 		if row["client_name"] != "tester" || row["client_version"] != "9" || row["session_id"] == nil {
 			t.Errorf("the row of a session's call is %v", row)
+		}
+	}
+}
+
+// TestSessionIsBoundAtOnce: a session that was opened with a key is its user's from
+// the first message on, and takes no public message without the user's key.
+func TestSessionIsBoundAtOnce(t *testing.T) {
+	var reached atomic.Int64
+	upstream := sessionUpstream()
+	s := startSite(t, startHandler(t, func(w http.ResponseWriter, r *http.Request) {
+		reached.Add(1)
+		upstream(w, r)
+	}))
+	mine := "Authorization: Bearer " + s.key(t)
+	key, _ := s.issueTo(t, stranger, identity.KeySpec{Name: "theirs"})
+	theirs, none := "Authorization: Bearer "+key, "X-None: 0"
+	a := do(t, "POST", s.url, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","clientInfo":{"name":"tester","version":"9"}}}`, mine)
+	session := "Mcp-Session-Id: " + a.header.Get("Mcp-Session-Id")
+
+	before := reached.Load()
+	for _, auth := range []string{theirs, none, "Authorization: Bearer sk-wrong"} {
+		for method, id := range map[string]string{"ping": `"p"`, "initialize": `"p"`, "server/discover": `"p"`, "notifications/initialized": ""} {
+			body, want := `{"jsonrpc":"2.0","method":"`+method+`"}`, "null"
+			if id != "" {
+				body, want = `{"jsonrpc":"2.0","id":`+id+`,"method":"`+method+`"}`, id
+			}
+			a := do(t, "POST", s.url, body, session, auth)
+			if a.status != http.StatusNotFound || a.body != `{"jsonrpc":"2.0","id":`+want+`,"error":{"code":40401,"message":"Session not found"}}` {
+				t.Errorf("%s with %s answers %d %s", method, auth, a.status, a.body)
+			}
+		}
+	}
+	if a := do(t, "POST", s.url, `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, session, theirs); a.status != http.StatusNotFound {
+		t.Errorf("the first call in the session is another user's and answers %d %s", a.status, a.body)
+	}
+	if n := reached.Load() - before; n != 0 {
+		t.Errorf("%d messages reached the upstream", n)
+	}
+	for _, body := range []string{`{"jsonrpc":"2.0","method":"notifications/initialized"}`, `{"jsonrpc":"2.0","id":2,"method":"ping"}`, gatetest.CallBody("rows")} {
+		if a := do(t, "POST", s.url, body, session, mine); a.status >= 300 {
+			t.Errorf("%s of the session's user answers %d %s", body, a.status, a.body)
+		}
+	}
+	if row := s.journal.Await(t, 1)[0]; row["client_name"] != "tester" {
+		t.Errorf("the row of the session's call is %v", row)
+	}
+	// A session without an owner takes public messages without a key.
+	if a := do(t, "POST", s.url, `{"jsonrpc":"2.0","id":2,"method":"ping"}`, "Mcp-Session-Id: nobody's", none); a.status != http.StatusOK {
+		t.Errorf("a ping in a session without an owner answers %d %s", a.status, a.body)
+	}
+}
+
+// TestSessionsOfServers: two servers may have sessions of one name.
+func TestSessionsOfServers(t *testing.T) {
+	upstream := startHandler(t, sessionUpstream())
+	s, other := startSite(t, upstream), startSite(t, upstream, func(c *gate.Config) { c.Server = "other" })
+	other.backend.Store(s.backend.Load())
+	theirs, _ := s.issueTo(t, stranger, identity.KeySpec{Name: "theirs"})
+	list := `{"jsonrpc":"2.0","id":"l","method":"tools/list"}`
+	const session = "Mcp-Session-Id: 1"
+	for i, c := range []struct {
+		url, key string
+		status   int
+	}{{s.url, s.key(t), 200}, {other.url, theirs, 200}, {s.url, theirs, 404}, {other.url, s.key(t), 404}} {
+		if a := do(t, "POST", c.url, list, session, "Authorization: Bearer "+c.key); a.status != c.status {
+			t.Errorf("%d: answers %d %s", i, a.status, a.body)
 		}
 	}
 }

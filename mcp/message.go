@@ -3,6 +3,7 @@ package mcp
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/json"
 
 	"github.com/tidwall/gjson"
 )
@@ -89,20 +90,35 @@ func (m *Message) ClientInfo() (protocolVersion, name, version string) {
 func (m *Message) Arguments() []byte { return m.arguments }
 
 // StateKey returns the SHA-256 of the text of the requestState that a retry
-// brings back from the result that asked for input. ok is false if it has none.
-func (m *Message) StateKey() (key [sha256.Size]byte, ok bool) {
-	text, ok := DecodeString(m.state)
-	return sha256.Sum256(text), ok
+// brings back from the result that asked for input, or of "" if it has none.
+func (m *Message) StateKey() [sha256.Size]byte {
+	text, _ := DecodeString(m.state)
+	return sha256.Sum256(text)
 }
 
 // ArgumentsKey returns a digest of the tool and the arguments of a tools/call,
-// which a retry repeats.
+// which a retry repeats. It does not depend on the order of members, on white
+// space or on escapes, in which a client's second encoding may differ.
 func (m *Message) ArgumentsKey() [sha256.Size]byte {
 	h := sha256.New()
 	h.Write([]byte(m.Tool))
 	h.Write([]byte{0})
-	h.Write(m.arguments)
+	h.Write(canonical(m.arguments))
 	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// canonical returns a JSON value with its members sorted and without white space.
+// Numbers stay as they are written.
+func canonical(value []byte) []byte {
+	decoder := json.NewDecoder(bytes.NewReader(value))
+	decoder.UseNumber()
+	var v any
+	if decoder.Decode(&v) == nil {
+		if text, err := json.Marshal(v); err == nil {
+			return text
+		}
+	}
+	return value // there is none
 }
 
 // member returns the string at a gjson path, or "".
