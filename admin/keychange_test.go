@@ -31,7 +31,8 @@ func TestKeyOfAllFields(t *testing.T) {
 	if diff := cmp.Diff(want, k); diff != "" || !k.ExpiresAt.Equal(time.Date(y, m, d+1, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("create answers %v, and differs:\n%s", k.ExpiresAt, diff)
 	}
-	p, live, err := w.store.Authenticate(t.Context(), k.Key, clientAddr)
+	p, _, err := w.store.Authenticate(t.Context(), k.Key, clientAddr)
+	live := p != nil
 	if err != nil || !live || p.Limits != (identity.Limits{CallsPerMinute: 600, Burst: 20, ConcurrentCalls: 4}) || p.Scope.Match("query_secret_x") || !p.Scope.Match("query_x") {
 		t.Errorf("the gate sees %+v, %t, %v", p, live, err)
 	}
@@ -65,7 +66,8 @@ func TestKeyOfAllFields(t *testing.T) {
 		if diff := cmp.Diff(shown, got); diff != "" {
 			t.Errorf("%s differs:\n%s", c.fields, diff)
 		}
-		p, live, err := w.store.Authenticate(t.Context(), k.Key, clientAddr)
+		p, _, err := w.store.Authenticate(t.Context(), k.Key, clientAddr)
+		live := p != nil
 		if err != nil || !live || p.KeyName != shown.Name || p.Scope.Match("run_sql") != (len(shown.Scopes) == 0) {
 			t.Errorf("%s: the gate sees %+v, %t, %v", c.fields, p, live, err)
 		}
@@ -148,7 +150,8 @@ func TestRotateKey(t *testing.T) {
 	w := newWorld(t)
 	authority := w.store
 	live := func(key string) bool {
-		_, live, err := authority.Authenticate(t.Context(), key, clientAddr)
+		p, _, err := authority.Authenticate(t.Context(), key, clientAddr)
+		live := p != nil
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -304,8 +307,8 @@ func TestCreateOnce(t *testing.T) {
 			t.Errorf("the second answer differs:\n%s", diff)
 		}
 	}
-	if _, live, err := w.store.Authenticate(t.Context(), first.Key, clientAddr); !live || err != nil {
-		t.Errorf("the key works: %t, %v", live, err)
+	if p, _, err := w.store.Authenticate(t.Context(), first.Key, clientAddr); p == nil || err != nil {
+		t.Errorf("the key works: %t, %v", p != nil, err)
 	}
 	refused(t, w.do(t, "POST", path, w.once(t, w.ana, key), `{"key_name":"b","expires_days":90}`), 422, "idempotency_key_reused", "send a new one")
 	if n := len(into[items[keyItem]](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items); n != 1 {

@@ -137,7 +137,8 @@ func TestUsers(t *testing.T) {
 	key := into[createdKey](t, w.do(t, "POST", "/api/mcp-keys/create", bearer(token), `{"key_name":"a"}`), 201)
 	authority := w.store
 	principal := func() (*authn.Principal, bool) {
-		p, live, err := authority.Authenticate(t.Context(), key.Key, clientAddr)
+		p, _, err := authority.Authenticate(t.Context(), key.Key, clientAddr)
+		live := p != nil
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,26 +20,54 @@ import (
 // identify finds out who calls. It refuses nobody: x.principal is nil, and
 // x.denied says why, where there is no live key.
 func (x *exchange) identify(r *http.Request) {
-	values := r.Header["Authorization"]
-	if len(values) == 0 {
-		x.denied = unauthorized(reasonNoKey)
-		return
-	}
-	scheme, key, _ := strings.Cut(values[0], " ")
-	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") {
-		x.denied = unauthorized(reasonMalformedKey)
+	var ref *refusal
+	if x.presented, ref = presentedKey(r.Header); ref != nil {
+		x.denied = ref
 		return
 	}
 	addr, _ := netip.ParseAddr(x.remoteIP) // the zero Addr for none
-	principal, ok, err := x.backend.Authenticator.Authenticate(r.Context(), strings.TrimLeft(key, " "), addr)
+	principal, denial, err := x.backend.Authenticator.Authenticate(r.Context(), x.presented, addr)
 	switch {
 	case err != nil:
 		x.denied = unchecked(err)
-	case !ok:
-		x.denied = unauthorized(reasonMalformedKey)
+	case denial != nil:
+		x.denied, x.denial = unauthorized(denial.Reason), denial
 	default:
 		x.principal = principal
 	}
+}
+
+// presentedKey returns the API key that a request carries: in Authorization, as a
+// bearer token or without a scheme, or in X-API-Key, for clients that have no
+// field for a bearer token. The same key may be in both.
+func presentedKey(h http.Header) (string, *refusal) {
+	authorization, inAuthorization := singleCredential(h["Authorization"])
+	key, inAPIKey := singleCredential(h["X-Api-Key"])
+	if scheme, token, ok := strings.Cut(authorization, " "); ok {
+		if !strings.EqualFold(scheme, "Bearer") {
+			return "", unauthorized(reasonMalformedKey)
+		}
+		authorization = strings.TrimLeft(token, " ")
+	}
+	switch {
+	case inAuthorization == 0 && inAPIKey == 0:
+		return "", unauthorized(reasonNoKey)
+	case inAuthorization > 1 || inAPIKey > 1 || inAuthorization+inAPIKey == 2 && authorization != key:
+		return "", &refusal{status: http.StatusUnauthorized, reason: reasonTwoKeys, code: codeTwoKeys,
+			message: "More than one API key was sent: send one, in Authorization or in X-API-Key"}
+	case inAuthorization == 1:
+		return authorization, nil
+	}
+	return key, nil
+}
+
+// singleCredential returns the first value of a header and how many there are. A
+// single empty value counts as none.
+func singleCredential(values []string) (first string, n int) {
+	if first = firstValue(values); first == "" && len(values) == 1 {
+		return "", 0
+	}
+	return first, len(values)
 }
 
 // unchecked refuses a key that cannot be looked up: the client's address has
@@ -225,9 +253,7 @@ func (x *exchange) recordDenied(ref *refusal) {
 			continue
 		}
 		denied := func(e *usage.Event) {
-			if e.Outcome = usage.HTTPError; ref.status == http.StatusOK {
-				e.Outcome = usage.RPCError
-			}
+			e.Outcome = ref.outcome()
 			e.HTTPStatus, e.RPCCode = usage.Int64(int64(ref.status)), usage.Int64(int64(ref.code))
 			e.ResponseBytes = int64(len(ref.answer(msg.ID)))
 		}

@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/identity/authn"
 	"github.com/tallygate/tallygate/mcp"
+	"github.com/tallygate/tallygate/usage"
 )
 
 // Codes of the gate's own JSON-RPC errors. They lie outside -32768…-32000,
@@ -40,15 +42,12 @@ const (
 	codeUnrecorded  = 50302
 )
 
-// Reasons of refusals. Metrics, logs and docs/troubleshooting.md name them.
+// Reasons of refusals, beside those of an authn.Denial and the limits. Metrics,
+// logs and docs/troubleshooting.md name them.
 const (
 	reasonNoKey        = "no_key"
-	reasonMalformedKey = "malformed_key" // it has not the form of a key, so it was not looked up
+	reasonMalformedKey = authn.Malformed
 	reasonTwoKeys      = "two_keys"
-	reasonUnknownKey   = "unknown_key"
-	reasonRevoked      = "revoked"
-	reasonExpired      = "expired"
-	reasonUserDisabled = "user_disabled"
 	reasonThrottled    = "throttled"
 	reasonScope        = "scope"
 	reasonSession      = "session"
@@ -73,7 +72,7 @@ var limitReasons = []string{identity.LimitCallsPerMinute, identity.LimitCallsPer
 
 // Reasons are all reasons for which a gate refuses a request.
 var Reasons = append([]string{
-	reasonNoKey, reasonMalformedKey, reasonTwoKeys, reasonUnknownKey, reasonRevoked, reasonExpired, reasonUserDisabled,
+	reasonNoKey, reasonMalformedKey, reasonTwoKeys, authn.Unknown, authn.Revoked, authn.Expired, authn.UserDisabled,
 	reasonThrottled, reasonScope, reasonSession, reasonTask, reasonOrigin, reasonPath, reasonMethod, reasonBody,
 	reasonTooLarge, reasonTimeout, reasonBusy, reasonRedirect, reasonUpstream, reasonEncodedList, reasonUnavailable,
 	reasonUnrecorded,
@@ -123,6 +122,20 @@ func badRequest(err error) *refusal {
 	return ref
 }
 
+// deniesKey reports whether calls are denied to a live key, by its scopes or one
+// of its limits.
+func (ref *refusal) deniesKey() bool {
+	return ref.reason == reasonScope || slices.Contains(limitReasons, ref.reason)
+}
+
+// outcome returns the outcome of a call that is denied to its key.
+func (ref *refusal) outcome() usage.Outcome {
+	if ref.status == http.StatusOK {
+		return usage.RPCError
+	}
+	return usage.HTTPError
+}
+
 // reject answers a request that does not reach the upstream.
 func (x *exchange) reject(ref *refusal) error {
 	x.refuse(ref)
@@ -134,7 +147,7 @@ func (x *exchange) reject(ref *refusal) error {
 // denied to their key leave an event each.
 func (x *exchange) refuse(ref *refusal) {
 	x.refused = ref
-	if ref.reason == reasonScope || slices.Contains(limitReasons, ref.reason) {
+	if ref.deniesKey() {
 		x.recordDenied(ref)
 	}
 	if x.backend != nil {

@@ -19,8 +19,11 @@ import (
 // oneKey is an Authenticator that knows one key.
 type oneKey string
 
-func (k oneKey) Authenticate(_ context.Context, presented string, _ netip.Addr) (*authn.Principal, bool, error) {
-	return &authn.Principal{UserID: "ann", KeyName: "laptop"}, presented == string(k), nil
+func (k oneKey) Authenticate(_ context.Context, presented string, _ netip.Addr) (*authn.Principal, *authn.Denial, error) {
+	if presented != string(k) {
+		return nil, &authn.Denial{Reason: authn.Unknown}, nil
+	}
+	return &authn.Principal{UserID: "ann", KeyName: "laptop"}, nil, nil
 }
 
 func (oneKey) Watch(*authn.Watch, *authn.Principal, func()) {}

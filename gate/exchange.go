@@ -29,7 +29,9 @@ type exchange struct {
 
 	// Who makes it.
 	principal  *authn.Principal // nil for a public message
+	presented  string           // the key as it was presented; "": none
 	denied     *refusal         // why there is no principal
+	denial     *authn.Denial    // what is known of a key that is not live
 	sessionKey callKey          // of the session; zero where there is none
 	client     clientInfo       // of the session
 	permits    []quota.Permit   // of the calls that have not been made yet
@@ -60,6 +62,9 @@ type pendingReply struct {
 func newExchange(g *Gate, w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{gate: g, arrived: time.Now(), method: r.Method, remoteIP: g.clientIP(r)}
 	x.response = meteringWriter{ResponseWriter: w, x: x}
+	if g.attach != nil {
+		g.attach(r, x)
+	}
 	return x
 }
 

@@ -27,11 +27,11 @@ import (
 
 // Authenticator finds out who presents a key.
 type Authenticator interface {
-	// Authenticate returns the user and key that a presented string stands for.
-	// It returns false for a string that is no live key. An error is an
-	// *authn.Throttled when the client presented too many keys that do not
-	// exist; any other means that keys cannot be looked up now.
-	Authenticate(ctx context.Context, presented string, client netip.Addr) (*authn.Principal, bool, error)
+	// Authenticate returns the user and key that a presented string stands for,
+	// or why it is not a live key. An error is an *authn.Throttled when the
+	// client presented too many keys that do not exist; any other means that keys
+	// cannot be looked up now.
+	Authenticate(ctx context.Context, presented string, client netip.Addr) (*authn.Principal, *authn.Denial, error)
 
 	// Watch calls dead, at most once, when the principal's key stops being live.
 	// Unwatch ends the watch.
@@ -94,7 +94,11 @@ type Config struct {
 	// will be answered. By default it is 500.
 	ErrorStatus func(error) int
 
-	// Logger is slog.Default() when nil.
+	// Attach is given each request and what the gate will know of it, for access
+	// logs; nil: nobody asks.
+	Attach func(*http.Request, Values)
+
+	// Logger is slog.Default() when nil. Each refusal is logged at debug level.
 	Logger *slog.Logger
 }
 
@@ -126,6 +130,7 @@ type Gate struct {
 	backend     func(context.Context) *Backend
 	clientIP    func(*http.Request) string
 	errorStatus func(error) int
+	attach      func(*http.Request, Values)
 	log         *slog.Logger
 }
 
@@ -133,7 +138,7 @@ type Gate struct {
 func New(c Config) (*Gate, error) {
 	g := &Gate{
 		server: cmp.Or(c.Server, DefaultServer), maxBody: cmp.Or(c.MaxBody, DefaultMaxBody), allowOrigin: c.AllowOrigin,
-		backend: c.Backend, clientIP: c.ClientIP, errorStatus: c.ErrorStatus, log: cmp.Or(c.Logger, slog.Default()),
+		backend: c.Backend, clientIP: c.ClientIP, errorStatus: c.ErrorStatus, attach: c.Attach, log: cmp.Or(c.Logger, slog.Default()),
 	}
 	if g.maxBody < 0 || g.maxBody > MaxMaxBody {
 		return nil, fmt.Errorf("max_body: %d is not from 1 to %d", g.maxBody, int64(MaxMaxBody))
@@ -175,6 +180,10 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 		return answerDiscovery(w)
 	}
 	x := newExchange(g, w, r)
+	if x.backend = g.backend(r.Context()); x.backend == nil {
+		return x.reject(notStarted())
+	}
+	defer x.backend.release()
 	if origins := r.Header["Origin"]; len(origins) > 0 {
 		if ref := x.checkOrigin(origins); ref != nil {
 			return x.reject(ref)
@@ -184,11 +193,6 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 			return nil
 		}
 	}
-	if x.backend = g.backend(r.Context()); x.backend == nil {
-		return x.reject(notStarted())
-	}
-	defer x.backend.release()
-
 	x.identify(r)
 	if ref := x.readRequest(r); ref != nil {
 		return x.reject(ref)

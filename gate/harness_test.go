@@ -70,7 +70,7 @@ func startSite(t *testing.T, upstream string, options ...func(*gate.Config)) *si
 			t.Fatal(err)
 		}
 	}
-	logger := slog.New(slog.NewTextHandler(s.log, nil))
+	logger := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.restart(t)
 
 	target := &url.URL{Scheme: "http", Host: upstream}
@@ -292,6 +292,12 @@ func (l *logBuffer) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
+func (l *logBuffer) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Reset()
+}
+
 func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -304,8 +310,8 @@ type stubAuthenticator struct {
 	err       error
 }
 
-func (a stubAuthenticator) Authenticate(context.Context, string, netip.Addr) (*authn.Principal, bool, error) {
-	return a.principal, a.principal != nil, a.err
+func (a stubAuthenticator) Authenticate(context.Context, string, netip.Addr) (*authn.Principal, *authn.Denial, error) {
+	return a.principal, nil, a.err
 }
 
 func (stubAuthenticator) Watch(*authn.Watch, *authn.Principal, func()) {}

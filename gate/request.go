@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/tallygate/tallygate/mcp"
 )
@@ -116,6 +117,13 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 func prepareForUpstream(r *http.Request) {
 	h := r.Header
 	delete(h, "Authorization")
+	delete(h, "X-Api-Key")
+	for name := range h {
+		// Many servers take X_User_Id for X-User-Id, which the gate removes or sets.
+		if strings.IndexByte(name, '_') >= 0 {
+			delete(h, name)
+		}
+	}
 	delete(h, "Upgrade") // the messages of another protocol would pass unread
 	h["Accept-Encoding"] = []string{"identity"}
 	if accept := h["Accept"]; len(accept) == 0 || len(accept) == 1 && (accept[0] == "" || accept[0] == "*/*") {

@@ -17,8 +17,8 @@
 // Package authn finds whose key is presented, and package quota lets a call in or
 // says which limit it would exceed:
 //
-//	principal, ok, err := authority.Authenticate(ctx, key, clientAddr)
-//	// err: 429 for an *authn.Throttled, 503 for anything else; !ok: 401
+//	principal, denial, err := authority.Authenticate(ctx, key, clientAddr)
+//	// err: 429 for an *authn.Throttled, 503 for anything else; denial: 401
 //	if !principal.Scope.Match(tool) { … }
 //	permit, err := limiter.Acquire(ctx, principal.KeyID, principal.Limits)
 //	// 429 for a *quota.Exceeded, with its RetryAfter

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"regexp"
+	"strings"
 )
 
 // Digest is the SHA-256 of a key.
@@ -68,7 +69,21 @@ func (f KeyFormat) NewKey() (key string, d Digest, prefix string) {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails: it ends the program instead
 	key = keyFrom(f.Mark(), random)
-	return key, DigestOf(key), key[:len(f.Mark())+shownDigits] + "…"
+	return key, DigestOf(key), ShownPrefix(key)
+}
+
+// ShownPrefix returns as much of a string as may be shown: of a key, the prefix
+// that the store keeps; of what begins with DefaultMark and is long enough to be
+// a damaged key, the same; of anything else, which may be another secret, "".
+func ShownPrefix(presented string) string {
+	mark := len(DefaultMark)
+	switch {
+	case WellFormed(presented):
+		mark = len(presented) - digits
+	case !strings.HasPrefix(presented, DefaultMark) || len(presented) < mark+3*shownDigits:
+		return ""
+	}
+	return presented[:mark+shownDigits] + "…"
 }
 
 func keyFrom(mark string, random [32]byte) string {

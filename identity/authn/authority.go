@@ -103,32 +103,49 @@ func New(s identity.Store, o Options) *Authority {
 	return a
 }
 
+// Denial says why a presented string is not a live key. It is for the operator:
+// a client that learned it could tell keys that exist from those that do not.
+type Denial struct {
+	Reason        string // one of the constants below
+	KeyID, UserID string // "" for a string that is not a key, or not one that exists
+}
+
+// Reasons of a Denial.
+const (
+	Malformed    = "malformed_key" // it has not the form of a key, and was not looked up
+	Unknown      = "unknown_key"
+	Revoked      = "revoked"
+	Expired      = "expired"
+	UserDisabled = "user_disabled"
+)
+
 // Authenticate returns the principal that a key belongs to. Bad credentials are
-// not an error but false: a string that cannot be a key, which costs no lookup,
-// or a key that is unknown, expired or revoked, or whose user is disabled. An
-// error is a *Throttled when the client presented too many keys that do not
-// exist. Any other error means that the store could not answer.
-func (a *Authority) Authenticate(ctx context.Context, presented string, client netip.Addr) (*Principal, bool, error) {
+// not an error but a Denial: a string that cannot be a key, which costs no
+// lookup, or a key that is unknown, expired or revoked, or whose user is
+// disabled. An error is a *Throttled when the client presented too many keys that
+// do not exist. Any other error means that the store could not answer. One of the
+// three is not nil.
+func (a *Authority) Authenticate(ctx context.Context, presented string, client netip.Addr) (*Principal, *Denial, error) {
 	if len(presented) > identity.MaxKeyLength {
-		return nil, false, nil
+		return nil, &Denial{Reason: Malformed}, nil
 	}
 	digest, now := identity.DigestOf(presented), time.Now()
 	e := a.shard(digest).get(digest)
 	if e == nil && !identity.WellFormed(presented) {
-		return nil, false, nil
+		return nil, &Denial{Reason: Malformed}, nil
 	}
 	if e == nil || !a.trusted(e, now) {
 		var err error
 		if e, err = a.find(ctx, digest, client); err != nil {
-			return nil, false, err
+			return nil, nil, err
 		}
 		now = time.Now()
 	}
 	if !e.live(now) {
-		return nil, false, nil
+		return nil, e.denial(), nil
 	}
 	a.recordUse(e.use, now)
-	return &e.principal, true, nil
+	return &e.principal, nil, nil
 }
 
 // Close ends the background work, writes the last uses of keys, and closes the
@@ -176,15 +193,18 @@ func (a *Authority) shard(d identity.Digest) *shard { return &a.cache[d[0]] }
 // entry is what the store said about a key.
 type entry struct {
 	principal Principal
-	valid     bool      // exists, not revoked, its user not disabled
+	dead      string    // why it is not live, but for its expiry: Unknown, Revoked or UserDisabled; else ""
 	readAt    time.Time // when the lookup began
 	use       *use
 }
 
-func (e *entry) exists() bool { return e.principal.KeyID != "" }
-
 func (e *entry) live(now time.Time) bool {
-	return e.valid && !e.principal.expired(now)
+	return e.dead == "" && !e.principal.expired(now)
+}
+
+// denial says why a key that is not live is not.
+func (e *entry) denial() *Denial {
+	return &Denial{cmp.Or(e.dead, Expired), e.principal.KeyID, e.principal.UserID}
 }
 
 func (p *Principal) expired(now time.Time) bool {

@@ -177,7 +177,8 @@ func (w *world) revokeElsewhere() {
 
 func (w *world) want(key string, want bool) *authn.Principal {
 	w.t.Helper()
-	p, ok, err := w.Authenticate(w.t.Context(), key, client)
+	p, _, err := w.Authenticate(w.t.Context(), key, client)
+	ok := p != nil
 	if err != nil || ok != want || (p != nil) != want {
 		w.t.Errorf("Authenticate = %+v, %t, %v, want %t", p, ok, err, want)
 	}
@@ -186,7 +187,8 @@ func (w *world) want(key string, want bool) *authn.Principal {
 
 func (w *world) wantFault(key string) {
 	w.t.Helper()
-	p, ok, err := w.Authenticate(w.t.Context(), key, client)
+	p, _, err := w.Authenticate(w.t.Context(), key, client)
+	ok := p != nil
 	if !errors.Is(err, errDown) || ok || p != nil {
 		w.t.Errorf("Authenticate = %+v, %t, %v, want a fault", p, ok, err)
 	}
@@ -248,8 +250,8 @@ func TestPrincipal(t *testing.T) {
 		other.Scopes = []string{"!"}
 		w.store.set(func() { w.store.keys[other.Digest] = other })
 		w.EvictAll()
-		if _, ok, err := w.Authenticate(w.t.Context(), otherKey, client); ok || err == nil {
-			t.Errorf("with scopes that cannot be read: %t, %v", ok, err)
+		if p, _, err := w.Authenticate(w.t.Context(), otherKey, client); p != nil || err == nil {
+			t.Errorf("with scopes that cannot be read: %t, %v", p != nil, err)
 		}
 	})
 }

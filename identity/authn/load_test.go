@@ -41,8 +41,8 @@ func TestCacheIsBounded(t *testing.T) {
 	for n := range 5000 {
 		unknown, _, _ := identity.KeyFormat{}.NewKey()
 		from := netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})
-		if _, ok, err := w.Authenticate(t.Context(), unknown, from); ok || err != nil {
-			t.Errorf("Authenticate = %t, %v", ok, err)
+		if p, _, err := w.Authenticate(t.Context(), unknown, from); p != nil || err != nil {
+			t.Errorf("Authenticate = %t, %v", p != nil, err)
 		}
 	}
 	if got := w.Cached(); got != 4096 {
@@ -65,7 +65,8 @@ func TestRevokedUnderLoad(t *testing.T) {
 		callers.Go(func() {
 			for !done.Load() {
 				before := revoked.Load()
-				_, ok, err := w.Authenticate(t.Context(), w.key, client)
+				p, _, err := w.Authenticate(t.Context(), w.key, client)
+				ok := p != nil
 				if err != nil || ok && before {
 					t.Errorf("Authenticate = %t, %v after the key was revoked", ok, err)
 					return
@@ -126,8 +127,8 @@ func BenchmarkAuthenticate(b *testing.B) {
 		for _, n := range []int{1, len(keys)} {
 			b.Run(fmt.Sprintf("%s/%d", kind.name, n), func(b *testing.B) {
 				for _, key := range keys[:n] {
-					if _, ok, err := a.Authenticate(b.Context(), key, client); !ok || err != nil {
-						b.Fatal(ok, err)
+					if p, _, err := a.Authenticate(b.Context(), key, client); p == nil || err != nil {
+						b.Fatal(p != nil, err)
 					}
 				}
 				before := store.lookupCount()
@@ -135,8 +136,8 @@ func BenchmarkAuthenticate(b *testing.B) {
 				b.ResetTimer()
 				b.RunParallel(func(pb *testing.PB) {
 					for i := 0; pb.Next(); i = (i + 7919) % n {
-						if _, ok, err := a.Authenticate(b.Context(), keys[i], client); !ok || err != nil {
-							b.Fatal(ok, err)
+						if p, _, err := a.Authenticate(b.Context(), keys[i], client); p == nil || err != nil {
+							b.Fatal(p != nil, err)
 						}
 					}
 				})
@@ -157,8 +158,8 @@ func BenchmarkRevoke(b *testing.B) {
 	for i := range 100_000 {
 		key, digest, _ := identity.KeyFormat{}.NewKey()
 		store.keys[digest] = identity.Key{ID: fmt.Sprint(i), UserID: "user", Digest: digest}
-		if _, ok, err := a.Authenticate(b.Context(), key, client); !ok || err != nil {
-			b.Fatal(ok, err)
+		if p, _, err := a.Authenticate(b.Context(), key, client); p == nil || err != nil {
+			b.Fatal(p != nil, err)
 		}
 	}
 	_, digest, _ := identity.KeyFormat{}.NewKey()

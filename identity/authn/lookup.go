@@ -69,7 +69,7 @@ func (a *Authority) findUncached(ctx context.Context, d identity.Digest, client 
 		return e, nil // another call looked it up in the meantime
 	}
 	e, err := a.lookup(ctx, d)
-	if err == nil && !e.exists() {
+	if err == nil && e.dead == Unknown {
 		a.flood.count(client, time.Now())
 	}
 	return e, err
@@ -128,6 +128,7 @@ func (a *Authority) read(d identity.Digest, generation uint64) (*entry, error) {
 	missing := errors.Is(err, identity.ErrNotFound)
 	a.storeDown.Store(err != nil && !missing)
 	if missing {
+		e.dead = Unknown
 		return e, nil
 	}
 	if err != nil {
@@ -147,7 +148,12 @@ func (a *Authority) read(d identity.Digest, generation uint64) (*entry, error) {
 		Limits:    k.Limits.Or(u.Limits),
 		digest:    d,
 	}
-	e.valid = k.RevokedAt.IsZero() && !u.Disabled
+	switch {
+	case !k.RevokedAt.IsZero():
+		e.dead = Revoked
+	case u.Disabled:
+		e.dead = UserDisabled
+	}
 	e.use = &use{keyID: k.ID}
 	a.shard(d).put(e, func() bool { return a.generation.Load() == generation })
 	return e, nil

@@ -80,15 +80,15 @@ func TestStaleOK(t *testing.T) {
 			}
 		}()
 		for _, a := range []*authn.Authority{strict, w.Authority} {
-			if _, ok, err := a.Authenticate(t.Context(), w.key, client); !ok || err != nil {
-				t.Fatal(ok, err)
+			if p, _, err := a.Authenticate(t.Context(), w.key, client); p == nil || err != nil {
+				t.Fatal(p != nil, err)
 			}
 		}
 		w.store.set(func() { w.store.fault, w.store.changes = errDown, errDown })
 		time.Sleep(authn.MaxAge)
 		w.want(w.key, true)
-		if _, ok, err := strict.Authenticate(t.Context(), w.key, client); ok || !errors.Is(err, errDown) {
-			t.Errorf("with no StaleOK: %t, %v", ok, err)
+		if p, _, err := strict.Authenticate(t.Context(), w.key, client); p != nil || !errors.Is(err, errDown) {
+			t.Errorf("with no StaleOK: %t, %v", p != nil, err)
 		}
 		// It may have been made all the same.
 		if err := w.SetDisabled(t.Context(), "user", true); !errors.Is(err, errDown) {
@@ -123,7 +123,8 @@ func TestFlood(t *testing.T) {
 			t.Helper()
 			for range times {
 				unknown, _, _ := identity.KeyFormat{}.NewKey()
-				_, ok, err := w.Authenticate(t.Context(), unknown, netip.MustParseAddr(from))
+				p, _, err := w.Authenticate(t.Context(), unknown, netip.MustParseAddr(from))
+				ok := p != nil
 				if limit, is := errors.AsType[*authn.Throttled](err); is && limit.RetryAfter > 0 && limit.RetryAfter <= time.Second {
 					throttled++
 				} else if ok || err != nil {
@@ -167,8 +168,8 @@ func TestFloodConcurrent(t *testing.T) {
 		for range 1000 {
 			callers.Go(func() {
 				unknown, _, _ := identity.KeyFormat{}.NewKey()
-				if _, ok, err := w.Authenticate(t.Context(), unknown, client); ok || err != nil && !errors.As(err, new(*authn.Throttled)) {
-					t.Errorf("Authenticate = %t, %v", ok, err)
+				if p, _, err := w.Authenticate(t.Context(), unknown, client); p != nil || err != nil && !errors.As(err, new(*authn.Throttled)) {
+					t.Errorf("Authenticate = %t, %v", p != nil, err)
 				}
 			})
 		}
@@ -244,7 +245,8 @@ func TestHangingStore(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.store.before = func(ctx context.Context) { <-ctx.Done() }
 		began := time.Now()
-		_, ok, err := w.Authenticate(t.Context(), w.key, client)
+		p, _, err := w.Authenticate(t.Context(), w.key, client)
+		ok := p != nil
 		if ok || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Authenticate = %t, %v", ok, err)
 		}

@@ -59,8 +59,8 @@ func (c *cluster) issue(replica int) (identity.Key, string) {
 func (c *cluster) want(key string, want bool) {
 	c.t.Helper()
 	for i, a := range c.replicas {
-		if _, ok, err := a.Authenticate(c.t.Context(), key, client); ok != want || err != nil {
-			c.t.Errorf("replica %d: Authenticate = %t, %v, want %t", i, ok, err, want)
+		if p, _, err := a.Authenticate(c.t.Context(), key, client); (p != nil) != want || err != nil {
+			c.t.Errorf("replica %d: Authenticate = %t, %v, want %t", i, p != nil, err, want)
 		}
 	}
 }
@@ -70,7 +70,8 @@ func (c *cluster) want(key string, want bool) {
 func (c *cluster) wantSoon(replica int, key string, want bool) time.Duration {
 	c.t.Helper()
 	for began := time.Now(); ; {
-		_, ok, err := c.replicas[replica].Authenticate(c.t.Context(), key, client)
+		p, _, err := c.replicas[replica].Authenticate(c.t.Context(), key, client)
+		ok := p != nil
 		took := time.Since(began)
 		switch {
 		case err == nil && ok == want:
@@ -115,7 +116,8 @@ func TestOneGate(t *testing.T) {
 		must(t, err)
 		for i := range c.replicas {
 			for began := time.Now(); ; {
-				p, ok, err := c.replicas[i].Authenticate(t.Context(), key, client)
+				p, _, err := c.replicas[i].Authenticate(t.Context(), key, client)
+				ok := p != nil
 				if !ok || err != nil {
 					t.Fatal(ok, err)
 				}
@@ -162,7 +164,8 @@ func TestWatchElsewhere(t *testing.T) {
 		record, key := c.issue(0)
 		ended := make(chan int, 2)
 		for _, replica := range []int{0, 1} {
-			p, ok, err := c.replicas[replica].Authenticate(t.Context(), key, client)
+			p, _, err := c.replicas[replica].Authenticate(t.Context(), key, client)
+			ok := p != nil
 			if !ok || err != nil {
 				t.Fatal(ok, err)
 			}
@@ -202,8 +205,8 @@ func TestFewLookups(t *testing.T) {
 	must(t, err)
 	must(t, a.CreateKey(t.Context(), record))
 	call := func() {
-		if _, ok, err := a.Authenticate(t.Context(), key, client); !ok || err != nil {
-			t.Fatal(ok, err)
+		if p, _, err := a.Authenticate(t.Context(), key, client); p == nil || err != nil {
+			t.Fatal(p != nil, err)
 		}
 	}
 	for began := time.Now(); !a.Connected(); {
@@ -264,18 +267,19 @@ func TestDatabaseDown(t *testing.T) {
 			began := time.Now()
 			c.want(key, true)
 			for i, a := range c.replicas {
-				if _, ok, err := a.Authenticate(t.Context(), unknownKey, client); ok || err == nil || errors.As(err, new(*authn.Throttled)) {
-					t.Errorf("replica %d, an unknown key: %t, %v", i, ok, err)
+				if p, _, err := a.Authenticate(t.Context(), unknownKey, client); p != nil || err == nil || errors.As(err, new(*authn.Throttled)) {
+					t.Errorf("replica %d, an unknown key: %t, %v", i, p != nil, err)
 				}
 			}
 			for _, replica := range []int{0, 2} {
-				if _, ok, err := c.replicas[replica].Authenticate(t.Context(), key, client); !ok && err == nil {
+				if p, _, err := c.replicas[replica].Authenticate(t.Context(), key, client); p == nil && err == nil {
 					t.Error("a known key was refused as if it did not exist")
 				}
 			}
 			for working := true; working; {
 				asked := time.Now()
-				_, ok, err := c.replicas[1].Authenticate(t.Context(), key, client)
+				p, _, err := c.replicas[1].Authenticate(t.Context(), key, client)
+				ok := p != nil
 				if !ok && err == nil {
 					t.Fatal("a known key was refused as if it did not exist")
 				}
@@ -285,7 +289,7 @@ func TestDatabaseDown(t *testing.T) {
 				if ok && asked.Sub(began) > staleOK+authn.MaxAge {
 					t.Fatalf("a known key works for %v", asked.Sub(began))
 				}
-				if _, ok, _ := c.replicas[1].Authenticate(t.Context(), revokedKey, client); ok {
+				if p, _, _ := c.replicas[1].Authenticate(t.Context(), revokedKey, client); p != nil {
 					t.Error("a revoked key works")
 				}
 				<-time.After(20 * time.Millisecond)
