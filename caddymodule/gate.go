@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -88,7 +89,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	g.app = app.(*App)
 	g.gate, err = gate.New(gate.Config{
 		Server: g.Server, MaxBody: g.MaxBody, Rules: g.rules(), AllowOrigin: g.AllowOrigin,
-		Backend: g.acquire, ClientIP: clientIP, ErrorStatus: errorStatus, Logger: ctx.Slogger(),
+		Backend: g.acquire, ClientIP: clientIP, ErrorStatus: errorStatus, Attach: setPlaceholders, Logger: ctx.Slogger(),
 	})
 	return err
 }
@@ -118,6 +119,27 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 func clientIP(r *http.Request) string {
 	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	return ip
+}
+
+// setPlaceholders shows what the gate knows of a request to access logs and other
+// handlers: {tallygate.refusal} and its kin, and {http.auth.user.id}, which is the
+// user of Caddy's access log. A value is looked up when it is used.
+func setPlaceholders(r *http.Request, known gate.Values) {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return
+	}
+	repl.Map(func(key string) (any, bool) {
+		if key == "http.auth.user.id" {
+			id := known.Value("user_id")
+			return id, id != ""
+		}
+		name, ok := strings.CutPrefix(key, "tallygate.")
+		if !ok {
+			return nil, false
+		}
+		return known.Value(name), true
+	})
 }
 
 // errorStatus returns the status with which Caddy answers an error.

@@ -119,8 +119,8 @@ func prepareForUpstream(r *http.Request) {
 	delete(h, "Authorization")
 	delete(h, "X-Api-Key")
 	for name := range h {
-		// Many servers take X_User_Id for X-User-Id, which the gate removes or sets.
-		if strings.IndexByte(name, '_') >= 0 {
+		// Many servers take X_User_Id and X.User.Id for X-User-Id.
+		if strings.IndexByte(name, '_') >= 0 || strings.IndexByte(name, '.') >= 0 {
 			delete(h, name)
 		}
 	}

@@ -19,8 +19,9 @@ type Values interface {
 //
 //   - server: the name of the MCP server;
 //   - refusal: the reason for which the request was refused, one of Reasons;
-//   - user_id, key_id: who called, also with a key that is not live any more;
-//   - key_prefix: what may be shown of a presented key that is not live;
+//   - user_id: whose live key the request needed and has;
+//   - key_id: that key, or one that is not live any more;
+//   - key_prefix: what may be shown of another key that was presented;
 //   - tool: the tool that the request calls, the first of a batch;
 //   - outcome: how that call has ended, a usage.Outcome; "" while it is pending.
 func (x *exchange) Value(name string) string {
@@ -32,11 +33,8 @@ func (x *exchange) Value(name string) string {
 			return x.refused.reason
 		}
 	case "user_id":
-		switch {
-		case x.principal != nil:
+		if x.principal != nil {
 			return x.principal.UserID
-		case x.denial != nil:
-			return x.denial.UserID
 		}
 	case "key_id":
 		switch {
@@ -46,7 +44,7 @@ func (x *exchange) Value(name string) string {
 			return x.denial.KeyID
 		}
 	case "key_prefix":
-		if x.principal == nil {
+		if x.principal == nil && x.Value("key_id") == "" {
 			return identity.ShownPrefix(x.presented)
 		}
 	case "tool":

@@ -106,8 +106,8 @@ func New(s identity.Store, o Options) *Authority {
 // Denial says why a presented string is not a live key. It is for the operator:
 // a client that learned it could tell keys that exist from those that do not.
 type Denial struct {
-	Reason        string // one of the constants below
-	KeyID, UserID string // "" for a string that is not a key, or not one that exists
+	Reason string // one of the constants below
+	KeyID  string // "" for a string that is not a key, or not one that exists
 }
 
 // Reasons of a Denial.
@@ -204,7 +204,7 @@ func (e *entry) live(now time.Time) bool {
 
 // denial says why a key that is not live is not.
 func (e *entry) denial() *Denial {
-	return &Denial{cmp.Or(e.dead, Expired), e.principal.KeyID, e.principal.UserID}
+	return &Denial{cmp.Or(e.dead, Expired), e.principal.KeyID}
 }
 
 func (p *Principal) expired(now time.Time) bool {
