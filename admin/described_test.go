@@ -56,7 +56,7 @@ func (w *world) trials(t testing.TB) map[string]map[int]trial {
 	byUser := func(extra string) map[int]trial {
 		return map[int]trial{200: {as: "root", query: "user=all" + extra}, 404: {as: "root", query: "user=nobody@example.com" + extra}}
 	}
-	filters := "&tool=query_stock&table=stock_daily&outcome=ok&from=2026-01-01T00:00:00Z&to=2199-01-01T00:00:00Z&key_id=" + key.ID
+	filters := "&server=stock-data&tool=query_stocktool=query_stock&table=stock_daily&outcome=ok&from=2026-01-01T00:00:00Z&to=2199-01-01T00:00:00Z&key_id=" + key.ID
 	return map[string]map[int]trial{
 		"POST /api/auth/login": {
 			200: {body: credentials("ana@example.com", password)}, 401: {body: credentials("ana@example.com", "wrong")},
@@ -78,7 +78,7 @@ func (w *world) trials(t testing.TB) map[string]map[int]trial {
 		"GET /api/mcp-keys/list":       byUser(""),
 		"GET /api/mcp-usage/history":   byUser(filters + "&page=1&page_size=10"),
 		"GET /api/mcp-usage/export":    byUser(filters + "&format=ndjson"),
-		"GET /api/mcp-usage/stats":     byUser("&days=7&by=key&limit=10&tool=query_stock&table=stock_daily&outcome=ok&key_id=" + key.ID),
+		"GET /api/mcp-usage/stats":     byUser("&days=7&by=key&limit=10&server=stock-data&tool=query_stock&table=stock_daily&outcome=ok&key_id=" + key.ID),
 		"GET /openapi.json":            {200: {}},
 		"GET /api/users/list":          {200: {as: "root"}},
 		"GET /api/users/invites/list":  {200: {as: "root"}},

@@ -33,7 +33,7 @@ func TestKeyOfAllFields(t *testing.T) {
 	}
 	p, _, err := w.store.Authenticate(t.Context(), k.Key, clientAddr)
 	live := p != nil
-	if err != nil || !live || p.Limits != (identity.Limits{CallsPerMinute: 600, Burst: 20, ConcurrentCalls: 4}) || p.Scope.Match("query_secret_x") || !p.Scope.Match("query_x") {
+	if err != nil || !live || p.Limits != (identity.Limits{CallsPerMinute: 600, Burst: 20, ConcurrentCalls: 4}) || p.Scope.AllowsTool("default", "query_secret_x") || !p.Scope.AllowsTool("default", "query_x") {
 		t.Errorf("the gate sees %+v, %t, %v", p, live, err)
 	}
 	shown := into[items[keyItem]](t, w.as(t, w.ana, "GET", "/api/mcp-keys/list", ""), 200).Items[0].listedKey
@@ -68,7 +68,7 @@ func TestKeyOfAllFields(t *testing.T) {
 		}
 		p, _, err := w.store.Authenticate(t.Context(), k.Key, clientAddr)
 		live := p != nil
-		if err != nil || !live || p.KeyName != shown.Name || p.Scope.Match("run_sql") != (len(shown.Scopes) == 0) {
+		if err != nil || !live || p.KeyName != shown.Name || p.Scope.AllowsTool("default", "run_sql") != (len(shown.Scopes) == 0) {
 			t.Errorf("%s: the gate sees %+v, %t, %v", c.fields, p, live, err)
 		}
 	}
@@ -97,7 +97,7 @@ func TestKeyFieldsRefused(t *testing.T) {
 		{`"scopes":["a b"]`, "scopes: the scope"},
 		{`"scopes":["a?"]`, "character that is not allowed"},
 		{`"scopes":` + hundred, "scopes: there are 101 scopes"},
-		{`"scopes":["` + strings.Repeat("a", 129) + `"]`, "scopes: a scope is longer than 128 bytes"},
+		{`"scopes":["` + strings.Repeat("a", 257) + `"]`, "scopes: a scope is longer than 256 bytes"},
 		{`"limits":5`, "limits must be an object with calls_per_minute, burst"},
 		{`"limits":[]`, "limits must be an object"},
 		{`"limits":{"calls_per_hour":5}`, `limits: unknown field "calls_per_hour"`},

@@ -16,7 +16,7 @@ const (
 )
 
 // statsQuery names the query parameters of stats.
-var statsQuery = []string{"days", "by", "limit", "tool", "table", "key_id", "outcome", "user"}
+var statsQuery = []string{"days", "by", "limit", "server", "tool", "table", "key_id", "outcome", "user"}
 
 // statsAnswer is the totals of usage and, if asked for, a breakdown.
 type statsAnswer struct {
@@ -25,7 +25,7 @@ type statsAnswer struct {
 	Groups *[]statsGroup   `json:"groups,omitempty"`
 }
 
-// statsGroup is the usage of one day, tool, table, key or client.
+// statsGroup is the usage of one day, server, tool, table, key or client.
 type statsGroup struct {
 	Name          string  `json:"name"`
 	KeyName       string  `json:"key_name,omitempty"`

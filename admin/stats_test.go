@@ -17,15 +17,15 @@ func TestStatsBy(t *testing.T) {
 	w := newWorld(t)
 	now := time.Now()
 	one, two := listedKey{ID: "0192f0c1-2345-7abc-8def-0123456789ab", Name: "one"}, listedKey{ID: "0192f0c1-2345-7abc-8def-0123456789ac", Name: "two"}
-	call := func(k listedKey, tool, client string, took time.Duration, outcome usage.Outcome, tables ...string) {
+	call := func(k listedKey, server, tool, client string, took time.Duration, outcome usage.Outcome, tables ...string) {
 		e := event(w.ana, k, tool, now, usage.Int64(10), tables...)
-		e.ClientName, e.DurationUS, e.Outcome, e.RequestBytes, e.ResponseBytes = client, took.Microseconds(), outcome, 100, 1000
+		e.Server, e.ClientName, e.DurationUS, e.Outcome, e.RequestBytes, e.ResponseBytes = server, client, took.Microseconds(), outcome, 100, 1000
 		w.record(t, e)
 	}
-	call(one, "query", "cursor", time.Millisecond, usage.OK, "a", "b")
-	call(one, "query", "cursor", 2*time.Millisecond, usage.ToolError, "a")
-	call(one, "query", "claude", 3*time.Millisecond, usage.OK)
-	call(two, "list", "", 500*time.Microsecond, usage.Aborted)
+	call(one, "stock-data", "query", "cursor", time.Millisecond, usage.OK, "a", "b")
+	call(one, "files", "query", "cursor", 2*time.Millisecond, usage.ToolError, "a")
+	call(one, "stock-data", "query", "claude", 3*time.Millisecond, usage.OK)
+	call(two, "files", "list", "", 500*time.Microsecond, usage.Aborted)
 	w.record(t, event(w.ben, listedKey{ID: uuid.NewString()}, "ben's", now, usage.NullInt64{}))
 	w.record(t, event(w.ana, one, "old", now.AddDate(0, 0, -40), usage.NullInt64{}))
 
@@ -42,6 +42,8 @@ func TestStatsBy(t *testing.T) {
 	for query, want := range map[string][]statsGroup{
 		"total":                 {group("", 4, 2, 1000, 3000)},
 		"day":                   {group(now.UTC().Format(time.DateOnly), 4, 2, 1000, 3000)},
+		"server":                {group("files", 2, 2, 500, 2000), group("stock-data", 2, 0, 1000, 3000)},
+		"tool&server=files":     {group("list", 1, 1, 500, 500), group("query", 1, 1, 2000, 2000)},
 		"tool":                  {group("query", 3, 1, 2000, 3000), group("list", 1, 1, 500, 500)},
 		"table":                 {group("a", 2, 1, 1000, 2000), group("b", 1, 0, 1000, 1000)},
 		"key":                   {named(group(one.ID, 3, 1, 2000, 3000), "one"), named(group(two.ID, 1, 1, 500, 500), "two")},

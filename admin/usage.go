@@ -16,7 +16,7 @@ const (
 )
 
 // filterQuery names the query parameters that select calls.
-var filterQuery = []string{"tool", "table", "key_id", "outcome", "from", "to", "user"}
+var filterQuery = []string{"server", "tool", "table", "key_id", "outcome", "from", "to", "user"}
 
 // historyAnswer is one page of events, newest first.
 type historyAnswer struct {
@@ -60,7 +60,7 @@ func (a *API) history(ctx context.Context, r *request) (any, error) {
 
 // readFilter reads the parameters that select calls.
 func (a *API) readFilter(ctx context.Context, r *request) usage.Filter {
-	f := usage.Filter{Tool: r.query.params["tool"], Table: r.query.params["table"]}
+	f := usage.Filter{Server: r.query.params["server"], Tool: r.query.params["tool"], Table: r.query.params["table"]}
 	f.From, f.To = r.query.span()
 	f.Outcome = oneOf(&r.query, "outcome", usage.Outcomes)
 	f.KeyID = r.query.id("key_id", "the key_id of a key, as list shows it")

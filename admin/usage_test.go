@@ -21,6 +21,7 @@ func TestHistoryFilters(t *testing.T) {
 	c.Outcome = usage.ToolError
 	d := event(w.ana, second, "run & sql", noon.Add(3*time.Minute), usage.NullInt64{}, "trade_calendar")
 	d.Outcome, d.RPCCode = usage.RPCError, usage.Int64(-32602)
+	c.Server, d.Server = "stock-data", "stock-data"
 	w.record(t, a, b, c, d)
 
 	for _, tt := range []struct {
@@ -28,6 +29,9 @@ func TestHistoryFilters(t *testing.T) {
 		want  []usage.Event
 	}{
 		{"", []usage.Event{d, c, b, a}},
+		{"?server=stock-data", []usage.Event{d, c}},
+		{"?server=stock-data&tool=query_stock", []usage.Event{c}},
+		{"?server=stock", []usage.Event{}},
 		{"?tool=query_stock", []usage.Event{c, b}},
 		{"?tool=" + url.QueryEscape("run & sql"), []usage.Event{d}},
 		{"?tool=query_", []usage.Event{}},
@@ -107,7 +111,7 @@ func TestHistoryRefuses(t *testing.T) {
 		{"cursor=2", `cursor must be the next_cursor of an answer, not "2"`},
 		{"cursor=" + url.QueryEscape(usage.Cursor{}.String()+"\n"), "cursor must be the next_cursor"},
 		{"page=1&cursor=" + usage.Cursor{}.String(), "leave page out"},
-		{"limit=20", `unknown query parameter "limit": there are page, page_size, cursor, tool, table, key_id, outcome, from, to and user`},
+		{"limit=20", `unknown query parameter "limit": there are page, page_size, cursor, server, tool, table, key_id, outcome, from, to and user`},
 		{"tool=", "tool is empty"},
 		{"tool=a&tool=b", "tool is given 2 times"},
 		{"tool=%ff", "tool is not valid UTF-8"},
@@ -159,10 +163,10 @@ func TestStatsDays(t *testing.T) {
 		"days=1e2":          "days must be",
 		"days=":             "days is empty",
 		"days=1&days=2":     "days is given 2 times",
-		"day=1":             `unknown query parameter "day": there are days, by, limit, tool, table, key_id, outcome and user`,
+		"day=1":             `unknown query parameter "day": there are days, by, limit, server, tool, table, key_id, outcome and user`,
 		"days=30&page=1":    `unknown query parameter "page"`,
 		"by=":               "by is empty",
-		"by=color":          `by must be one of [total day tool table key client], not "color"`,
+		"by=color":          `by must be one of [total day server tool table key client], not "color"`,
 		"by=Day":            "by must be one of",
 		"limit=5":           "limit is of groups",
 		"by=key&limit=0":    `limit must be a whole number from 1 to 1000, not "0"`,

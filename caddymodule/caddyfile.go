@@ -121,7 +121,11 @@ func parseGate(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
 	if d.NextArg() {
-		if g.Server = d.Val(); d.NextArg() {
+		g.Server = d.Val()
+		if err := gate.CheckServer(g.Server); err != nil {
+			return d.WrapErr(err)
+		}
+		if d.NextArg() {
 			return d.ArgErr()
 		}
 	}

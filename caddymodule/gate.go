@@ -1,9 +1,12 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -21,7 +24,9 @@ func init() {
 // message strictly, lets public methods pass, asks for an API key in front of
 // everything else, forwards what it read byte by byte, and meters each call.
 type Gate struct {
-	// The name of the MCP server.
+	// The name of the MCP server in scopes, events and metrics: 1 to 64 letters,
+	// digits, `.`, `_` and `-`, beginning with a letter or a digit. Gates with the
+	// same name stand in front of the same server, and have the same rules.
 	// Default: `default`.
 	Server string `json:"server,omitempty"`
 
@@ -91,7 +96,28 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 		Server: g.Server, MaxBody: g.MaxBody, Rules: g.rules(), AllowOrigin: g.AllowOrigin,
 		Backend: g.acquire, ClientIP: clientIP, ErrorStatus: errorStatus, Attach: setPlaceholders, Logger: ctx.Slogger(),
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return g.app.addServer(cmp.Or(g.Server, gate.DefaultServer), g.Tools)
+}
+
+// addServer records that a gate stands in front of a server. Several gates may
+// do so, on HTTP and on HTTPS for example, but with different rules they are
+// most likely meant to be different servers. A gate without rules is none of
+// them: it may only be there to answer what no endpoint is.
+func (a *App) addServer(name string, rules []ToolRule) error {
+	if len(rules) == 0 {
+		return nil
+	}
+	if known, ok := a.servers[name]; ok && !reflect.DeepEqual(known, rules) {
+		return fmt.Errorf("two tallygate directives of the server %q have different tool rules: name each MCP server, as in \"tallygate stock-data\", or give both the same rules", name)
+	}
+	if a.servers == nil {
+		a.servers = map[string][]ToolRule{}
+	}
+	a.servers[name] = rules
+	return nil
 }
 
 func (g *Gate) rules() []scan.Rule {

@@ -2,8 +2,39 @@ package caddymodule
 
 import (
 	"net/http"
+	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 )
+
+// TestSameServer: several gates may stand in front of one server, with the same
+// rules.
+func TestSameServer(t *testing.T) {
+	const rule = "{\n tool query_* {\n table arguments.table\n }\n }"
+	for _, test := range []struct{ first, second, refused string }{
+		{"tallygate", "tallygate", ""},
+		{"tallygate " + rule, "tallygate default " + rule, ""},
+		{"tallygate a " + rule, "tallygate b", ""},
+		{"tallygate " + rule, "tallygate", `the server "default"`},
+		{"tallygate a", "tallygate a " + rule, `the server "a"`},
+	} {
+		text := ":8001 {\n" + test.first + "\n}\n:8002 {\n" + test.second + "\n}\n"
+		config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c caddy.Config
+		if err := caddy.StrictUnmarshalJSON(config, &c); err != nil {
+			t.Fatal(err)
+		}
+		err = caddy.Validate(&c)
+		if (err == nil) != (test.refused == "") || err != nil && !strings.Contains(err.Error(), test.refused) {
+			t.Errorf("%s\n%v, want an error with %q", text, err, test.refused)
+		}
+	}
+}
 
 // TestRecordedFirst: when the last bytes of an answer go to the client, its
 // event is in the journal.

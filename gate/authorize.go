@@ -149,24 +149,6 @@ func (x *exchange) user() string {
 	return x.principal.UserID
 }
 
-// checkScope refuses a request that would call a tool outside the key's scopes,
-// or asks about a task that runs one. The status is 200, as for any call that
-// ends in an error: on 403 clients look for an authorization server to ask for
-// more.
-func (x *exchange) checkScope() *refusal {
-	if x.principal.Scope == nil {
-		return nil
-	}
-	for i := range x.body.Messages {
-		tool, ok := x.toolOf(&x.body.Messages[i])
-		if ok && !x.principal.Scope.Match(tool) {
-			return &refusal{status: http.StatusOK, reason: reasonScope, code: codeScope,
-				message: fmt.Sprintf("This API key may not call the tool %q", clip(tool))}
-		}
-	}
-	return nil
-}
-
 // toolOf returns the tool that a message calls, or whose task it asks about. A
 // task that the gate does not know is left to the upstream.
 func (x *exchange) toolOf(msg *mcp.Message) (tool string, ok bool) {
@@ -259,7 +241,7 @@ func (x *exchange) recordDenied(ref *refusal) {
 		}
 		if msg.Retry {
 			key := x.retryKey(msg)
-			if _, pending := calls.lookup(key); pending && x.principal.Scope.Match(msg.Tool) {
+			if _, pending := calls.lookup(key); pending && x.principal.Scope.AllowsTool(x.gate.server, msg.Tool) {
 				continue
 			}
 			if c := x.claimRetry(key, msg); c != nil {

@@ -59,6 +59,7 @@ func (x *exchange) newEvent(msg *mcp.Message) usage.Event {
 	p := x.principal
 	return usage.Event{
 		Time:            x.arrived.UTC().Truncate(time.Microsecond),
+		Server:          x.gate.server,
 		UserID:          p.UserID,
 		UserEmail:       p.UserEmail,
 		KeyID:           p.KeyID,

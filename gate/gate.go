@@ -70,7 +70,8 @@ type Backend struct {
 
 // Config is what a Gate is made of.
 type Config struct {
-	// Server is the name of the MCP server. DefaultServer when empty.
+	// Server is the name of the MCP server, as CheckServer takes it. DefaultServer
+	// when empty.
 	Server string
 
 	// MaxBody is the longest request body in bytes. DefaultMaxBody when zero.
@@ -101,9 +102,6 @@ type Config struct {
 	// Logger is slog.Default() when nil. Each refusal is logged at debug level.
 	Logger *slog.Logger
 }
-
-// DefaultServer is the name of a server that the config does not name.
-const DefaultServer = "default"
 
 // Limits of requests.
 const (
@@ -142,6 +140,9 @@ func New(c Config) (*Gate, error) {
 	}
 	if g.maxBody < 0 || g.maxBody > MaxMaxBody {
 		return nil, fmt.Errorf("max_body: %d is not from 1 to %d", g.maxBody, int64(MaxMaxBody))
+	}
+	if err := CheckServer(g.server); err != nil {
+		return nil, err
 	}
 	if err := CheckOrigins(c.AllowOrigin); err != nil {
 		return nil, err

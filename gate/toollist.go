@@ -19,7 +19,7 @@ func (x *exchange) filterTools(r *http.Request) http.ResponseWriter {
 		return &x.response
 	}
 	r.Header.Del("Range") // a part of a list cannot be read
-	return &toolListWriter{ResponseWriter: &x.response, allowed: x.principal.Scope.Match, x: x, log: x.gate.log}
+	return &toolListWriter{ResponseWriter: &x.response, x: x, log: x.gate.log}
 }
 
 // mayListTools reports whether the response may list tools: to any request for
@@ -30,10 +30,10 @@ func (x *exchange) mayListTools() bool {
 	})
 }
 
-// toolListWriter takes the tools out of a response that the key may not call.
+// toolListWriter takes out of a response the tools that the key may not call, and
+// the resources and prompts that it may not use.
 type toolListWriter struct {
 	http.ResponseWriter // the meteringWriter
-	allowed             func(tool string) bool
 	x                   *exchange
 	log                 *slog.Logger
 
@@ -60,7 +60,7 @@ func (s *toolListWriter) WriteHeader(status int) {
 		s.refuse()
 		return
 	}
-	s.filter.Reset(s.stream, s.allowed)
+	s.filter.Reset(s.stream, s.x.shownLists()...)
 	for _, name := range []string{"Content-Length", "Content-Digest", "Repr-Digest", "ETag"} {
 		h.Del(name) // it would not fit the filtered body
 	}

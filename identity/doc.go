@@ -19,7 +19,7 @@
 //
 //	principal, denial, err := authority.Authenticate(ctx, key, clientAddr)
 //	// err: 429 for an *authn.Throttled, 503 for anything else; denial: 401
-//	if !principal.Scope.Match(tool) { … }
+//	if !principal.Scope.AllowsTool(server, tool) { … }
 //	permit, err := limiter.Acquire(ctx, principal.KeyID, principal.Limits)
 //	// 429 for a *quota.Exceeded, with its RetryAfter
 //	defer permit.Release()

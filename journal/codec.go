@@ -32,7 +32,7 @@ const (
 
 	// fewestColumns is how many columns the first release had. No record has
 	// fewer values.
-	fewestColumns = 21
+	fewestColumns = 22
 )
 
 var errNotAnEvent = errors.New("the record is intact, but it holds no event")

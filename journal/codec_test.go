@@ -58,7 +58,7 @@ func TestAppendEvent(t *testing.T) {
 	e.Time = time.Date(2026, 11, 29, 10, 20, 30, 4000, time.UTC)
 	e.KeyName, e.ClientName = "tab\t, back\\slash, \xff", ""
 	e.Tables = []string{"daily_bars", "stock,basic"}
-	want := e.ID.String() + "\t2026-11-29T10:20:30.000004Z\t0193a8c5-7d1e-7c2a-9f00-5a7d3c1e0001\tada@example.com\t" +
+	want := e.ID.String() + "\t2026-11-29T10:20:30.000004Z\tstock-data\t0193a8c5-7d1e-7c2a-9f00-5a7d3c1e0001\tada@example.com\t" +
 		"0193a8c5-7d1e-7c2a-9f00-5a7d3c1e0002\ttab\\x09, back\\x5cslash, \ufffd\tquery_daily_bars\tdaily_bars,stock\\x2cbasic,\t250\tok\t200\t\t1234\t180\t20480\t" +
 		"mcp-session-7f0b6a52\t7\t2025-11-25\t\t2.1.0\t192.0.2.17"
 	got, err := appendEvent(nil, &e)

@@ -42,7 +42,7 @@ type cursorState struct {
 // compatible returns an error when this program cannot read the journal's records.
 func (s cursorState) compatible() error {
 	switch known := len(usage.StoredColumns); {
-	case s.Columns == 0:
+	case s.Columns < fewestColumns:
 		return errors.New("an earlier version of Tallygate wrote it, in a format that is no longer read: let that version send what is left to the ledger, then move the directory away")
 	case s.Columns > known:
 		return fmt.Errorf("a newer version of Tallygate wrote it: its records have up to %d columns, and this version knows %d: run the newer version", s.Columns, known)

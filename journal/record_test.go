@@ -45,6 +45,7 @@ func events() *rapid.Generator[usage.Event] {
 		return usage.Event{
 			ID:        id,
 			Time:      time.UnixMicro(rapid.Int64Range(-62135596800e6, 253402300799e6).Draw(t, "time")).UTC(),
+			Server:    text("server"),
 			UserID:    text("user"),
 			UserEmail: text("email"),
 			KeyID:     text("key"),

@@ -103,6 +103,7 @@ func benchEvent() usage.Event {
 	return usage.Event{
 		ID:              uuid.Must(uuid.NewV7()),
 		Time:            time.Now().UTC().Truncate(time.Microsecond),
+		Server:          "stock-data",
 		UserID:          "0193a8c5-7d1e-7c2a-9f00-5a7d3c1e0001",
 		UserEmail:       "ada@example.com",
 		KeyID:           "0193a8c5-7d1e-7c2a-9f00-5a7d3c1e0002",

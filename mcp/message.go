@@ -86,6 +86,44 @@ func (m *Message) ClientInfo() (protocolVersion, name, version string) {
 		member(m.meta, prefix+"clientInfo.version")
 }
 
+// ReferenceTypes returns params.ref.type of a completion/complete, as in
+// ref/prompt: one text for each member that some decoder takes for it, "" for one
+// that is not a string.
+func (m *Message) ReferenceTypes() (types []string) {
+	eachMember(m.Params, "ref", func(ref []byte) {
+		eachMember(ref, "type", func(value []byte) {
+			text, _ := DecodeString(value)
+			types = append(types, string(text))
+		})
+	})
+	return types
+}
+
+// SubscribesToResources reports whether a subscriptions/listen (revision
+// 2026-07-28) asks for the updates of resources. Being told that the list of
+// resources has changed is no subscription.
+func (m *Message) SubscribesToResources() (found bool) {
+	eachMember(m.Params, "notifications", func(filter []byte) {
+		eachMember(filter, "resourceSubscriptions", func(uris []byte) {
+			found = found || string(uris) != "null" && len(gjson.ParseBytes(uris).Array()) > 0
+		})
+	})
+	return found
+}
+
+// eachMember calls f with the value, as JSON text, of each member of an object
+// that some decoder takes for the member with this name.
+func eachMember(object []byte, name string, f func(value []byte)) {
+	folded := AppendFolded(nil, []byte(name))
+	gjson.ParseBytes(object).ForEach(func(key, value gjson.Result) bool {
+		decoded, _ := DecodeString([]byte(key.Raw))
+		if bytes.Equal(AppendFolded(nil, decoded), folded) {
+			f([]byte(value.Raw))
+		}
+		return true
+	})
+}
+
 // Arguments returns params.arguments of a tools/call as JSON text, or nil.
 func (m *Message) Arguments() []byte { return m.arguments }
 

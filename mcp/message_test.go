@@ -1,6 +1,9 @@
 package mcp
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func read(t *testing.T, body string) *Message {
 	t.Helper()
@@ -75,6 +78,36 @@ func TestClientInfo(t *testing.T) {
 				t.Errorf("got %q, %q, %q", protocol, name, version)
 			}
 		})
+	}
+}
+
+func TestReferenceTypes(t *testing.T) {
+	for params, want := range map[string]string{
+		`{}`: "",
+		`{"ref":{"type":"ref/prompt","name":"p"}}`:        "ref/prompt",
+		`{"ref":{"name":"type"},"argument":{"type":"x"}}`: "",
+		`{"r\u0065f":{"TYPE":"a","t\u0079pe":"b"}}`:       "a b",
+		`{"ref":{"type":7}}`:                              "",
+		`{"ref":"type"}`:                                  "",
+	} {
+		m := read(t, `{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":`+params+`}`)
+		if got := strings.Join(m.ReferenceTypes(), " "); got != want {
+			t.Errorf("%s: %q, want %q", params, got, want)
+		}
+	}
+}
+
+func TestSubscribesToResources(t *testing.T) {
+	for params, want := range map[string]bool{
+		`{}`: false, `{"notifications":{"resourcesListChanged":true}}`: false, `{"notifications":{"resourceSubscriptions":[]}}`: false,
+		`{"notifications":{"resourceSubscriptions":null}}`: false, `{"notifications":{"resourceSubscriptions":["u"]}}`: true,
+		`{"notifications":{"resource_subscriptions":["u"]}}`: true, `{"notifications":{"resourceSubscriptions":"u"}}`: true,
+		`{"notifications":{"resourceSubscriptions":[],"ResourceSubscriptions":["u"]}}`: true, `{"resourceSubscriptions":["u"]}`: false,
+	} {
+		m := read(t, `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":`+params+`}`)
+		if got := m.SubscribesToResources(); got != want {
+			t.Errorf("%s: %t, want %t", params, got, want)
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ type Dimension string
 const (
 	ByTotal  Dimension = "total" // all events in one group with an empty name
 	ByDay    Dimension = "day"   // UTC, as 2006-01-02
+	ByServer Dimension = "server"
 	ByTool   Dimension = "tool"
 	ByTable  Dimension = "table"
 	ByKey    Dimension = "key"    // by the key's ID
@@ -20,7 +21,7 @@ const (
 )
 
 // Dimensions lists every dimension, in the order above.
-var Dimensions = []Dimension{ByTotal, ByDay, ByTool, ByTable, ByKey, ByClient}
+var Dimensions = []Dimension{ByTotal, ByDay, ByServer, ByTool, ByTable, ByKey, ByClient}
 
 // BreakdownQuery asks for the events of a StatsQuery, grouped by a dimension: the
 // Limit groups with most calls, ordered by calls and then by name. Days are

@@ -74,7 +74,7 @@ func TestUnknownInJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"event_id":"00000000-0000-0000-0000-000000000000","ts":"0001-01-01T00:00:00Z","user_id":"","user_email":"","key_id":"","key_name":"",` +
+	want := `{"event_id":"00000000-0000-0000-0000-000000000000","ts":"0001-01-01T00:00:00Z","server":"","user_id":"","user_email":"","key_id":"","key_name":"",` +
 		`"tool_name":"","table_name":null,"tables":null,"record_count":null,"outcome":"","http_status":null,"rpc_code":null,"duration_us":0,` +
 		`"request_bytes":0,"response_bytes":0,"session_id":null,"request_id":"","protocol_version":null,"client_name":null,"client_version":null,"remote_ip":""`
 	// Columns that were added since the first release come after these.

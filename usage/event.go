@@ -35,6 +35,7 @@ var Outcomes = []Outcome{OK, ToolError, RPCError, HTTPError, Aborted}
 type Event struct {
 	ID        uuid.UUID // UUIDv7
 	Time      time.Time // when the gate had read the call; UTC, microseconds
+	Server    string    // the name in the gate's config
 	UserID    string
 	UserEmail string
 	KeyID     string

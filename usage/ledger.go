@@ -56,6 +56,7 @@ type Batch struct {
 type Filter struct {
 	UserID  string
 	KeyID   string
+	Server  string
 	Tool    string
 	Table   string // any of an event's tables
 	Outcome Outcome

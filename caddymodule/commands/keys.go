@@ -85,7 +85,7 @@ are.`,
 	var spec identity.KeySpec
 	f.StringVar(&spec.Name, "name", "", "The key's name")
 	f.StringVar(&spec.Note, "note", "", "What else there is to say of it")
-	f.StringArrayVar(&spec.Scopes, "scope", nil, "A pattern of tools, as in query_* or !run_sql; may be given several times")
+	f.StringArrayVar(&spec.Scopes, "scope", nil, "What the key may use, as in query_*, !run_sql, stock-data/query_*, resources or prompts; may be given several times")
 	user := f.String("user", "", "Whose key it is, by e-mail address or ID (default: the only user's)")
 	expires := f.String("expires", "", "When it expires: after 90d or 12h, or at 2027-01-31 or 2027-01-31T12:00:00Z (default: never)")
 	limits := limitFlags(cmd, "of the key")

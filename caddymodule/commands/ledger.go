@@ -149,7 +149,7 @@ file cannot be read; those stay. It is 1 when the ledger cannot be reached.`,
 
 func ledgerExport() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "export [--format csv|ndjson] [--output <file>] [--from <time>] [--to <time>] [--tool <name>] [--table <name>] [--user <id or e-mail>] [--key <id>] [--outcome <outcome>]",
+		Use:   "export [--format csv|ndjson] [--output <file>] [--from <time>] [--to <time>] [--server <name>] [--tool <name>] [--table <name>] [--user <id or e-mail>] [--key <id>] [--outcome <outcome>]",
 		Short: "Writes events of the ledger out as CSV or NDJSON",
 		Long: `
 Writes the events that match, newest first, to the standard output or to a
@@ -163,6 +163,7 @@ beginning in UTC, or a date and time, as in 2026-01-31T12:00:00Z.`,
 	f.StringVar(&o.output, "output", "", "File to write to (default: the standard output)")
 	f.StringVar(&o.from, "from", "", "Events from this time on")
 	f.StringVar(&o.to, "to", "", "Events before this time")
+	f.StringVar(&o.filter.Server, "server", "", "Events of the MCP server with this name")
 	f.StringVar(&o.filter.Tool, "tool", "", "Events of this tool")
 	f.StringVar(&o.filter.Table, "table", "", "Events that touched this table")
 	f.StringVar(&o.user, "user", "", "Events of this user, by ID or e-mail address")

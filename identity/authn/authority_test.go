@@ -240,11 +240,11 @@ func TestPrincipal(t *testing.T) {
 		if want := (identity.Limits{CallsPerMinute: 1, CallsPerDay: 3}); p.Limits != want {
 			t.Errorf("limits %+v, want %+v", p.Limits, want)
 		}
-		if !p.Scope.Match("query_a") || p.Scope.Match("run_sql") {
+		if !p.Scope.AllowsTool("default", "query_a") || p.Scope.AllowsTool("default", "run_sql") {
 			t.Error("the scope is not the key's")
 		}
 		other, otherKey := w.issue(time.Time{})
-		if p := w.want(otherKey, true); !p.Scope.Match("run_sql") {
+		if p := w.want(otherKey, true); !p.Scope.AllowsTool("default", "run_sql") {
 			t.Error("a key without scopes may not call everything")
 		}
 		other.Scopes = []string{"!"}

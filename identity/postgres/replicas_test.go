@@ -121,7 +121,7 @@ func TestOneGate(t *testing.T) {
 				if !ok || err != nil {
 					t.Fatal(ok, err)
 				}
-				if p.KeyName == name && !p.Scope.Match("run_sql") {
+				if p.KeyName == name && !p.Scope.AllowsTool("default", "run_sql") {
 					break
 				}
 				if time.Since(began) > patience {

@@ -51,7 +51,7 @@ func (f *Filter) emitFraming() {
 }
 
 // endEvent gets ready for the next event. If bytes are held, the event ended
-// within a tool: its data is dropped.
+// within an element: its data is dropped.
 func (f *Filter) endEvent() {
 	if f.holding {
 		f.emitFraming()

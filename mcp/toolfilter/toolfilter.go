@@ -1,5 +1,6 @@
-// Package toolfilter takes tools out of the tools/list results in a response
-// while it passes, so that a client sees only the tools that it may call.
+// Package toolfilter takes elements out of the lists in a response while it
+// passes, so that a client sees only the tools that it may call, and no prompts
+// or resources if it may not use them.
 package toolfilter
 
 import (
@@ -15,26 +16,41 @@ import (
 	"github.com/tallygate/tallygate/mcp"
 )
 
-// Filter takes the tools that may not be called out of the tools/list results
-// in a response's body while it passes. Every other byte stays as it came, in
-// its place, and is passed on at once. What is held back is the tool that is
-// passing, until its end, and the separator before it.
+// List says what stays of an array in the results of a response.
+type List struct {
+	Name    string                    // of the array in the result, as in tools
+	ID      string                    // the member of an element that identifies it, as in name
+	Allowed func(element string) bool // reports whether the element with this ID stays
+}
+
+// folded is a list with the folded spellings of its names.
+type folded struct {
+	List
+	name, id string
+}
+
+// Filter takes elements out of the lists in a response's body while it passes:
+// the tools of a tools/list result that may not be called, for example. Every
+// other byte stays as it came, in its place, and is passed on at once. What is
+// held back is the element that is passing, until its end, and the separator
+// before it.
 //
-// Every result with an array named tools is filtered, whatever request it
+// Every result with an array of a list's name is filtered, whatever request it
 // answers, in a batch too, and under every spelling of the names that some
-// decoder accepts. A tool stays if it is an object with a name that is allowed;
-// if it has several names, all must be allowed. A body or an event that begins
+// decoder accepts. An element stays if it is an object with an ID that is
+// allowed; if it has several, all must be allowed. A body or an event that begins
 // with neither an object nor an array holds no message and passes unchanged.
 //
 // The filter must read a list as every client does. So invalid JSON on the way
-// to a tool or between tools is an error, and so is a tool longer than 4 MiB:
-// nothing more of the body may be passed on then.
+// to an element or between elements is an error, and so is an element longer than
+// 4 MiB: nothing more of the body may be passed on then.
 //
 // A Filter is ready after Reset. It is for one body and one goroutine.
 type Filter struct {
-	allowed func(tool string) bool
-	err     error
-	out     []byte // what may be passed on
+	lists []folded
+	list  *folded // whose name the result's member has
+	err   error
+	out   []byte // what may be passed on
 
 	state    state
 	position position   // of the value that comes or passes
@@ -50,9 +66,9 @@ type Filter struct {
 	holding bool
 	held    []byte
 	framing [][2]int // the parts of held that belong to the event stream, not to its data
-	comma   int      // index in held of the comma before the tool; -1 for none
-	tool    int      // index in held of the tool's first byte
-	kept    bool     // a tool of the list has been passed on
+	comma   int      // index in held of the comma before the element; -1 for none
+	element int      // index in held of the element's first byte
+	kept    bool     // an element of the list has been passed on
 
 	isStream bool
 	stream   sse.Reader
@@ -67,8 +83,8 @@ const (
 	inBatch
 	atMessage
 	atResult
-	atTools
-	atTool
+	atList
+	atElement
 	elsewhere
 )
 
@@ -90,30 +106,33 @@ const (
 )
 
 const (
-	maxTool = 4 << 20 // bytes
-	maxName = 64      // bytes; more than any spelling of result or tools
+	maxElement = 4 << 20 // bytes
+	maxName    = 64      // bytes; more than any spelling of result or of a list's name
 )
 
 const byteOrderMark = "\xef\xbb\xbf"
 
 // The errors of a Filter.
 var (
-	errNoToolList  = errors.New("a list of tools cannot be read: it is not valid JSON in UTF-8")
-	errToolTooLong = fmt.Errorf("a list of tools cannot be read: a tool is longer than %d bytes", maxTool)
+	errNoList  = errors.New("a list cannot be read: it is not valid JSON in UTF-8")
+	errTooLong = fmt.Errorf("a list cannot be read: an element is longer than %d bytes", maxElement)
 )
 
 // Reset makes the filter ready for the first byte of a body: an event stream or
-// JSON. allowed reports whether the tool of that name may be called.
-func (f *Filter) Reset(isStream bool, allowed func(tool string) bool) {
+// JSON. Other lists than these pass unchanged.
+func (f *Filter) Reset(isStream bool, lists ...List) {
 	*f = Filter{
-		isStream: isStream, allowed: allowed, comma: -1,
+		isStream: isStream, comma: -1, lists: f.lists[:0],
 		open: f.open[:0], name: f.name[:0], fold: f.fold[:0], held: f.held[:0], framing: f.framing[:0],
+	}
+	for _, l := range lists {
+		f.lists = append(f.lists, folded{l, string(mcp.AppendFolded(nil, []byte(l.Name))), string(mcp.AppendFolded(nil, []byte(l.ID)))})
 	}
 }
 
 // Append takes the next bytes of the body and appends to dst what may be passed
 // on. After an error it returns the same error again. If something is held at
-// the end of a body, that body ended within a tool.
+// the end of a body, that body ended within an element.
 func (f *Filter) Append(dst, p []byte) ([]byte, error) {
 	f.out = dst
 	if f.err == nil {
@@ -133,8 +152,8 @@ func (f *Filter) emit(p []byte) {
 		f.out = append(f.out, p...)
 		return
 	}
-	if f.held = append(f.held, p...); len(f.held) > maxTool {
-		f.err = errToolTooLong
+	if f.held = append(f.held, p...); len(f.held) > maxElement {
+		f.err = errTooLong
 	}
 }
 
@@ -207,21 +226,21 @@ func (f *Filter) token(c byte) {
 	case f.state == afterValue && (c == ']' && f.inArray() || c == '}' && !f.inArray()):
 		f.close(one[:])
 	default:
-		f.err = errNoToolList
+		f.err = errNoList
 	}
 }
 
 // inArray reports whether the innermost open value is an array.
 func (f *Filter) inArray() bool {
 	in := f.open[len(f.open)-1]
-	return in == inBatch || in == atTools
+	return in == inBatch || in == atList
 }
 
 // beginElement is called where an element of an array may begin.
 func (f *Filter) beginElement() {
 	f.state, f.position = beforeValue, atMessage
-	if f.open[len(f.open)-1] == atTools {
-		f.position = atTool
+	if f.open[len(f.open)-1] == atList {
+		f.position = atElement
 	}
 }
 
@@ -230,17 +249,17 @@ func (f *Filter) value(c []byte) {
 	if f.position == atTop && !f.begins(c) {
 		return
 	}
-	if f.position == atTool {
-		f.tool = len(f.held)
+	if f.position == atElement {
+		f.element = len(f.held)
 	}
 	f.emit(c)
 	switch {
 	case c[0] == '{' && (f.position == atMessage || f.position == atResult):
 		f.open = append(f.open, f.position)
 		f.state = beforeFirstName
-	case c[0] == '[' && (f.position == inBatch || f.position == atTools):
+	case c[0] == '[' && (f.position == inBatch || f.position == atList):
 		f.open = append(f.open, f.position)
-		f.holding, f.kept, f.comma = f.position == atTools, false, -1
+		f.holding, f.kept, f.comma = f.position == atList, false, -1
 		f.beginElement()
 		f.state = beforeFirst
 	case c[0] == '{' || c[0] == '[':
@@ -249,7 +268,7 @@ func (f *Filter) value(c []byte) {
 	case c[0] == '"':
 		f.state, f.escape = inString, false
 	case endsScalar(c[0]):
-		f.err = errNoToolList
+		f.err = errNoList
 	default:
 		f.state = inScalar
 	}
@@ -268,7 +287,7 @@ func (f *Filter) begins(c []byte) bool {
 	case byteOrderMark[0], byteOrderMark[1], byteOrderMark[2]:
 		f.emit(c)
 	case 0, 0xfe, 0xff:
-		f.err = errNoToolList // UTF-16 and UTF-32, which some clients detect
+		f.err = errNoList // UTF-16 and UTF-32, which some clients detect
 	default:
 		f.emit(c)
 		f.state = inOther
@@ -283,7 +302,7 @@ func (f *Filter) readName(p []byte) (n int, closed bool) {
 	f.name, n, closed, ok = f.unescape.Read(f.name, p, maxName)
 	switch {
 	case !ok:
-		f.err = errNoToolList
+		f.err = errNoList
 	case !closed && len(f.name) < maxName:
 		return n, false
 	case !closed:
@@ -294,10 +313,20 @@ func (f *Filter) readName(p []byte) (n int, closed bool) {
 	switch in := f.open[len(f.open)-1]; {
 	case in == atMessage && string(f.fold) == "result":
 		f.position = atResult
-	case in == atResult && string(f.fold) == "tools":
-		f.position = atTools
+	case in == atResult && f.beginsList():
+		f.position = atList
 	}
 	return n, closed
+}
+
+// beginsList reports whether the folded name is that of a list, and keeps which.
+func (f *Filter) beginsList() bool {
+	for i := range f.lists {
+		if f.list = &f.lists[i]; string(f.fold) == f.list.name {
+			return true
+		}
+	}
+	return false
 }
 
 // close leaves the object or array that is open.
@@ -309,7 +338,7 @@ func (f *Filter) close(c []byte) {
 	}
 	f.emit(c)
 	f.open = f.open[:len(f.open)-1]
-	f.position = elsewhere // a list is no tool
+	f.position = elsewhere // a list is no element
 	f.endValue()
 }
 
@@ -319,17 +348,17 @@ func (f *Filter) endValue() {
 	switch {
 	case len(f.open) == 0:
 		f.state, f.position = beforeValue, atTop
-	case f.position == atTool:
-		f.endTool()
+	case f.position == atElement:
+		f.endElement()
 	}
 }
 
-// endTool decides whether the tool that is held is passed on.
-func (f *Filter) endTool() {
-	keep, ok := f.keeps(f.toolText())
+// endElement decides whether the element that is held is passed on.
+func (f *Filter) endElement() {
+	keep, ok := f.keeps(f.elementText())
 	switch {
 	case !ok:
-		f.err = errNoToolList
+		f.err = errNoList
 		return
 	case !keep:
 		f.emitFraming()
@@ -346,14 +375,14 @@ func (f *Filter) dropHeld() {
 	f.held, f.framing, f.comma = f.held[:0], f.framing[:0], -1
 }
 
-// toolText returns the tool that is held, with a line feed between the lines of
+// elementText returns the element that is held, with a line feed between the lines of
 // an event's data.
-func (f *Filter) toolText() []byte {
+func (f *Filter) elementText() []byte {
 	if len(f.framing) == 0 {
-		return f.held[f.tool:]
+		return f.held[f.element:]
 	}
 	var text []byte
-	at := f.tool
+	at := f.element
 	for _, frame := range f.framing {
 		if frame[0] >= at {
 			text = append(append(text, f.held[at:frame[0]]...), '\n')
@@ -363,24 +392,24 @@ func (f *Filter) toolText() []byte {
 	return append(text, f.held[at:]...)
 }
 
-// keeps reports whether a tool may be passed on. ok is false if it is not valid
-// JSON.
-func (f *Filter) keeps(tool []byte) (keep, ok bool) {
-	if !json.Valid(tool) {
+// keeps reports whether an element may be passed on. ok is false if it is not
+// valid JSON.
+func (f *Filter) keeps(element []byte) (keep, ok bool) {
+	if !json.Valid(element) {
 		return false, false
 	}
-	if tool[0] != '{' {
+	if element[0] != '{' {
 		return false, true
 	}
 	named, all := false, true
-	gjson.ParseBytes(tool).ForEach(func(member, value gjson.Result) bool {
+	gjson.ParseBytes(element).ForEach(func(member, value gjson.Result) bool {
 		name, whole := mcp.DecodeString([]byte(member.Raw))
-		if f.fold = mcp.AppendFolded(f.fold[:0], name); string(f.fold) != "name" {
+		if f.fold = mcp.AppendFolded(f.fold[:0], name); string(f.fold) != f.list.id {
 			return true
 		}
 		text, isText := mcp.DecodeString([]byte(value.Raw))
-		named = named || whole && string(name) == "name"
-		all = isText && utf8.Valid(text) && f.allowed(string(text))
+		named = named || whole && string(name) == f.list.ID
+		all = isText && utf8.Valid(text) && f.list.Allowed(string(text))
 		return all
 	})
 	return named && all, true

@@ -12,12 +12,12 @@ import (
 	"pgregory.net/rapid"
 )
 
-// mayCall is what the tests allow.
-func mayCall(tool string) bool { return strings.HasPrefix(tool, "q") || tool == "é" }
+// tools is what the tests allow of tools/list results.
+var tools = List{Name: "tools", ID: "name", Allowed: func(tool string) bool { return strings.HasPrefix(tool, "q") || tool == "é" }}
 
 // filterAll filters a body that comes in chunks of so many bytes.
 func filterAll(f *Filter, isStream bool, body []byte, chunk int) (out []byte, err error) {
-	f.Reset(isStream, mayCall)
+	f.Reset(isStream, tools)
 	for p := body; len(p) > 0 && err == nil; p = p[min(chunk, len(p)):] {
 		out, err = f.Append(out, p[:min(chunk, len(p))])
 	}
@@ -76,6 +76,30 @@ func TestFilter(t *testing.T) {
 	}
 }
 
+// TestFilterOfLists filters several lists in one body, each by its own IDs.
+func TestFilterOfLists(t *testing.T) {
+	templates := List{Name: "resourceTemplates", ID: "uriTemplate", Allowed: func(string) bool { return false }}
+	jobs := List{Name: "jobs", ID: "jobId", Allowed: func(id string) bool { return id == "mine" }}
+	const body = `[{"result":{"tools":[{"name":"x","jobId":"mine"},{"name":"q","jobId":"x"}]}},
+		{"result":{"resource_Templates":[{"name":"q","uriTemplate":"a"},{"name":"q"}],"resources":[{"name":"x"}],"jobs":[{"jobId":"mine"},{"name":"q"},{"jobid":"x","jobId":"mine"}]}}]`
+	const want = `[{"result":{"tools":[{"name":"q","jobId":"x"}]}},
+		{"result":{"resource_Templates":[],"resources":[{"name":"x"}],"jobs":[{"jobId":"mine"}]}}]`
+	for _, chunk := range []int{1, 7, len(body)} {
+		var f Filter
+		f.Reset(false, tools, templates, jobs)
+		var got []byte
+		for p := []byte(body); len(p) > 0; p = p[min(chunk, len(p)):] {
+			var err error
+			if got, err = f.Append(got, p[:min(chunk, len(p))]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if string(got) != want {
+			t.Errorf("in chunks of %d:\n%s\nwant\n%s", chunk, got, want)
+		}
+	}
+}
+
 func TestFilterOfStreams(t *testing.T) {
 	for _, c := range []struct{ name, body, want string }{
 		{"an event", "event: message\ndata: {\"result\":{\"tools\":[{\"name\":\"x\"},{\"name\":\"q\"}]}}\nid: 7\n\n", "event: message\ndata: {\"result\":{\"tools\":[{\"name\":\"q\"}]}}\nid: 7\n\n"},
@@ -108,7 +132,7 @@ func TestFilterOfStreams(t *testing.T) {
 // an end does not fill the memory.
 func TestFilterHoldsLittle(t *testing.T) {
 	var f Filter
-	f.Reset(true, mayCall)
+	f.Reset(true, tools)
 	for _, step := range [][2]string{
 		{": ping\n\n", ": ping\n\n"},
 		{"data: {\"result\":{\"tools\":[{\"name\":\"x\"},{\"name\":\"q\"}", "data: {\"result\":{\"tools\":[{\"name\":\"q\"}"},
@@ -118,13 +142,13 @@ func TestFilterHoldsLittle(t *testing.T) {
 			t.Errorf("after %q: %q, %v, want %q", step[0], got, err, step[1])
 		}
 	}
-	f.Reset(false, mayCall)
+	f.Reset(false, tools)
 	chunk := bytes.Repeat([]byte("x"), 64<<10)
 	got, err := f.Append(nil, []byte(`{"result":{"tools":[{"name":"q","a":"`))
 	for n := 0; err == nil && n < 1000; n++ {
 		got, err = f.Append(got, chunk)
 	}
-	if err == nil || len(got) > 100 || cap(f.held) > 3*maxTool {
+	if err == nil || len(got) > 100 || cap(f.held) > 3*maxElement {
 		t.Errorf("%d bytes went on, %d are held, %v", len(got), cap(f.held), err)
 	}
 	if again, err := f.Append(nil, []byte(`"}]}}`)); err == nil || len(again) > 0 {
@@ -144,14 +168,14 @@ func filterDecoded(body any) any {
 	}
 	message, _ := body.(map[string]any)
 	result, _ := message["result"].(map[string]any)
-	tools, ok := result["tools"].([]any)
+	listed, ok := result["tools"].([]any)
 	if !ok {
 		return body
 	}
 	left := []any{}
-	for _, tool := range tools {
+	for _, tool := range listed {
 		object, _ := tool.(map[string]any)
-		if name, ok := object["name"].(string); ok && mayCall(name) {
+		if name, ok := object["name"].(string); ok && tools.Allowed(name) {
 			left = append(left, tool)
 		}
 	}
@@ -324,7 +348,7 @@ func FuzzFilter(f *testing.F) {
 			}
 			for _, text := range texts {
 				for _, name := range listed([]byte(text)) {
-					if name != "" && !mayCall(name) {
+					if name != "" && !tools.Allowed(name) {
 						t.Fatalf("%q lists %q: %q", body, name, whole)
 					}
 				}

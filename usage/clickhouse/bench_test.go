@@ -89,12 +89,12 @@ func fill(b *testing.B, server *clickhousetest.Server, dsn string) {
 		{"'sparse'", "365"},
 	} {
 		server.Query(b, strings.NewReplacer("TABLE", database(dsn)+".mcp_tool_usage_log", "ROWS", calls.rows, "USER", calls.user).Replace(
-			`INSERT INTO TABLE (event_id, ts, user_id, user_email, key_id, key_name,
+			`INSERT INTO TABLE (event_id, ts, server, user_id, user_email, key_id, key_name,
 				tool_name, tables, record_count, outcome, http_status, duration_us, request_bytes, response_bytes,
 				session_id, request_id, protocol_version, client_name, client_version, remote_ip)
 			WITH toUInt32(pow(rand(1) / 4294967296, 2) * 1000) AS u, if(rand(2) % 10 < 7, 0, rand(2) % 3) AS k,
 				(u * 7 + toUInt32(pow(rand(3) / 4294967296, 2) * 8)) % 40 AS tool, (tool * 3 + toUInt32(pow(rand(4) / 4294967296, 2) * 5)) % 60 AS tab
-			SELECT generateUUIDv7(number), toDateTime64('2026-01-01 00:00:00', 6, 'UTC') + toIntervalMicrosecond(number * intDiv(31536000000000, ROWS)),
+			SELECT generateUUIDv7(number), toDateTime64('2026-01-01 00:00:00', 6, 'UTC') + toIntervalMicrosecond(number * intDiv(31536000000000, ROWS)), 'stock-data',
 				USER, concat(USER, '@example.com'), concat('key-', USER, '-', toString(k)), ['laptop', 'ci', 'cursor'][k + 1],
 				concat('tool_', toString(tool)), if(tab % 3 = 0, [concat('table_', toString(tab)), 'stock_basic'], [concat('table_', toString(tab))]),
 				if(rand(5) % 10 = 0, NULL, rand(5) % 1000), if(rand(6) % 50 = 0, 'tool_error', 'ok'), 200, rand(7) % 50000, rand(8) % 300, rand(9) % 65536,

@@ -13,6 +13,7 @@ import (
 var dimensions = map[usage.Dimension]string{
 	usage.ByTotal:  "''",
 	usage.ByDay:    "toString(toDate32(ts))",
+	usage.ByServer: "server",
 	usage.ByTool:   "tool_name",
 	usage.ByTable:  "arrayJoin(tables)",
 	usage.ByKey:    "key_id",

@@ -97,7 +97,7 @@ func wantMigrated(t *testing.T, server *clickhousetest.Server, dsn string, rows 
 	t.Helper()
 	wantRows(t, server, dsn, rows)
 	db := database(dsn)
-	if got := server.Query(t, "SELECT arraySort(groupUniqArray(version)) FROM "+db+".mcp_tool_usage_migrations"); got != "[10,11]" {
+	if got := server.Query(t, "SELECT arraySort(groupUniqArray(version)) FROM "+db+".mcp_tool_usage_migrations"); got != "[12,13]" {
 		t.Errorf("versions %s", got)
 	}
 	for _, name := range []string{"daily", "daily_by_user"} {

@@ -25,6 +25,9 @@ func where(f usage.Filter) (condition string, params []any) {
 	if f.KeyID != "" {
 		add("key_id = {key_id:String}", "key_id", f.KeyID)
 	}
+	if f.Server != "" {
+		add("server = {server:String}", "server", f.Server)
+	}
 	if f.Tool != "" {
 		add("tool_name = {tool:String}", "tool", f.Tool)
 	}

@@ -22,7 +22,7 @@ func TestRollUpIsRead(t *testing.T) {
 	dsn := newDatabase(t, server, "http")
 	l := open(t, dsn)
 	mustWrite(t, l, usagetest.Batch(0, 20_000, time.Minute)) // two weeks
-	everyone := usage.Filter{Tool: "tool_1", Table: "table_1", Outcome: usage.OK}
+	everyone := usage.Filter{Server: "stock-data", Tool: "tool_1", Table: "table_1", Outcome: usage.OK}
 	one := everyone
 	one.UserID, one.KeyID = batch(0, 1).Events[0].UserID, batch(0, 1).Events[0].KeyID
 	for name, test := range map[string]struct {

@@ -33,6 +33,7 @@ func events(t *rapid.T) []usage.Event {
 		return usage.Event{
 			ID:              uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id")),
 			Time:            time.UnixMicro(rapid.Int64Range(-2e15, 9e15).Draw(t, "ts")).UTC(),
+			Server:          text.Draw(t, "server"),
 			UserID:          text.Draw(t, "user"),
 			UserEmail:       text.Draw(t, "email"),
 			KeyID:           text.Draw(t, "key"),
@@ -114,7 +115,7 @@ func readCSV(t *rapid.T, data []byte) (events []usage.Event) {
 			text := strings.ReplaceAll(line[i], "\x00CRLF", "\r\n")
 			var value any = text
 			switch {
-			case text == "" && !slices.Contains([]string{"user_id", "user_email", "key_id", "key_name", "tool_name", "request_id", "remote_ip"}, name):
+			case text == "" && !slices.Contains([]string{"server", "user_id", "user_email", "key_id", "key_name", "tool_name", "request_id", "remote_ip"}, name):
 				value = nil
 			case name == "tables":
 				value = json.RawMessage(text)

@@ -3,6 +3,7 @@ package export
 import (
 	"bytes"
 	"encoding/csv"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,7 +44,7 @@ func TestSpreadsheetCSV(t *testing.T) {
 		if err != nil || len(records) != 2 {
 			t.Fatalf("%d records, %v", len(records), err)
 		}
-		got := records[1][6]
+		got := records[1][slices.Index(records[0], "tool_name")]
 		if isFormula(got) {
 			t.Errorf("%q is written as %q", tool, got)
 		}

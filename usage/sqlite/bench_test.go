@@ -63,7 +63,7 @@ func fill(b *testing.B, l *Ledger, rows int) {
 				random(n, r1, r2, r3, r4) AS (SELECT n, n * 40503 & 65535, n * 48271 % 65521, n * 69621 % 65519, n * 16807 % 65497 FROM number),
 				skewed(n, u, k, t, a, r) AS (SELECT n, r1 * r1 * 1000 >> 32, iif(r2 % 10 < 7, 0, r2 % 3), r3 * r3 * 8 >> 32, r4 * r4 * 5 >> 32, r2 FROM random),
 				call(n, u, k, tool, tab, r) AS (SELECT n, u, k, (u * 7 + t) % 40, ((u * 7 + t) % 40 * 3 + a) % 60, r FROM skewed)
-			SELECT printf('%08x-%04x-7000-8000-%012x', n >> 8, n & 255, n + ROWS), START + n * (31536000000000 / ROWS), USER, USER || '@example.com',
+			SELECT printf('%08x-%04x-7000-8000-%012x', n >> 8, n & 255, n + ROWS), START + n * (31536000000000 / ROWS), 'stock-data', USER, USER || '@example.com',
 				'key-' || USER || '-' || k, iif(k = 0, 'laptop', 'ci'), 'tool_' || tool, iif(tab % 3 = 0, '["table_' || tab || '","stock_basic"]', '["table_' || tab || '"]'),
 				iif(r % 11 = 0, NULL, r % 1000), iif(r % 50 = 0, 'tool_error', 'ok'), 200, NULL, r % 50000, r % 300, r, 'session-' || u || '-' || r % 100, n % 1000,
 				'2025-06-18', 'claude-code', '2.1.0', '192.0.2.' || u % 250, 'table_' || tab

@@ -16,6 +16,7 @@ import (
 var dimensions = map[usage.Dimension]string{
 	usage.ByTotal:  "''",
 	usage.ByDay:    "strftime('%F', ts / 1000000, 'unixepoch')",
+	usage.ByServer: "server",
 	usage.ByTool:   "tool_name",
 	usage.ByTable:  "touched.value",
 	usage.ByKey:    "key_id",

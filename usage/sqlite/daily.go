@@ -26,7 +26,7 @@ type daily map[dailyKey]*sum
 
 type dailyKey struct {
 	day             int64
-	tool            string
+	server, tool    string
 	tables, outcome string
 }
 
@@ -36,7 +36,7 @@ func (d daily) count(e *usage.Event) error {
 	if err != nil {
 		return err
 	}
-	key := dailyKey{dayOf(e.Time.UnixMicro()), e.Tool, cmp.Or(tables, noTables), string(e.Outcome)}
+	key := dailyKey{dayOf(e.Time.UnixMicro()), e.Server, e.Tool, cmp.Or(tables, noTables), string(e.Outcome)}
 	if d[key] == nil {
 		d[key] = new(sum)
 	}
@@ -58,15 +58,15 @@ func (d daily) write(ctx context.Context, tx *sql.Tx) error {
 	if len(d) == 0 {
 		return nil
 	}
-	statement, err := tx.PrepareContext(ctx, `INSERT INTO mcp_tool_usage_daily (day, tool_name, tables, outcome, calls, records_high, records_low)
-		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+	statement, err := tx.PrepareContext(ctx, `INSERT INTO mcp_tool_usage_daily (day, server, tool_name, tables, outcome, calls, records_high, records_low)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
 		calls = calls + excluded.calls, records_high = records_high + excluded.records_high, records_low = records_low + excluded.records_low`)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = statement.Close() }()
 	for key, sums := range d {
-		if _, err := statement.ExecContext(ctx, key.day, key.tool, key.tables, key.outcome, sums.calls, sums.high, sums.low); err != nil {
+		if _, err := statement.ExecContext(ctx, key.day, key.server, key.tool, key.tables, key.outcome, sums.calls, sums.high, sums.low); err != nil {
 			return err
 		}
 	}

@@ -12,9 +12,9 @@ import (
 )
 
 // rollUp is the SELECT of what the roll-up has to be.
-const rollUp = `SELECT (ts - iif(ts < 0, 86399999999, 0)) / 86400000000 AS day, tool_name, ifnull(tables, '[]') AS touched, outcome,
+const rollUp = `SELECT (ts - iif(ts < 0, 86399999999, 0)) / 86400000000 AS day, server, tool_name, ifnull(tables, '[]') AS touched, outcome,
 		count(*), ifnull(sum(record_count >> 32), 0), ifnull(sum(record_count & 0xffffffff), 0)
-	FROM mcp_tool_usage_log GROUP BY day, tool_name, touched, outcome`
+	FROM mcp_tool_usage_log GROUP BY day, server, tool_name, touched, outcome`
 
 // wantRollUp checks that the roll-up has the sums of the log.
 func wantRollUp(t testing.TB, l *Ledger) {

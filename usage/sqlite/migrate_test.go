@@ -20,7 +20,7 @@ import (
 // TestEarlierLayout refuses a file from before the baseline with a sentence that
 // says what to do, at each use, and leaves it as it is.
 func TestEarlierLayout(t *testing.T) {
-	for _, version := range []string{"00001", "00005"} {
+	for _, version := range []string{"00001", "00010"} {
 		path := filepath.Join(t.TempDir(), "usage.db")
 		old := fstest.MapFS{version + "_old.sql": {Data: []byte("-- +goose Up\nCREATE TABLE mcp_tool_usage_log (event_id TEXT);")}}
 		db, err := sqlitefile.Open(t.Context(), path, old)

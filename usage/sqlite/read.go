@@ -27,6 +27,9 @@ func where(f usage.Filter) (condition string, args []any) {
 	if f.KeyID != "" {
 		add("key_id = ?", f.KeyID)
 	}
+	if f.Server != "" {
+		add("server = ?", f.Server)
+	}
 	if f.Tool != "" {
 		add("tool_name = ?", f.Tool)
 	}

@@ -26,6 +26,7 @@ func Batch(n, size int, every time.Duration) usage.Batch {
 		b.Events[i] = usage.Event{
 			ID:              uuidV7(ts, random),
 			Time:            ts,
+			Server:          []string{"stock-data", "default"}[tool/6],
 			UserID:          fmt.Sprintf("0198f2a4-7e51-7c3b-9d2e-%012d", user),
 			UserEmail:       fmt.Sprintf("user-%d@example.com", user),
 			KeyID:           fmt.Sprintf("0198f2a4-90aa-7001-8e11-%012d", user*3+client),

@@ -22,6 +22,8 @@ func groupNames(e usage.Event, by usage.Dimension) []string {
 	switch by {
 	case usage.ByDay:
 		return []string{e.Time.UTC().Format(time.DateOnly)}
+	case usage.ByServer:
+		return []string{e.Server}
 	case usage.ByTool:
 		return []string{e.Tool}
 	case usage.ByTable:
@@ -172,7 +174,7 @@ func testBreakdown(t *testing.T, open func() usage.Ledger) {
 	}
 	write(t, l, batch(events...))
 	for _, by := range usage.Dimensions {
-		for _, f := range []usage.Filter{{}, {UserID: "ann"}, {KeyID: "k2"}, {Tool: "list"}, {Table: "a"}, {Outcome: usage.Aborted}, {UserID: "nobody"}} {
+		for _, f := range []usage.Filter{{}, {UserID: "ann"}, {KeyID: "k2"}, {Server: "files"}, {Tool: "list"}, {Table: "a"}, {Outcome: usage.Aborted}, {UserID: "nobody"}} {
 			for _, limit := range []int{1, 2, 1000} {
 				q := usage.BreakdownQuery{StatsQuery: usage.StatsQuery{Filter: f, Days: 2, Now: noon.AddDate(0, 0, 1)}, By: by, Limit: limit}
 				wantBreakdown(t, l, events, q)

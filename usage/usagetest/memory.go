@@ -85,6 +85,7 @@ func (m *Memory) matching(f usage.Filter) []usage.Event {
 	for _, e := range m.rows.events {
 		if (f.UserID == "" || e.UserID == f.UserID) &&
 			(f.KeyID == "" || e.KeyID == f.KeyID) &&
+			(f.Server == "" || e.Server == f.Server) &&
 			(f.Tool == "" || e.Tool == f.Tool) &&
 			(f.Table == "" || slices.Contains(e.Tables, f.Table)) &&
 			(f.Outcome == "" || e.Outcome == f.Outcome) &&

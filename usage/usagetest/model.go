@@ -39,6 +39,7 @@ var someEvents = rapid.Custom(func(t *rapid.T) usage.Event {
 	return usage.Event{
 		ID:              uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "event_id")),
 		Time:            someTimes.Draw(t, "ts"),
+		Server:          someNames.Draw(t, "server"),
 		UserID:          someNames.Draw(t, "user_id"),
 		UserEmail:       text("user_email"),
 		KeyID:           someNames.Draw(t, "key_id"),
@@ -73,6 +74,7 @@ var someFilters = rapid.Custom(func(t *rapid.T) usage.Filter {
 	f := usage.Filter{
 		UserID:  maybe(t, someNames, "user"),
 		KeyID:   maybe(t, someNames, "key"),
+		Server:  maybe(t, someNames, "server"),
 		Tool:    maybe(t, someNames, "tool"),
 		Outcome: maybe(t, someOutcomes, "outcome"),
 		From:    maybe(t, someTimes, "from"),

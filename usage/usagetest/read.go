@@ -68,6 +68,7 @@ func filterEvents() []usage.Event {
 			e.Time = noon.Add(time.Duration(n) * time.Hour)
 			e.UserID = []string{"ann", "bob"}[n%2]
 			e.KeyID = []string{"k1", "k2", "k3"}[n%3]
+			e.Server = []string{"stock-data", "", "files"}[n/4%3]
 			e.Tool = []string{"query", "list", "", "describe"}[n/2%4]
 			e.Tables = [][]string{{"a"}, {"b", "a"}, nil, {"c", "b"}, {"ab"}}[n%5]
 			e.Outcome = usage.Outcomes[n%len(usage.Outcomes)]
@@ -85,6 +86,7 @@ func testFilters(t *testing.T, open func() usage.Ledger) {
 	fields := []func(*usage.Filter){
 		func(f *usage.Filter) { f.UserID = "ann" },
 		func(f *usage.Filter) { f.KeyID = "k2" },
+		func(f *usage.Filter) { f.Server = "files" },
 		func(f *usage.Filter) { f.Tool = "list" },
 		func(f *usage.Filter) { f.Table = "a" },
 		func(f *usage.Filter) { f.Table = "b" },
@@ -129,10 +131,11 @@ func testHostileFilters(t *testing.T, open func() usage.Ledger) {
 		for name, f := range map[string]usage.Filter{
 			"UserID":  {UserID: s},
 			"KeyID":   {KeyID: s},
+			"Server":  {Server: s},
 			"Tool":    {Tool: s},
 			"Table":   {Table: s},
 			"Outcome": {Outcome: usage.Outcome(s)},
-			"all":     {UserID: s, KeyID: s, Tool: s, Table: s + "'", Outcome: usage.Outcome(s)},
+			"all":     {UserID: s, KeyID: s, Server: s, Tool: s, Table: s + "'", Outcome: usage.Outcome(s)},
 		} {
 			q := usage.HistoryQuery{Filter: f, Page: 1, PageSize: 100}
 			want := history(t, memory, q)
@@ -265,8 +268,8 @@ func testStatsFilters(t *testing.T, open func() usage.Ledger) {
 	l, events := open(), filterEvents()
 	write(t, l, batch(events...))
 	for _, f := range []usage.Filter{
-		{}, {UserID: "ann"}, {KeyID: "k2"}, {Tool: "list"}, {Table: "a"}, {Table: "b"}, {Outcome: usage.Aborted},
-		{UserID: "bob", KeyID: "k1"}, {UserID: "ann", Table: "b", Outcome: usage.OK}, {UserID: "nobody"},
+		{}, {UserID: "ann"}, {KeyID: "k2"}, {Server: "files"}, {Tool: "list"}, {Table: "a"}, {Table: "b"}, {Outcome: usage.Aborted},
+		{UserID: "bob", KeyID: "k1"}, {UserID: "ann", Server: "files"}, {UserID: "ann", Table: "b", Outcome: usage.OK}, {UserID: "nobody"},
 		{UserID: "'"}, {Table: "%"},
 	} {
 		for _, days := range []int{1, 2} {

@@ -97,6 +97,7 @@ func event(n int, changes ...func(*usage.Event)) usage.Event {
 	e := usage.Event{
 		ID:              uuid.NewSHA1(uuid.Nil, fmt.Append(nil, n)),
 		Time:            noon.Add(time.Duration(n) * time.Microsecond),
+		Server:          "stock-data",
 		UserID:          "user-1",
 		UserEmail:       "ann@example.com",
 		KeyID:           "key-1",

@@ -29,7 +29,7 @@ var hostile = []string{
 // everyText sets every string of the event.
 func everyText(s string) func(*usage.Event) {
 	return func(e *usage.Event) {
-		e.UserID, e.UserEmail, e.KeyID, e.KeyName, e.Tool = s, s, s, s, s
+		e.Server, e.UserID, e.UserEmail, e.KeyID, e.KeyName, e.Tool = s, s, s, s, s, s
 		e.Tables, e.Outcome = []string{s, s + "'"}, usage.Outcome(s)
 		e.SessionID, e.RequestID, e.ProtocolVersion, e.ClientName, e.ClientVersion, e.RemoteIP = s, s, s, s, s, s
 	}

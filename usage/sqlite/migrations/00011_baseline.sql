@@ -9,6 +9,7 @@
 CREATE TABLE mcp_tool_usage_log (
     event_id         TEXT NOT NULL,
     ts               INTEGER NOT NULL,
+    server           TEXT NOT NULL,
     user_id          TEXT NOT NULL,
     user_email       TEXT NOT NULL,
     key_id           TEXT NOT NULL,
@@ -44,13 +45,14 @@ CREATE INDEX mcp_tool_usage_log_key_order ON mcp_tool_usage_log (key_id, ts, eve
 -- SQLite's. Unknown tables are [].
 CREATE TABLE mcp_tool_usage_daily (
     day          INTEGER NOT NULL, -- since 1970: date(day * 86400, 'unixepoch')
+    server       TEXT NOT NULL,
     tool_name    TEXT NOT NULL,
     tables       TEXT NOT NULL,
     outcome      TEXT NOT NULL,
     calls        INTEGER NOT NULL,
     records_high INTEGER NOT NULL,
     records_low  INTEGER NOT NULL,
-    PRIMARY KEY (day, tool_name, tables, outcome)
+    PRIMARY KEY (day, server, tool_name, tables, outcome)
 ) STRICT, WITHOUT ROWID;
 
 -- +goose StatementBegin
@@ -60,9 +62,9 @@ CREATE TRIGGER mcp_tool_usage_log_deleted AFTER DELETE ON mcp_tool_usage_log BEG
         records_high = records_high - ifnull(old.record_count >> 32, 0),
         records_low = records_low - ifnull(old.record_count & 0xffffffff, 0)
     WHERE day = (old.ts - iif(old.ts < 0, 86399999999, 0)) / 86400000000
-        AND tool_name = old.tool_name AND tables = ifnull(old.tables, '[]') AND outcome = old.outcome;
+        AND server = old.server AND tool_name = old.tool_name AND tables = ifnull(old.tables, '[]') AND outcome = old.outcome;
     DELETE FROM mcp_tool_usage_daily
     WHERE day = (old.ts - iif(old.ts < 0, 86399999999, 0)) / 86400000000
-        AND tool_name = old.tool_name AND tables = ifnull(old.tables, '[]') AND outcome = old.outcome AND calls = 0;
+        AND server = old.server AND tool_name = old.tool_name AND tables = ifnull(old.tables, '[]') AND outcome = old.outcome AND calls = 0;
 END;
 -- +goose StatementEnd

@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS {{.Table}}{{.OnCluster}}
 (
     event_id         UUID CODEC(ZSTD(1)),
     ts               DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
+    server           LowCardinality(String),
     user_id          LowCardinality(String),
     user_email       LowCardinality(String),
     key_id           LowCardinality(String),
@@ -46,15 +47,15 @@ CREATE TABLE IF NOT EXISTS {{.Table}}{{.OnCluster}}
 
     PROJECTION daily
     (
-        SELECT toDate32(ts), tool_name, tables, outcome,
+        SELECT toDate32(ts), server, tool_name, tables, outcome,
             count(), sum(toInt128(ifNull(record_count, 0)))
-        GROUP BY toDate32(ts), tool_name, tables, outcome
+        GROUP BY toDate32(ts), server, tool_name, tables, outcome
     ),
     PROJECTION daily_by_user
     (
-        SELECT user_id, key_id, toDate32(ts), tool_name, tables, outcome,
+        SELECT user_id, key_id, toDate32(ts), server, tool_name, tables, outcome,
             count(), sum(toInt128(ifNull(record_count, 0)))
-        GROUP BY user_id, key_id, toDate32(ts), tool_name, tables, outcome
+        GROUP BY user_id, key_id, toDate32(ts), server, tool_name, tables, outcome
     )
 )
 ENGINE = {{.Engine "mcp_tool_usage_log"}}
