@@ -10,15 +10,18 @@ import (
 )
 
 // TestSameServer: several gates may stand in front of one server, with the same
-// rules.
+// rules, or without any where it answers only what is no endpoint.
 func TestSameServer(t *testing.T) {
 	const rule = "{\n tool query_* {\n table arguments.table\n }\n }"
+	other := strings.ReplaceAll(rule, "query_*", "*")
 	for _, test := range []struct{ first, second, refused string }{
 		{"tallygate", "tallygate", ""},
 		{"tallygate " + rule, "tallygate default " + rule, ""},
 		{"tallygate a " + rule, "tallygate b", ""},
-		{"tallygate " + rule, "tallygate", `the server "default"`},
-		{"tallygate a", "tallygate a " + rule, `the server "a"`},
+		{"tallygate " + rule, "tallygate", ""},
+		{"tallygate a", "tallygate a " + rule, ""},
+		{"tallygate " + rule, "tallygate " + other, `the server "default"`},
+		{"tallygate a " + other, "tallygate a " + rule, `the server "a"`},
 	} {
 		text := ":8001 {\n" + test.first + "\n}\n:8002 {\n" + test.second + "\n}\n"
 		config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), nil)
