@@ -139,6 +139,13 @@ func (ref *refusal) outcome() usage.Outcome {
 // reject answers a request that does not reach the upstream.
 func (x *exchange) reject(ref *refusal) error {
 	x.refuse(ref)
+	switch {
+	case !x.unread || ref.reason == reasonTimeout:
+	case ref.reason == reasonBusy:
+		x.setReadDeadline(x.arrived) // it has passed: the connection is closed at once
+	default:
+		x.setReadDeadline(time.Now().Add(drainTime)) // as limitDrain
+	}
 	return ref.writeTo(x.response.ResponseWriter)
 }
 

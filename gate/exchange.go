@@ -23,6 +23,7 @@ type exchange struct {
 	method    string // of HTTP
 	origin    string // allowed; "" for none
 	remoteIP  string // the client's; "" when unknown
+	unread    bool   // it has a body that has not been read to its end
 	sessionID string // Mcp-Session-Id
 	protocol  string // Mcp-Protocol-Version
 	body      mcp.Body
@@ -60,7 +61,7 @@ type pendingReply struct {
 }
 
 func newExchange(g *Gate, w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{gate: g, arrived: time.Now(), method: r.Method, remoteIP: g.clientIP(r)}
+	x := &exchange{gate: g, arrived: time.Now(), method: r.Method, remoteIP: g.clientIP(r), unread: r.ContentLength != 0}
 	x.response = meteringWriter{ResponseWriter: w, x: x}
 	if g.attach != nil {
 		g.attach(r, x)

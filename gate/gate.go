@@ -130,6 +130,7 @@ type Gate struct {
 	errorStatus func(error) int
 	attach      func(*http.Request, Values)
 	log         *slog.Logger
+	keyless     keylessReads
 }
 
 // New makes a gate. An error says which part of the config is wrong.
@@ -178,6 +179,7 @@ type Handler func(http.ResponseWriter, *http.Request) error
 // next, or of writing to the client.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) error {
 	if isDiscovery(r.URL.Path) {
+		limitDrain(w, r)
 		return answerDiscovery(w)
 	}
 	x := newExchange(g, w, r)
@@ -190,6 +192,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 			return x.reject(ref)
 		}
 		if isPreflight(r) {
+			limitDrain(w, r)
 			answerPreflight(w, r)
 			return nil
 		}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/tallygate/tallygate/mcp"
 )
@@ -44,8 +46,18 @@ func (x *exchange) readMessages(r *http.Request) *refusal {
 	if x.principal == nil {
 		limit = min(limit, maxPublicBody)
 	}
-	data, err := readBody(r, limit)
+	read := readBody
+	if x.principal == nil {
+		read = x.readKeyless
+	}
+	data, err := read(r, limit)
 	switch {
+	case errors.Is(err, errTooMany):
+		return &refusal{status: http.StatusTooManyRequests, reason: reasonBusy, code: codeBusy, retryAfter: time.Second,
+			message: "Too many requests without a live API key are being sent: send the key with every request, or try again"}
+	case errors.Is(err, os.ErrDeadlineExceeded) && x.principal == nil:
+		return &refusal{status: http.StatusRequestTimeout, reason: reasonTimeout, code: codeTimeout,
+			message: fmt.Sprintf("The body did not come within %v: send it at once, or send an API key with it", keylessBodyTime)}
 	case errors.Is(err, errTooLarge) && x.principal == nil && limit < x.gate.maxBody:
 		return x.denied // with a live key it might have been read
 	case errors.Is(err, errTooLarge):
@@ -54,6 +66,7 @@ func (x *exchange) readMessages(r *http.Request) *refusal {
 	case err != nil:
 		return badRequest(errors.New("the body ended early"))
 	}
+	x.unread = false
 	if err := x.body.Read(data, allowsBatch(x.protocol)); err != nil {
 		return badRequest(err)
 	}
@@ -93,17 +106,31 @@ func allowsBatch(protocol string) bool {
 	return protocol == "" || protocol == "2025-03-26"
 }
 
-var errTooLarge = errors.New("too large")
+var (
+	errTooLarge = errors.New("too large")
+	errTooMany  = errors.New("too many at a time")
+)
 
-// readBody reads a body of at most limit bytes.
+// bodyChunk is how much memory in bytes a body gets before any of it has come.
+const bodyChunk = 64 << 10
+
+// readBody reads a body of at most limit bytes. Its memory grows as it comes:
+// declaring a length costs the gate nothing.
 func readBody(r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, errTooLarge
 	}
 	if r.ContentLength >= 0 {
-		data := make([]byte, r.ContentLength)
-		_, err := io.ReadFull(r.Body, data)
-		return data, err
+		data := make([]byte, min(r.ContentLength, bodyChunk))
+		for read := 0; ; {
+			n, err := io.ReadFull(r.Body, data[read:])
+			if read += n; err != nil || int64(read) == r.ContentLength {
+				return data, err
+			}
+			longer := make([]byte, min(r.ContentLength, 2*int64(read)))
+			copy(longer, data)
+			data = longer
+		}
 	}
 	data, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	if err == nil && int64(len(data)) > limit {

@@ -51,7 +51,7 @@ func newFloodGuard() *floodGuard {
 // wait returns how long a client has to wait for its next lookup; zero or less
 // when it need not.
 func (f *floodGuard) wait(client netip.Addr, now time.Time) time.Duration {
-	bucket, missed := f.misses.Get(clientNetwork(client))
+	bucket, missed := f.misses.Get(ClientNetwork(client))
 	if !missed {
 		return 0
 	}
@@ -61,7 +61,7 @@ func (f *floodGuard) wait(client netip.Addr, now time.Time) time.Duration {
 
 // count counts a lookup that found no key.
 func (f *floodGuard) count(client netip.Addr, now time.Time) {
-	network := clientNetwork(client)
+	network := ClientNetwork(client)
 	bucket := rate.NewLimiter(rate.Every(floodInterval), floodBurst)
 	if known, ok, _ := f.misses.PeekOrAdd(network, bucket); ok {
 		bucket = known
@@ -69,14 +69,15 @@ func (f *floodGuard) count(client netip.Addr, now time.Time) {
 	bucket.AllowN(now, 1)
 }
 
-// clientNetwork returns the part of a client's address that it cannot change at
-// will: the whole of IPv4, the first 64 bits of IPv6 (RFC 6177).
-func clientNetwork(client netip.Addr) netip.Prefix {
+// ClientNetwork returns the part of a client's address that it cannot change at
+// will: the whole of IPv4, the first 64 bits of IPv6 (RFC 6177). It returns the
+// zero Prefix for the zero Addr.
+func ClientNetwork(client netip.Addr) netip.Prefix {
 	client = client.Unmap().WithZone("")
 	bits := 64
 	if client.Is4() {
 		bits = 32
 	}
-	network, _ := client.Prefix(bits) // the zero Prefix for the zero Addr
+	network, _ := client.Prefix(bits)
 	return network
 }
