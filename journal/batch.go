@@ -84,7 +84,6 @@ func (j *Journal) read(to position, maxEvents int) (*batch, error) {
 	from := j.cursor.state.Acknowledged
 	b := &batch{from: from, to: from, ends: make([]position, 0, expected)}
 	b.Events = make([]usage.Event, 0, expected)
-	r := newEventReader()
 	for _, seg := range segments {
 		if seg.seq < from.Segment || seg.seq > to.Segment {
 			continue
@@ -96,7 +95,7 @@ func (j *Journal) read(to position, maxEvents int) (*batch, error) {
 		if seg.seq == to.Segment {
 			end = min(end, to.Offset)
 		}
-		full, err := j.readSegment(b, r, seg.seq, start, end, maxEvents)
+		full, err := j.readSegment(b, seg.seq, start, end, maxEvents)
 		if err != nil {
 			return nil, fmt.Errorf("read the journal: %w", err)
 		}
@@ -112,7 +111,7 @@ func (j *Journal) read(to position, maxEvents int) (*batch, error) {
 
 // readSegment adds the events between two offsets of a segment to the batch, and
 // reports whether the limits ended it.
-func (j *Journal) readSegment(b *batch, r *eventReader, seq uint64, start, end int64, maxEvents int) (full bool, err error) {
+func (j *Journal) readSegment(b *batch, seq uint64, start, end int64, maxEvents int) (full bool, err error) {
 	f, err := os.Open(j.path(seq))
 	if errors.Is(err, fs.ErrNotExist) { // somebody removed it
 		b.corrupt = append(b.corrupt, corruptRun{position{seq, start}, end - start})
@@ -142,7 +141,7 @@ func (j *Journal) readSegment(b *batch, r *eventReader, seq uint64, start, end i
 		}
 		n := len(b.Events)
 		b.Events = append(b.Events, usage.Event{})
-		if r.read(payload, &b.Events[n]) != nil {
+		if readEvent(payload, &b.Events[n]) != nil {
 			b.Events = b.Events[:n]
 			continue // intact, but not an event: treated as damage
 		}

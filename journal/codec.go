@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -37,7 +38,7 @@ const (
 
 var errNotAnEvent = errors.New("the record is intact, but it holds no event")
 
-// appendEvent appends e in the form that eventReader reads. It fails only where
+// appendEvent appends e in the form that readEvent reads. It fails only where
 // json.Marshal does: on a time that RFC 3339 cannot express.
 func appendEvent(b []byte, e *usage.Event) ([]byte, error) {
 	for i := range usage.StoredColumns {
@@ -127,11 +128,6 @@ func isPlain(s string) bool {
 	return true
 }
 
-// readEvent reads one event from a record's payload.
-func readEvent(payload []byte, e *usage.Event) error {
-	return newEventReader().read(payload, e)
-}
-
 // eventID returns the ID of the event in a record's payload.
 func eventID(payload []byte) (uuid.UUID, bool) {
 	value, _, more := bytes.Cut(payload, []byte{'\t'})
@@ -139,29 +135,14 @@ func eventID(payload []byte) (uuid.UUID, bool) {
 	return id, err == nil && more
 }
 
-// eventReader reads events from records. Texts and lists that occur in several
-// records (the user, the tool, the tables) share memory.
-type eventReader struct {
-	last  []string            // the text read last in each column
-	texts map[string]string   // by their spelling in a record
-	lists map[string][]string // by their spelling in a record
-}
-
-func newEventReader() *eventReader {
-	return &eventReader{
-		last:  make([]string, len(usage.StoredColumns)),
-		texts: make(map[string]string),
-		lists: make(map[string][]string),
-	}
-}
-
-// read reads the event of a payload into e. After an error, e is undefined.
-func (r *eventReader) read(payload []byte, e *usage.Event) error {
+// readEvent reads the event of a payload into e. Its texts share memory. After an
+// error, e is undefined.
+func readEvent(payload []byte, e *usage.Event) error {
 	if !utf8.Valid(payload) {
 		return errNotAnEvent
 	}
 	*e = usage.Event{}
-	value, more := []byte(nil), true
+	value, rest, more := "", string(payload), true
 	for i := range usage.StoredColumns {
 		if !more {
 			if i < fewestColumns {
@@ -169,8 +150,8 @@ func (r *eventReader) read(payload []byte, e *usage.Event) error {
 			}
 			return nil
 		}
-		value, payload, more = bytes.Cut(payload, []byte{'\t'})
-		if err := r.readValue(i, value, usage.StoredColumns[i].Field(e)); err != nil {
+		value, rest, more = strings.Cut(rest, "\t")
+		if err := readValue(i, value, usage.StoredColumns[i].Field(e)); err != nil {
 			return errNotAnEvent
 		}
 	}
@@ -181,92 +162,65 @@ func (r *eventReader) read(payload []byte, e *usage.Event) error {
 }
 
 // readValue reads a value of a column into its field.
-func (r *eventReader) readValue(column int, value []byte, field any) (err error) {
+func readValue(column int, value string, field any) (err error) {
 	switch v := field.(type) {
 	case *string:
-		*v, err = r.text(column, value)
+		*v, err = unescape(value)
 	case *int64:
-		*v, err = strconv.ParseInt(string(value), 10, 64)
+		*v, err = strconv.ParseInt(value, 10, 64)
 	case *usage.NullInt64:
-		if len(value) > 0 {
+		if value != "" {
 			v.Valid = true
-			v.Int64, err = strconv.ParseInt(string(value), 10, 64)
+			v.Int64, err = strconv.ParseInt(value, 10, 64)
 		}
 	case *[]string:
-		*v, err = r.list(value)
+		*v, err = readList(value)
 	case *uuid.UUID:
-		*v, err = uuid.ParseBytes(value)
+		*v, err = uuid.Parse(value)
 	case *time.Time:
-		err = v.UnmarshalText(value)
+		err = v.UnmarshalText([]byte(value))
 	default:
 		panic(unsupported(column, field))
 	}
 	return err
 }
 
-// text returns the text that a value spells. Most often it is that of the record
-// before.
-func (r *eventReader) text(column int, value []byte) (string, error) {
-	if string(value) == r.last[column] {
-		return r.last[column], nil
-	}
-	s, known := r.texts[string(value)]
-	if !known {
-		text, err := unescape(value)
-		if err != nil {
-			return "", err
-		}
-		s = string(text)
-		r.texts[string(value)] = s
-	}
-	if len(s) == len(value) { // it has no escapes, so s is the spelling too
-		r.last[column] = s
-	}
-	return s, nil
-}
-
-func unescape(value []byte) ([]byte, error) {
-	if bytes.IndexByte(value, '\\') < 0 {
-		return value, nil
-	}
-	text := make([]byte, 0, len(value))
+func unescape(value string) (string, error) {
+	var text strings.Builder
 	for {
-		plain, escape, found := bytes.Cut(value, []byte{'\\'})
-		text = append(text, plain...)
+		plain, escape, found := strings.Cut(value, `\`)
+		if !found && text.Len() == 0 {
+			return value, nil
+		}
+		text.WriteString(plain)
 		if !found {
-			return text, nil
+			return text.String(), nil
 		}
 		if len(escape) < 3 || escape[0] != 'x' {
-			return nil, errNotAnEvent
+			return "", errNotAnEvent
 		}
-		var c [1]byte
-		if _, err := hex.Decode(c[:], escape[1:3]); err != nil || c[0] != ',' && !needsEscape(rune(c[0])) {
-			return nil, errNotAnEvent
+		c, err := hex.DecodeString(escape[1:3])
+		if err != nil || c[0] != ',' && !needsEscape(rune(c[0])) {
+			return "", errNotAnEvent
 		}
-		text = append(text, c[0])
+		text.Write(c)
 		value = escape[3:]
 	}
 }
 
-// list returns the list that a value spells. Appending to it does not change the
-// list of another event.
-func (r *eventReader) list(value []byte) ([]string, error) {
-	if string(value) == unknownList {
+func readList(value string) ([]string, error) {
+	if value == unknownList {
 		return nil, nil
 	}
-	list, known := r.lists[string(value)]
-	if !known {
-		list = []string{}
-		for rest := value; len(rest) > 0; {
-			element, after, found := bytes.Cut(rest, []byte{','})
-			text, err := unescape(element)
-			if !found || err != nil {
-				return nil, errNotAnEvent
-			}
-			list = append(list, string(text))
-			rest = after
+	list := []string{}
+	for value != "" {
+		element, rest, found := strings.Cut(value, ",")
+		text, err := unescape(element)
+		if !found || err != nil {
+			return nil, errNotAnEvent
 		}
-		r.lists[string(value)] = list
+		list = append(list, text)
+		value = rest
 	}
-	return list[:len(list):len(list)], nil
+	return list, nil
 }

@@ -33,18 +33,15 @@ func TestEventInRecord(t *testing.T) {
 		if err := json.Unmarshal(theirs, &want); err != nil {
 			t.Fatal(err)
 		}
-		r := newEventReader()
-		for _, payload := range [][]byte{ours, ours} { // the second time, the reader has met all of it before
-			var got usage.Event
-			if err := r.read(payload, &got); err != nil {
-				t.Fatalf("%v: %q", err, payload)
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Fatalf("events differ (-want +got):\n%s", diff)
-			}
-			if id, ok := eventID(payload); !ok || id != e.ID {
-				t.Fatalf("the ID of %q is %s, %v", payload, id, ok)
-			}
+		var got usage.Event
+		if err := readEvent(ours, &got); err != nil {
+			t.Fatalf("%v: %q", err, ours)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("events differ (-want +got):\n%s", diff)
+		}
+		if id, ok := eventID(ours); !ok || id != e.ID {
+			t.Fatalf("the ID of %q is %s, %v", ours, id, ok)
 		}
 		if want.ID != e.ID || !want.Time.Equal(e.Time) {
 			t.Fatalf("id and time %s %s became %s %s", e.ID, e.Time, want.ID, want.Time)
@@ -80,37 +77,6 @@ func TestAppendEventImpossibleTime(t *testing.T) {
 	if _, err := appendEvent(nil, &e); err == nil || !strings.Contains(err.Error(), e.ID.String()) {
 		t.Errorf("error %v, want one that names the event", err)
 	}
-}
-
-// One reader reads many events, alike and not, as if each were the first.
-func TestEventReader(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		some := rapid.SliceOfN(events(), 1, 4).Draw(t, "events")
-		r := newEventReader()
-		for range rapid.IntRange(1, 10).Draw(t, "reads") {
-			e := rapid.SampledFrom(some).Draw(t, "event")
-			other := rapid.SampledFrom(some).Draw(t, "other")
-			if rapid.Bool().Draw(t, "mixed") {
-				e.UserID, e.Tool, e.Tables, e.SessionID = other.UserID, other.Tool, other.Tables, other.SessionID
-			}
-			payload, err := appendEvent(nil, &e)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if rapid.IntRange(0, 3).Draw(t, "damage") == 0 {
-				payload[rapid.IntRange(0, len(payload)-1).Draw(t, "at")] = rapid.SampledFrom([]byte("\t\\N0x\xff")).Draw(t, "byte")
-			}
-			var got, want usage.Event
-			gotErr, wantErr := r.read(payload, &got), readEvent(payload, &want)
-			if (gotErr != nil) != (wantErr != nil) {
-				t.Fatalf("errors %v and %v of %q", gotErr, wantErr, payload)
-			}
-			if diff := cmp.Diff(want, got); gotErr == nil && diff != "" {
-				t.Fatalf("events differ (-want +got):\n%s", diff)
-			}
-			got.Tables = append(got.Tables, "appended") // does not change another event's
-		}
-	})
 }
 
 // A payload that is not an event is refused as a whole.

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
+
+	"github.com/google/uuid"
 )
 
 // Column is one column of mcp_tool_usage_log: one field of an Event.
@@ -82,6 +85,36 @@ func (e *Event) firstTable() *string {
 	return &e.Tables[0]
 }
 
+// Value returns the column's value of an event: nil when it is unknown, and
+// otherwise a uuid.UUID, a time.Time, a string, a []string or an int64.
+func (c *Column) Value(e *Event) any {
+	switch v := c.Field(e).(type) {
+	case *string:
+		if c.Nullable && *v == "" {
+			return nil
+		}
+		return *v
+	case *int64:
+		return *v
+	case *NullInt64:
+		if !v.Valid {
+			return nil
+		}
+		return v.Int64
+	case *[]string:
+		if *v == nil {
+			return nil
+		}
+		return *v
+	case *uuid.UUID:
+		return *v
+	case *time.Time:
+		return *v
+	default:
+		panic(fmt.Sprintf("column %s: no value is a %T", c.Name, v))
+	}
+}
+
 // MarshalJSON writes the event as an object of its columns.
 func (e Event) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
@@ -92,19 +125,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		b.WriteByte(separator)
 		separator = ','
 		b.WriteString(`"` + c.Name + `":`)
-		known := true
-		field := c.Field(&e)
-		switch v := field.(type) {
-		case *string:
-			known = !c.Nullable || *v != ""
-		case *NullInt64:
-			known, field = v.Valid, &v.Int64
-		}
-		if !known {
-			b.WriteString("null")
-			continue
-		}
-		if err := values.Encode(field); err != nil {
+		if err := values.Encode(c.Value(&e)); err != nil {
 			return nil, fmt.Errorf("event %s: %s: %w", e.ID, c.Name, err)
 		}
 		b.Truncate(b.Len() - 1) // the newline that Encode adds

@@ -90,8 +90,6 @@ are.`,
 	expires := f.String("expires", "", "When it expires: after 90d or 12h, or at 2027-01-31 or 2027-01-31T12:00:00Z (default: never)")
 	limits := limitFlags(cmd, "of the key")
 	return newStoreCommand(cmd, cobra.NoArgs, func(ctx context.Context, c *storeCommand) (err error) {
-		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-		defer cancel()
 		spec.Limits = *limits
 		if spec.ExpiresAt, err = readExpiry(*expires, time.Now()); err != nil {
 			return err
@@ -152,8 +150,6 @@ func keysList() *cobra.Command {
 	}
 	user := cmd.Flags().String("user", "", "Whose keys, by e-mail address or ID (default: everyone's)")
 	return newStoreCommand(cmd, cobra.NoArgs, func(ctx context.Context, c *storeCommand) error {
-		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-		defer cancel()
 		ownerID := ""
 		if *user != "" {
 			owner, err := c.user(ctx, *user)
@@ -170,9 +166,7 @@ func keysList() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("listing the keys: %w", err)
 		}
-		list := struct {
-			Items []shownKey `json:"items"`
-		}{[]shownKey{}}
+		list := items[shownKey]{[]shownKey{}}
 		rows := [][]string{{"PREFIX", "STATUS", "NAME", "USER", "CREATED", "EXPIRES", "LAST USED", "ID"}}
 		for _, k := range keys {
 			email := emails[k.UserID]
@@ -209,8 +203,6 @@ A key that is revoked already keeps its first reason.`,
 	}
 	reason := cmd.Flags().String("reason", "", "Why")
 	return newStoreCommand(cmd, cobra.ExactArgs(1), func(ctx context.Context, c *storeCommand) error {
-		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-		defer cancel()
 		emails, err := c.emails(ctx)
 		if err != nil {
 			return err
@@ -234,8 +226,6 @@ as the old one was made to live.`,
 	}
 	overlap := cmd.Flags().String("overlap", "24h", "How long the old key goes on working, as in 0, 12h or 7d")
 	return newStoreCommand(cmd, cobra.ExactArgs(1), func(ctx context.Context, c *storeCommand) error {
-		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-		defer cancel()
 		wait, err := caddy.ParseDuration(*overlap)
 		if err != nil || wait < 0 {
 			return identity.Invalid(fmt.Sprintf("--overlap: %q is not a duration, as in 0, 12h or 7d", *overlap))

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -78,9 +77,7 @@ type journalStatus struct {
 
 func (s *journalStatus) print(out io.Writer, asJSON bool) error {
 	if asJSON {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		return e.Encode(s)
+		return printJSON(out, s)
 	}
 	bytes := func(n int64) string { return humanize.IBytes(uint64(n)) }
 	inUse, oldest := "no", "-"

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,13 +30,13 @@ func readRecording(r io.Reader, tool string) ([]recordedCall, error) {
 	if err != nil {
 		return nil, err
 	}
-	messages, err := splitMessages(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
-	if err != nil {
+	var all messages
+	if err := all.addText(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))); err != nil {
 		return nil, err
 	}
 	var calls []recordedCall
 	var responses []json.RawMessage
-	for i, m := range messages {
+	for i, m := range all {
 		if !isRequest(m) {
 			responses = append(responses, m)
 			continue
@@ -45,19 +46,14 @@ func readRecording(r io.Reader, tool string) ([]recordedCall, error) {
 			return nil, fmt.Errorf("message %d would be refused by the gate: %w", i+1, err)
 		}
 		if request := body.Messages[0]; request.IsCall() {
-			e := recordedCall{tool: request.Tool, request: &request}
-			if tool != "" {
-				e.tool = tool
-			}
-			calls = append(calls, e)
+			calls = append(calls, recordedCall{tool: cmp.Or(tool, request.Tool), request: &request})
 		}
 	}
 	if len(calls) == 0 {
 		if tool == "" || len(responses) == 0 {
 			return nil, errors.New("there is no tools/call in the input; for a response alone, name its tool by --tool")
 		}
-		calls = []recordedCall{{tool: tool, response: responses[len(responses)-1]}}
-		return calls, nil
+		return []recordedCall{{tool: tool, response: responses[len(responses)-1]}}, nil
 	}
 	for i := range calls {
 		for _, m := range responses {
@@ -69,74 +65,68 @@ func readRecording(r io.Reader, tool string) ([]recordedCall, error) {
 	return calls, nil
 }
 
-// splitMessages splits the input into messages.
-func splitMessages(text []byte) (messages []json.RawMessage, err error) {
+// messages are the messages of a recording, in their order.
+type messages []json.RawMessage
+
+// addText adds the messages in JSON values one after another, or in the events of an
+// event stream.
+func (m *messages) addText(text []byte) error {
 	for {
 		text = bytes.TrimLeft(text, " \t\r\n")
 		if len(text) == 0 {
-			return messages, nil
+			return nil
 		}
 		if text[0] != '{' && text[0] != '[' {
-			return splitEvents(messages, string(text))
+			return m.addEvents(string(text))
 		}
 		d := json.NewDecoder(bytes.NewReader(text))
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
-			return nil, fmt.Errorf("the input is no JSON from its byte %d of the last %d on: %w", d.InputOffset(), len(text), err)
+			return fmt.Errorf("the input is no JSON from its byte %d of the last %d on: %w", d.InputOffset(), len(text), err)
 		}
 		text = text[d.InputOffset():]
-		more, err := flatten(value)
-		if err != nil {
-			return nil, err
+		if err := m.addValue(value); err != nil {
+			return err
 		}
-		messages = append(messages, more...)
 	}
 }
 
-// flatten returns the messages in a value: an array of them, the two of an
-// object with a request and a response, or itself.
-func flatten(value json.RawMessage) (messages []json.RawMessage, err error) {
-	if value[0] == '[' {
-		var array []json.RawMessage
-		if err := json.Unmarshal(value, &array); err != nil {
-			return nil, err
-		}
+// addValue adds the messages in a value: an array of them, the two of an object with
+// a request and a response, or itself.
+func (m *messages) addValue(value json.RawMessage) error {
+	var array []json.RawMessage
+	if json.Unmarshal(value, &array) == nil && array != nil {
 		for _, v := range array {
-			more, err := flatten(v)
-			if err != nil {
-				return nil, err
+			if err := m.addValue(v); err != nil {
+				return err
 			}
-			messages = append(messages, more...)
 		}
-		return messages, nil
+		return nil
 	}
 	var pair struct{ Request, Response json.RawMessage }
-	if json.Unmarshal(value, &pair) == nil && (pair.Request != nil || pair.Response != nil) {
-		for _, v := range []json.RawMessage{pair.Request, pair.Response} {
-			var text string
-			switch {
-			case v == nil:
-			case json.Unmarshal(v, &text) == nil: // a body as it was sent
-				more, err := splitMessages([]byte(text))
-				if err != nil {
-					return nil, err
-				}
-				messages = append(messages, more...)
-			default:
-				more, err := flatten(v)
-				if err != nil {
-					return nil, err
-				}
-				messages = append(messages, more...)
-			}
-		}
-		return messages, nil
+	if json.Unmarshal(value, &pair) != nil || pair.Request == nil && pair.Response == nil {
+		*m = append(*m, value)
+		return nil
 	}
-	return []json.RawMessage{value}, nil
+	for _, v := range []json.RawMessage{pair.Request, pair.Response} {
+		var text string
+		var err error
+		switch {
+		case v == nil:
+		case json.Unmarshal(v, &text) == nil: // a body as it was sent
+			err = m.addText([]byte(text))
+		default:
+			err = m.addValue(v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// splitEvents adds the messages in the data of events.
-func splitEvents(messages []json.RawMessage, text string) ([]json.RawMessage, error) {
+// addEvents adds the messages in the data of events.
+func (m *messages) addEvents(text string) error {
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
 	var data []string
 	found := false
@@ -149,18 +139,16 @@ func splitEvents(messages []json.RawMessage, text string) ([]json.RawMessage, er
 		}
 		if event := strings.Join(data, "\n"); json.Valid([]byte(event)) {
 			found = true
-			more, err := flatten(bytes.TrimSpace([]byte(event)))
-			if err != nil {
-				return nil, err
+			if err := m.addValue(bytes.TrimSpace([]byte(event))); err != nil {
+				return err
 			}
-			messages = append(messages, more...)
 		}
 		data = nil
 	}
 	if !found {
-		return nil, errors.New("the input is neither JSON nor an event stream with JSON in it")
+		return errors.New("the input is neither JSON nor an event stream with JSON in it")
 	}
-	return messages, nil
+	return nil
 }
 
 func isRequest(m json.RawMessage) bool {

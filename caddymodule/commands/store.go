@@ -44,10 +44,20 @@ type storeCommand struct {
 	asJSON   bool
 }
 
-// newStoreCommand makes a command that works on the store that a config names.
-// The store tells the gates that run of what it changes, or they find out
-// within authn.MaxAge.
+// newStoreCommand makes a command that works on the store that a config names, and
+// waits no longer than storeTimeout for it.
 func newStoreCommand(cmd *cobra.Command, args cobra.PositionalArgs, run func(context.Context, *storeCommand) error) *cobra.Command {
+	return newPatientStoreCommand(cmd, args, func(ctx context.Context, c *storeCommand) error {
+		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+		defer cancel()
+		return run(ctx, c)
+	})
+}
+
+// newPatientStoreCommand is newStoreCommand without the timeout, for a command that
+// waits for a person. The store tells the gates that run of what it changes, or they
+// find out within authn.MaxAge.
+func newPatientStoreCommand(cmd *cobra.Command, args cobra.PositionalArgs, run func(context.Context, *storeCommand) error) *cobra.Command {
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
 	cmd.Long = strings.TrimRight(cmd.Long, "\n") + "\n" + exitStatuses
 	return settingsCommand(cmd, args, func(ctx context.Context, settings Settings) (status int, err error) {
@@ -102,16 +112,25 @@ func (c *storeCommand) user(ctx context.Context, name string) (u identity.User, 
 func (c *storeCommand) print(answer any, rows ...[]string) error {
 	out := c.OutOrStdout()
 	if c.asJSON {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(answer)
+		return printJSON(out, answer)
 	}
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
 	return t.Flush()
+}
+
+// items is a list in an answer.
+type items[T any] struct {
+	Items []T `json:"items"`
+}
+
+func printJSON(out io.Writer, answer any) error {
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(answer)
 }
 
 // password asks the person at the terminal for a new password, twice, or reads

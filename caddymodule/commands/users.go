@@ -53,7 +53,7 @@ The limits are those of each of the user's keys that has none of its own.`,
 	}
 	role := cmd.Flags().String("role", string(identity.Member), "admin or user")
 	limits := limitFlags(cmd, "of each of the user's keys")
-	return newStoreCommand(cmd, cobra.ExactArgs(1), func(ctx context.Context, c *storeCommand) error {
+	return newPatientStoreCommand(cmd, cobra.ExactArgs(1), func(ctx context.Context, c *storeCommand) error {
 		// Check what needs no password before asking for it.
 		email, err := identity.NormalizeEmail(c.args[0])
 		if err != nil {
@@ -86,15 +86,11 @@ The limits are those of each of the user's keys that has none of its own.`,
 func usersList() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "Lists the users", Long: "Lists the users, oldest first."}
 	return newStoreCommand(cmd, cobra.NoArgs, func(ctx context.Context, c *storeCommand) error {
-		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-		defer cancel()
 		users, err := c.store.Users(ctx)
 		if err != nil {
 			return fmt.Errorf("listing the users: %w", err)
 		}
-		list := struct {
-			Items []shownUser `json:"items"`
-		}{[]shownUser{}}
+		list := items[shownUser]{[]shownUser{}}
 		rows := [][]string{{"E-MAIL", "ROLE", "STATUS", "CREATED", "LIMITS OF EACH KEY", "ID"}}
 		for _, u := range users {
 			list.Items = append(list.Items, showUser(u))
@@ -126,8 +122,6 @@ func usersEnable() *cobra.Command {
 
 func usersSetDisabled(cmd *cobra.Command, disabled bool) *cobra.Command {
 	return newStoreCommand(cmd, cobra.ExactArgs(1), func(ctx context.Context, c *storeCommand) error {
-		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-		defer cancel()
 		u, err := c.user(ctx, c.args[0])
 		if err != nil {
 			return err
@@ -152,7 +146,7 @@ func usersPasswd() *cobra.Command {
 Sets a user's password, which is asked for, or read from the standard input, and
 ends their sessions. Their keys stay as they are.`,
 	}
-	return newStoreCommand(cmd, cobra.ExactArgs(1), func(ctx context.Context, c *storeCommand) error {
+	return newPatientStoreCommand(cmd, cobra.ExactArgs(1), func(ctx context.Context, c *storeCommand) error {
 		lookUp, cancel := context.WithTimeout(ctx, storeTimeout)
 		defer cancel()
 		u, err := c.user(lookUp, c.args[0])
@@ -203,8 +197,6 @@ user's keys that has none of its own.`,
 		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-		defer cancel()
 		if err := c.store.CreateInvite(ctx, i); err != nil {
 			return fmt.Errorf("inviting %s: %w", i.Email, err)
 		}

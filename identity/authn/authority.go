@@ -53,7 +53,7 @@ type Authority struct {
 	lastHeartbeat atomic.Pointer[coverage]
 	staleOK       time.Duration
 	flood         *floodGuard
-	uses          useQueue
+	uses          lastUses
 	watches       watches
 
 	// open is canceled by Close, and ends all background work.
@@ -153,7 +153,7 @@ func (a *Authority) Authenticate(ctx context.Context, presented string, client n
 func (a *Authority) Close() error {
 	a.close()
 	a.background.wait()
-	a.flushLastUses()
+	a.flushUses(context.Background(), lastFlushTimeout)
 	return a.store.Close()
 }
 
@@ -266,7 +266,7 @@ func (s *shard) evictAll(match func(*Principal) bool) {
 
 // background is the set of goroutines that run until the Authority is closed.
 type background struct {
-	listen  sync.Once // starts listening for notifications
+	begin   sync.Once
 	mu      sync.Mutex
 	closed  bool
 	running sync.WaitGroup

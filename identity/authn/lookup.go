@@ -90,7 +90,7 @@ func (a *Authority) probe(d identity.Digest) {
 // the same key share one read, which goes on when the caller that began it
 // gives up.
 func (a *Authority) lookup(ctx context.Context, d identity.Digest) (*entry, error) {
-	a.listen()
+	a.begin()
 	began := time.Now()
 	for {
 		generation := a.generation.Load()
@@ -159,9 +159,11 @@ func (a *Authority) read(d identity.Digest, generation uint64) (*entry, error) {
 	return e, nil
 }
 
-// listen starts listening to a store that reports changes, once.
-func (a *Authority) listen() {
-	a.background.listen.Do(func() {
+// begin starts what runs in the background as long as the Authority is open, once.
+func (a *Authority) begin() {
+	a.background.begin.Do(func() {
+		a.background.start(a.flushUsesRegularly)
+		a.background.start(a.recheckWatched)
 		if n, ok := a.store.(identity.Notifier); ok {
 			a.background.start(func() {
 				n.Listen(a.open, func(from, to time.Time) { a.lastHeartbeat.Store(&coverage{from, to}) }, a.invalidate)

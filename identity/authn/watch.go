@@ -33,16 +33,13 @@ type Watch struct {
 // still be running when Unwatch returns.
 func (a *Authority) Watch(w *Watch, p *Principal, onDead func()) {
 	w.principal, w.onDead = p, onDead
-	if a.watches.add(w) {
-		a.background.start(a.recheckWatched)
-	}
+	a.watches.add(w)
 }
 
 // Unwatch ends a watch. It does nothing when the watch never began or has ended.
 func (a *Authority) Unwatch(w *Watch) { a.watches.remove(w) }
 
-// recheckWatched looks up the watched keys regularly. It returns when nothing is
-// watched any more.
+// recheckWatched looks up the watched keys regularly until the Authority is closed.
 func (a *Authority) recheckWatched() {
 	ticker := time.NewTicker(recheckInterval)
 	defer ticker.Stop()
@@ -51,22 +48,11 @@ func (a *Authority) recheckWatched() {
 		case <-a.open.Done():
 			return
 		case <-ticker.C:
-			if !a.recheckOnce() {
-				return
-			}
+			now := time.Now()
+			a.watches.end(func(p *Principal) bool { return p.expired(now) })
+			a.recheck(a.watches.keys(func(*Principal) bool { return true }), now)
 		}
 	}
-}
-
-func (a *Authority) recheckOnce() (watching bool) {
-	now := time.Now()
-	a.watches.end(func(p *Principal) bool { return p.expired(now) })
-	keys := a.watches.keysOrStop()
-	if keys == nil {
-		return false
-	}
-	a.recheck(keys, now)
-	return true
 }
 
 // recheck ends the watches of the keys that are not live any more.
@@ -94,22 +80,17 @@ func (a *Authority) recheck(keys map[identity.Digest]struct{}, now time.Time) {
 
 // watches is the set of the watches that are open.
 type watches struct {
-	mu         sync.Mutex
-	set        map[*Watch]struct{}
-	rechecking bool // a goroutine rechecks them
+	mu  sync.Mutex
+	set map[*Watch]struct{}
 }
 
-// add reports whether the caller is to start rechecking.
-func (ws *watches) add(w *Watch) (start bool) {
+func (ws *watches) add(w *Watch) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if ws.set == nil {
 		ws.set = make(map[*Watch]struct{})
 	}
 	ws.set[w] = struct{}{}
-	start = !ws.rechecking
-	ws.rechecking = true
-	return start
 }
 
 func (ws *watches) remove(w *Watch) {
@@ -143,22 +124,6 @@ func (ws *watches) keys(match func(*Principal) bool) map[identity.Digest]struct{
 		if match(w.principal) {
 			keys[w.principal.digest] = struct{}{}
 		}
-	}
-	return keys
-}
-
-// keysOrStop returns the digests of all watched keys. When there are none it
-// returns nil, and the caller has to stop rechecking.
-func (ws *watches) keysOrStop() map[identity.Digest]struct{} {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	if len(ws.set) == 0 {
-		ws.rechecking = false
-		return nil
-	}
-	keys := make(map[identity.Digest]struct{}, len(ws.set))
-	for w := range ws.set {
-		keys[w.principal.digest] = struct{}{}
 	}
 	return keys
 }

@@ -24,14 +24,7 @@ var dimensions = map[usage.Dimension]string{
 // durations. They are counted with eight binary digits (BFloat16), which is faster
 // than a t-digest and exact to 0.4 % at every rank.
 func (l *Ledger) Breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage.Group, error) {
-	if err := l.ready(ctx); err != nil {
-		return nil, err
-	}
-	groups, err := l.breakdown(ctx, q)
-	if err != nil {
-		return nil, l.failed("break usage down", err)
-	}
-	return groups, nil
+	return ask(ctx, l, "break usage down", q, l.breakdown)
 }
 
 func (l *Ledger) breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage.Group, error) {

@@ -86,6 +86,20 @@ func (l *Ledger) ready(ctx context.Context) error {
 	return nil
 }
 
+// ask answers a query once the table is there, and adds to an error what the ledger
+// was doing.
+func ask[Q, A any](ctx context.Context, l *Ledger, doing string, q Q, answer func(context.Context, Q) (A, error)) (A, error) {
+	var none A
+	if err := l.ready(ctx); err != nil {
+		return none, err
+	}
+	a, err := answer(ctx, q)
+	if err != nil {
+		return none, l.failed(doing, err)
+	}
+	return a, nil
+}
+
 // Codes of server exceptions, from ClickHouse's src/Common/ErrorCodes.cpp.
 const (
 	unknownTable    = 60

@@ -14,14 +14,9 @@ func (l *Ledger) KeyCalls(ctx context.Context, userID string, keyIDs []string, s
 	if len(keyIDs) == 0 {
 		return nil, nil
 	}
-	if err := l.ready(ctx); err != nil {
-		return nil, err
-	}
-	calls, err := l.keyCalls(ctx, userID, keyIDs, since)
-	if err != nil {
-		return nil, l.failed("count the calls of keys", err)
-	}
-	return calls, nil
+	return ask(ctx, l, "count the calls of keys", since, func(ctx context.Context, since time.Time) (map[string]int64, error) {
+		return l.keyCalls(ctx, userID, keyIDs, since)
+	})
 }
 
 func (l *Ledger) keyCalls(ctx context.Context, userID string, keyIDs []string, since time.Time) (map[string]int64, error) {

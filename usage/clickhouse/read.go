@@ -15,28 +15,18 @@ import (
 // condition's parameters.
 func where(f usage.Filter) (condition string, params []any) {
 	conditions := []string{"true"}
-	add := func(condition, name string, value any) {
-		conditions = append(conditions, condition)
-		params = append(params, clickhouse.Named(name, value))
+	add := func(condition, name, value string) {
+		if value != "" {
+			conditions = append(conditions, condition)
+			params = append(params, clickhouse.Named(name, value))
+		}
 	}
-	if f.UserID != "" {
-		add("user_id = {user_id:String}", "user_id", f.UserID)
-	}
-	if f.KeyID != "" {
-		add("key_id = {key_id:String}", "key_id", f.KeyID)
-	}
-	if f.Server != "" {
-		add("server = {server:String}", "server", f.Server)
-	}
-	if f.Tool != "" {
-		add("tool_name = {tool:String}", "tool", f.Tool)
-	}
-	if f.Table != "" {
-		add("has(tables, {table:String})", "table", f.Table)
-	}
-	if f.Outcome != "" {
-		add("outcome = {outcome:String}", "outcome", string(f.Outcome))
-	}
+	add("user_id = {user_id:String}", "user_id", f.UserID)
+	add("key_id = {key_id:String}", "key_id", f.KeyID)
+	add("server = {server:String}", "server", f.Server)
+	add("tool_name = {tool:String}", "tool", f.Tool)
+	add("has(tables, {table:String})", "table", f.Table)
+	add("outcome = {outcome:String}", "outcome", string(f.Outcome))
 	return strings.Join(conditions, " AND "), params
 }
 
@@ -123,14 +113,7 @@ func (l *Ledger) query(ctx context.Context, sql string, params []any, yield func
 
 // History implements usage.Ledger.
 func (l *Ledger) History(ctx context.Context, q usage.HistoryQuery) (usage.HistoryPage, error) {
-	if err := l.ready(ctx); err != nil {
-		return usage.HistoryPage{}, err
-	}
-	page, err := l.history(ctx, q)
-	if err != nil {
-		return usage.HistoryPage{}, l.failed("read the history", err)
-	}
-	return page, nil
+	return ask(ctx, l, "read the history", q, l.history)
 }
 
 // history counts the events of each day in the roll-up. From that it knows the total

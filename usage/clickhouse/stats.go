@@ -11,14 +11,7 @@ import (
 
 // Stats implements usage.Ledger.
 func (l *Ledger) Stats(ctx context.Context, q usage.StatsQuery) (usage.Stats, error) {
-	if err := l.ready(ctx); err != nil {
-		return usage.Stats{}, err
-	}
-	stats, err := l.stats(ctx, q)
-	if err != nil {
-		return usage.Stats{}, l.failed("sum up usage", err)
-	}
-	return stats, nil
+	return ask(ctx, l, "sum up usage", q, l.stats)
 }
 
 func (l *Ledger) stats(ctx context.Context, q usage.StatsQuery) (usage.Stats, error) {

@@ -63,11 +63,7 @@ func nullInt64s(c usage.Column, events []usage.Event) []*int64 {
 // equal strings behind different pointers as different ones.
 func appendTexts(to driver.BatchColumn, c usage.Column, events []usage.Event) error {
 	for i := range events {
-		var value any
-		if s := *c.Field(&events[i]).(*string); s != "" {
-			value = s
-		}
-		if err := to.AppendRow(value); err != nil {
+		if err := to.AppendRow(c.Value(&events[i])); err != nil {
 			return err
 		}
 	}

@@ -15,8 +15,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
-
 	"github.com/tallygate/tallygate/usage"
 )
 
@@ -67,31 +65,21 @@ func (n *ndjson) Close() error               { return n.w.Flush() }
 
 // columnText returns the value of a column as text; what is unknown is empty.
 func columnText(c usage.Column, e *usage.Event) string {
-	switch field := c.Field(e).(type) {
-	case *string:
-		return *field
-	case *int64:
-		return strconv.FormatInt(*field, 10)
-	case *usage.NullInt64:
-		if !field.Valid {
+	switch v := c.Value(e).(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case []string:
+		if len(v) == 0 {
 			return ""
 		}
-		return strconv.FormatInt(field.Int64, 10)
-	case *[]string:
-		if len(*field) == 0 {
-			return ""
-		}
-		text, err := json.Marshal(*field)
-		if err != nil {
-			panic(err) // strings always encode
-		}
+		text, _ := json.Marshal(v) // strings always encode
 		return string(text)
-	case *uuid.UUID:
-		return field.String()
-	case *time.Time:
-		return field.UTC().Format(time.RFC3339Nano)
+	case time.Time:
+		return v.UTC().Format(time.RFC3339Nano)
 	default:
-		panic(fmt.Sprintf("column %s: CSV cannot hold a %T", c.Name, field))
+		return fmt.Sprint(v)
 	}
 }
 

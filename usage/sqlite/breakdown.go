@@ -37,15 +37,7 @@ var took = func() string {
 
 // Breakdown implements usage.Ledger. Durations have three digits.
 func (l *Ledger) Breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage.Group, error) {
-	_, db, err := l.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	groups, err := breakdown(ctx, db, q)
-	if err != nil {
-		return nil, l.failed("break usage down", err)
-	}
-	return groups, nil
+	return ask(ctx, l, "break usage down", q, breakdown)
 }
 
 // group is a usage.Group that is being read.
@@ -73,17 +65,12 @@ func breakdown(ctx context.Context, db *sql.DB, q usage.BreakdownQuery) ([]usage
 	condition, args := where(q.Filter)
 	// SQLite's sum() fails when an int64 overflows; the sums of halves do not. Next
 	// to max(ts), a plain column such as key_name is taken from the same row.
-	rows, err := db.QueryContext(ctx, fmt.Sprintf(`SELECT %s AS name, %s AS took, max(ts), key_name, count(*), sum(outcome <> 'ok'),
+	query := fmt.Sprintf(`SELECT %s AS name, %s AS took, max(ts), key_name, count(*), sum(outcome <> 'ok'),
 			ifnull(sum(record_count >> 32), 0), ifnull(sum(record_count & 0xffffffff), 0),
 			sum(request_bytes >> 32), sum(request_bytes & 0xffffffff), sum(response_bytes >> 32), sum(response_bytes & 0xffffffff)
-		FROM %s WHERE %s AND %s GROUP BY name, took`, name, took, from, condition, spanOf(q.Filter).moments()), args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }() // Err has its error
-
+		FROM %s WHERE %s AND %s GROUP BY name, took`, name, took, from, condition, spanOf(q.Filter).moments())
 	byName := map[string]*group{}
-	for rows.Next() {
+	err := each(ctx, db, query, args, func(scan func(...any) error) error {
 		var (
 			name, keyName string
 			d             duration
@@ -91,9 +78,9 @@ func breakdown(ctx context.Context, db *sql.DB, q usage.BreakdownQuery) ([]usage
 			errors        int64
 			halves        [6]int64
 		)
-		if err := rows.Scan(&name, &d.micros, &latest, &keyName, &d.calls, &errors,
+		if err := scan(&name, &d.micros, &latest, &keyName, &d.calls, &errors,
 			&halves[0], &halves[1], &halves[2], &halves[3], &halves[4], &halves[5]); err != nil {
-			return nil, err
+			return err
 		}
 		g := byName[name]
 		if g == nil {
@@ -109,8 +96,9 @@ func breakdown(ctx context.Context, db *sql.DB, q usage.BreakdownQuery) ([]usage
 			addHalves(sum, halves[2*i], halves[2*i+1])
 		}
 		g.durations = append(g.durations, d)
-	}
-	if err := rows.Err(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	groups := make([]usage.Group, 0, len(byName))

@@ -12,36 +12,20 @@ func (l *Ledger) KeyCalls(ctx context.Context, _ string, keyIDs []string, since 
 	if len(keyIDs) == 0 {
 		return nil, nil
 	}
-	_, db, err := l.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	calls, err := keyCalls(ctx, db, keyIDs, since)
-	if err != nil {
-		return nil, l.failed("count the calls of keys", err)
-	}
-	return calls, nil
-}
-
-func keyCalls(ctx context.Context, db *sql.DB, keyIDs []string, since time.Time) (map[string]int64, error) {
 	ids, err := json.Marshal(keyIDs)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := db.QueryContext(ctx, `SELECT value, (SELECT count(*) FROM mcp_tool_usage_log WHERE key_id = value AND ts >= ?)
-		FROM json_each(?)`, ceilMicro(since), string(ids))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }() // Err has its error
-	calls := make(map[string]int64, len(keyIDs))
-	for rows.Next() {
-		var id string
-		var n int64
-		if err := rows.Scan(&id, &n); err != nil {
-			return nil, err
-		}
-		calls[id] = n
-	}
-	return calls, rows.Err()
+	return ask(ctx, l, "count the calls of keys", string(ids), func(ctx context.Context, db *sql.DB, ids string) (map[string]int64, error) {
+		calls := make(map[string]int64, len(keyIDs))
+		err := each(ctx, db, `SELECT value, (SELECT count(*) FROM mcp_tool_usage_log WHERE key_id = value AND ts >= ?)
+			FROM json_each(?)`, []any{ceilMicro(since), ids}, func(scan func(...any) error) error {
+			var id string
+			var n int64
+			err := scan(&id, &n)
+			calls[id] = n
+			return err
+		})
+		return calls, err
+	})
 }

@@ -18,29 +18,22 @@ import (
 // without its times, and the condition's arguments.
 func where(f usage.Filter) (condition string, args []any) {
 	conditions := []string{"true"}
-	add := func(condition string, values ...any) {
-		conditions, args = append(conditions, condition), append(args, values...)
+	add := func(condition, value string) {
+		if value != "" {
+			conditions, args = append(conditions, condition), append(args, value)
+		}
 	}
-	if f.UserID != "" {
-		add("user_id = ?", f.UserID)
-	}
-	if f.KeyID != "" {
-		add("key_id = ?", f.KeyID)
-	}
-	if f.Server != "" {
-		add("server = ?", f.Server)
-	}
-	if f.Tool != "" {
-		add("tool_name = ?", f.Tool)
-	}
+	add("user_id = ?", f.UserID)
+	add("key_id = ?", f.KeyID)
+	add("server = ?", f.Server)
+	add("tool_name = ?", f.Tool)
 	if f.Table != "" {
 		// A row without these bytes need not be parsed.
 		quoted, _ := json.Marshal(f.Table) // cannot fail
-		add("instr(tables, ?) AND EXISTS (SELECT 1 FROM json_each(tables) WHERE value = ?)", string(quoted), f.Table)
+		add("instr(tables, ?)", string(quoted))
+		add("EXISTS (SELECT 1 FROM json_each(tables) WHERE value = ?)", f.Table)
 	}
-	if f.Outcome != "" {
-		add("outcome = ?", string(f.Outcome))
-	}
+	add("outcome = ?", string(f.Outcome))
 	return strings.Join(conditions, " AND "), args
 }
 
@@ -124,34 +117,21 @@ func buckets(ctx context.Context, tx *sql.Tx, f usage.Filter) (found []bucket, e
 	if len(selects) == 0 {
 		return nil, nil
 	}
-	counted, err := tx.QueryContext(ctx, "SELECT * FROM ("+strings.Join(selects, " UNION ALL ")+") ORDER BY 1 DESC", all...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = counted.Close() }() // Err has its error
-	for counted.Next() {
+	query := "SELECT * FROM (" + strings.Join(selects, " UNION ALL ") + ") ORDER BY 1 DESC"
+	err = each(ctx, tx, query, all, func(scan func(...any) error) error {
 		var b bucket
-		if err := counted.Scan(&b.from, &b.to, &b.events); err != nil {
-			return nil, err
-		}
+		err := scan(&b.from, &b.to, &b.events)
 		if b.events > 0 {
 			found = append(found, b)
 		}
-	}
-	return found, counted.Err()
+		return err
+	})
+	return found, err
 }
 
 // History implements usage.Ledger.
 func (l *Ledger) History(ctx context.Context, q usage.HistoryQuery) (usage.HistoryPage, error) {
-	_, db, err := l.open(ctx)
-	if err != nil {
-		return usage.HistoryPage{}, err
-	}
-	page, err := history(ctx, db, q)
-	if err != nil {
-		return usage.HistoryPage{}, l.failed("read the history", err)
-	}
-	return page, nil
+	return ask(ctx, l, "read the history", q, history)
 }
 
 // history reads in one transaction, so that counts and events agree.
@@ -180,8 +160,12 @@ func history(ctx context.Context, db *sql.DB, q usage.HistoryQuery) (page usage.
 		if missing == 0 {
 			break
 		}
-		events, err = appendEvents(ctx, tx, events, fmt.Sprintf("SELECT %s FROM mcp_tool_usage_log WHERE %s AND %s AND %s ORDER BY ts DESC, event_id DESC LIMIT %d",
-			columnNames, condition, b.moments(), place, missing), args)
+		query := fmt.Sprintf("SELECT %s FROM mcp_tool_usage_log WHERE %s AND %s AND %s ORDER BY ts DESC, event_id DESC LIMIT %d",
+			columnNames, condition, b.moments(), place, missing)
+		err := each(ctx, tx, query, args, func(scan func(...any) error) error {
+			events = append(events, usage.Event{})
+			return scanEvent(scan, &events[len(events)-1])
+		})
 		if err != nil {
 			return page, err
 		}
@@ -235,28 +219,16 @@ func placeOf(ctx context.Context, tx *sql.Tx, q usage.HistoryQuery, found []buck
 	return found, fmt.Sprintf("(ts < %d OR event_id <= '%s')", ts, id), nil
 }
 
-// columnNames are the columns that appendEvents reads.
+// columnNames are the columns that scanEvent reads.
 var columnNames = strings.Join(usage.ColumnNames(usage.StoredColumns), ", ")
 
-// appendEvents appends the events that a query of columnNames selects.
-func appendEvents(ctx context.Context, tx *sql.Tx, events []usage.Event, query string, args []any) (_ []usage.Event, err error) {
-	rows, err := tx.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }() // Err has its error
+// scanEvent reads a row of columnNames.
+func scanEvent(scan func(...any) error, e *usage.Event) error {
 	fields := make([]any, len(usage.StoredColumns))
-	for rows.Next() {
-		events = append(events, usage.Event{})
-		e := &events[len(events)-1]
-		for i, c := range usage.StoredColumns {
-			fields[i] = field{c.Field(e)}
-		}
-		if err := rows.Scan(fields...); err != nil {
-			return nil, err
-		}
+	for i, c := range usage.StoredColumns {
+		fields[i] = field{c.Field(e)}
 	}
-	return events, rows.Err()
+	return scan(fields...)
 }
 
 // field scans a column's value into the field of an event. NULL is the zero value.

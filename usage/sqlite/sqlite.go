@@ -100,6 +100,41 @@ func open(ctx context.Context, path string) (write, read *sql.DB, err error) {
 	return write, read, nil
 }
 
+// ask answers a query with a connection for reading, and adds to an error what the
+// ledger was doing.
+func ask[Q, A any](ctx context.Context, l *Ledger, doing string, q Q, answer func(context.Context, *sql.DB, Q) (A, error)) (A, error) {
+	var none A
+	_, db, err := l.open(ctx)
+	if err != nil {
+		return none, err
+	}
+	a, err := answer(ctx, db, q)
+	if err != nil {
+		return none, l.failed(doing, err)
+	}
+	return a, nil
+}
+
+// queryer is a database or a transaction.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// each runs a SELECT and calls yield for each row, with the function that scans it.
+func each(ctx context.Context, q queryer, query string, args []any, yield func(scan func(...any) error) error) error {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }() // Err has its error
+	for rows.Next() {
+		if err := yield(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 // code returns SQLite's primary result code of err, or 0 when the error is not
 // SQLite's.
 func code(err error) int {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"strings"
@@ -15,15 +16,7 @@ import (
 
 // Stats implements usage.Ledger.
 func (l *Ledger) Stats(ctx context.Context, q usage.StatsQuery) (usage.Stats, error) {
-	_, db, err := l.open(ctx)
-	if err != nil {
-		return usage.Stats{}, err
-	}
-	stats, err := stats(ctx, db, q)
-	if err != nil {
-		return usage.Stats{}, l.failed("sum up usage", err)
-	}
-	return stats, nil
+	return ask(ctx, l, "sum up usage", q, stats)
 }
 
 // sum is a number of calls and the sum of their known record counts, which is
@@ -55,11 +48,7 @@ func (s sums) add(name string, more sum) {
 
 // top returns the names with most calls, then by name, at most usage.TopLimit.
 func (s sums) top() []string {
-	names := make([]string, 0, len(s))
-	for name := range s {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, func(a, b string) int {
+	names := slices.SortedFunc(maps.Keys(s), func(a, b string) int {
 		return cmp.Or(cmp.Compare(s[b].calls, s[a].calls), strings.Compare(a, b))
 	})
 	return names[:min(len(names), usage.TopLimit)]
@@ -80,27 +69,21 @@ func stats(ctx context.Context, db *sql.DB, q usage.StatsQuery) (usage.Stats, er
 			FROM mcp_tool_usage_log WHERE %s AND %s GROUP BY day, tool_name, tables`,
 			over.from, dayMicros, dayOf(over.from), condition, over.moments())
 	}
-	rows, err := db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return usage.Stats{}, err
-	}
-	defer func() { _ = rows.Close() }() // Err has its error
-
 	var total sum
 	dates, tools, tables := sums{}, sums{}, sums{}
 	names := make(map[string][]string) // by the text of the column tables
-	for rows.Next() {
+	err := each(ctx, db, query, args, func(scan func(...any) error) (err error) {
 		var (
 			day           int64
 			tool, touched string
 			one           sum
 		)
-		if err := rows.Scan(&day, &tool, field{&touched}, &one.calls, &one.high, &one.low); err != nil {
-			return usage.Stats{}, err
+		if err := scan(&day, &tool, field{&touched}, &one.calls, &one.high, &one.low); err != nil {
+			return err
 		}
 		if _, known := names[touched]; !known {
 			if names[touched], err = parseTables(touched); err != nil {
-				return usage.Stats{}, err
+				return err
 			}
 		}
 		total.add(one)
@@ -109,8 +92,9 @@ func stats(ctx context.Context, db *sql.DB, q usage.StatsQuery) (usage.Stats, er
 		for _, table := range names[touched] {
 			tables.add(table, one)
 		}
-	}
-	if err := rows.Err(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return usage.Stats{}, err
 	}
 

@@ -126,32 +126,20 @@ func insert(ctx context.Context, tx *sql.Tx, events []usage.Event, perInsert int
 func appendValues(values []any, e *usage.Event) ([]any, error) {
 	for i := range usage.Columns {
 		c := &usage.Columns[i]
-		var value any // NULL
-		switch field := c.Field(e).(type) {
-		case *string:
-			if !c.Nullable || *field != "" {
-				value = *field
-			}
-		case *int64:
-			value = *field
-		case *usage.NullInt64:
-			if field.Valid {
-				value = field.Int64
-			}
-		case *[]string:
-			text, err := listText(*field)
+		value := c.Value(e)
+		switch v := value.(type) {
+		case []string:
+			text, err := listText(v)
 			if err != nil {
 				return nil, fmt.Errorf("event %s: column %s: %w", e.ID, c.Name, err)
 			}
-			if text != "" {
-				value = text
+			if value = text; text == "" {
+				value = nil
 			}
-		case *uuid.UUID:
-			value = field.String()
-		case *time.Time:
-			value = field.UnixMicro()
-		default:
-			panic(fmt.Sprintf("column %s: the SQLite ledger cannot hold a %T", c.Name, field))
+		case uuid.UUID:
+			value = v.String()
+		case time.Time:
+			value = v.UnixMicro()
 		}
 		values = append(values, value)
 	}

@@ -21,7 +21,7 @@ func (t tx) audit(e identity.AuditEntry) error {
 	if e.Actor == (identity.Actor{}) {
 		e.Actor = identity.ActorOf(t.ctx)
 	}
-	_, err := t.exec(insertAudit, values(auditFields(&e))...)
+	_, err := t.exec(insertAudit, auditFields(&e)...)
 	return err
 }
 

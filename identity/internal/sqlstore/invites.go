@@ -23,7 +23,7 @@ func (s *Store) CreateInvite(ctx context.Context, i identity.Invite) error {
 		if _, err := t.exec(`DELETE FROM invites WHERE email = $1 AND accepted_at IS NULL`, i.Email); err != nil {
 			return err
 		}
-		if _, err := t.exec(insertInvite, values(inviteFields(&i))...); err != nil {
+		if _, err := t.exec(insertInvite, inviteFields(&i)...); err != nil {
 			return err
 		}
 		return t.audit(aboutInvite(identity.UserInvited, i, "role", string(i.Role)))

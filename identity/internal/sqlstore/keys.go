@@ -19,7 +19,7 @@ func (t tx) createKey(k identity.Key) error {
 	if err := t.row([]any{&id}, `SELECT id FROM users WHERE id = $1`, k.UserID); err != nil {
 		return err
 	}
-	if _, err := t.exec(insertKey, values(keyFields(&k))...); err != nil {
+	if _, err := t.exec(insertKey, keyFields(&k)...); err != nil {
 		return err
 	}
 	return t.audit(aboutKey(identity.KeyCreated, k))
@@ -31,7 +31,7 @@ func (s *Store) CreateKeyOnce(ctx context.Context, k identity.Key, r identity.Re
 		if _, err := t.exec(`DELETE FROM receipts WHERE expires_at <= $1`, micros{&k.CreatedAt}); err != nil {
 			return err
 		}
-		kept, err := t.exec(insertReceipt+` ON CONFLICT (user_id, id) DO NOTHING`, values(receiptFields(&r))...)
+		kept, err := t.exec(insertReceipt+` ON CONFLICT (user_id, id) DO NOTHING`, receiptFields(&r)...)
 		if err == nil && !kept {
 			err = identity.ErrReceiptTaken
 		}
@@ -117,7 +117,7 @@ func (s *Store) RotateKey(ctx context.Context, userID, keyID string, fresh ident
 		fresh.UserID, fresh.Name, fresh.Note, fresh.Scopes, fresh.Limits = k.UserID, k.Name, k.Note, k.Scopes, k.Limits
 		fresh.Replaces = k.ID
 		fresh.CreatedAt, fresh.ExpiresAt = stored(fresh.CreatedAt), stored(fresh.ExpiresAt)
-		first, err := t.exec(insertKey+` ON CONFLICT (replaces) DO NOTHING`, values(keyFields(&fresh))...)
+		first, err := t.exec(insertKey+` ON CONFLICT (replaces) DO NOTHING`, keyFields(&fresh)...)
 		if err == nil && !first {
 			err = identity.ErrNotActive // it has been rotated already
 		}

@@ -50,7 +50,8 @@ func of(table, columns string) string {
 	return table + "." + strings.ReplaceAll(columns, ", ", ", "+table+".")
 }
 
-// A row is written from the same fields that it is scanned into.
+// A row is written from the same fields that it is scanned into: database/sql and
+// pgx follow the pointers.
 
 func userFields(u *identity.User) []any {
 	return []any{&u.ID, &u.Email, &u.PasswordHash, &u.Role, &u.Disabled, asJSON{&u.Limits}, &u.TokenEpoch, micros{&u.CreatedAt}}
@@ -80,32 +81,6 @@ func signingKeyFields(k *identity.SigningKey) []any {
 
 func auditFields(e *identity.AuditEntry) []any {
 	return []any{&e.ID, micros{&e.At}, &e.Action, &e.ActorID, &e.ActorEmail, &e.IP, &e.UserID, &e.TargetID, &e.Target, asJSON{&e.Details}}
-}
-
-// values returns the values of fields, for writing.
-func values(fields []any) []any {
-	written := make([]any, len(fields))
-	for i, field := range fields {
-		switch f := field.(type) {
-		case driver.Valuer:
-			written[i] = f
-		case *string:
-			written[i] = *f
-		case *identity.Role:
-			written[i] = string(*f)
-		case *identity.Action:
-			written[i] = string(*f)
-		case *bool:
-			written[i] = *f
-		case *int64:
-			written[i] = *f
-		case *[]byte:
-			written[i] = *f
-		default:
-			panic(fmt.Sprintf("a row has a field of type %T", field))
-		}
-	}
-	return written
 }
 
 // micros stores a time as microseconds since 1970-01-01 UTC, and the zero time as

@@ -56,7 +56,7 @@ func (s *Store) AddSigningKey(ctx context.Context, k identity.SigningKey, newest
 		if _, err := t.exec(`DELETE FROM signing_keys WHERE expires_at <= $1`, micros{&k.CreatedAt}); err != nil {
 			return err
 		}
-		if _, err := t.exec(insertSigningKey, values(signingKeyFields(&k))...); err != nil {
+		if _, err := t.exec(insertSigningKey, signingKeyFields(&k)...); err != nil {
 			return err
 		}
 		return t.audit(identity.AuditEntry{Action: identity.SigningKeyMade, TargetID: k.ID})

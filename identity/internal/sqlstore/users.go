@@ -12,7 +12,7 @@ func (s *Store) CreateUser(ctx context.Context, u identity.User) error {
 }
 
 func (t tx) createUser(u identity.User) error {
-	created, err := t.exec(insertUser+` ON CONFLICT (email) DO NOTHING`, values(userFields(&u))...)
+	created, err := t.exec(insertUser+` ON CONFLICT (email) DO NOTHING`, userFields(&u)...)
 	if err == nil && !created {
 		err = identity.ErrEmailTaken
 	}
