@@ -110,6 +110,10 @@ func (x *exchange) authorize(r *http.Request) *refusal {
 		x.opening, x.principal, x.sessionID = x.user(), nil, ""
 		return nil
 	}
+	if ref := x.checkTasks(); ref != nil {
+		ref.answerEach(&x.body)
+		return ref
+	}
 	return x.checkScope()
 }
 
@@ -149,16 +153,54 @@ func (x *exchange) user() string {
 	return x.principal.UserID
 }
 
-// toolOf returns the tool that a message calls, or whose task it asks about. A
-// task that the gate does not know is left to the upstream.
+// checkTasks refuses a request about a task that is not the user's: to anyone but
+// its owner a task does not exist (MCP 2025-11-25, tasks, security). A task that
+// the gate does not know is nobody's. Where a message only mentions a task, it may
+// mean one of the client's own.
+func (x *exchange) checkTasks() *refusal {
+	for i := range x.body.Messages {
+		msg := &x.body.Messages[i]
+		refused := false
+		if msg.IsAboutTask() {
+			_, owner := x.task(msg.TaskID)
+			refused = owner != x.principal.UserID
+		}
+		for _, id := range msg.MentionedTasks() {
+			_, owner := x.task(id)
+			refused = refused || owner != "" && owner != x.principal.UserID
+		}
+		if refused {
+			return &refusal{status: http.StatusOK, reason: reasonTask, code: noSuchTask, message: "Failed to retrieve task: Task not found"}
+		}
+	}
+	return nil
+}
+
+// task returns the tool that a task runs, and the task's owner, or "" for a task
+// that is not known.
+func (x *exchange) task(id string) (tool, owner string) {
+	v, owner, _ := x.backend.Calls.owners.get(taskOwnerKey(x.gate.server, id))
+	return v.tool, owner
+}
+
+// mayKnowTask reports whether the request's client may see what concerns a task.
+func (x *exchange) mayKnowTask(id string) bool {
+	if x.principal == nil {
+		return false
+	}
+	tool, owner := x.task(id)
+	return owner == x.principal.UserID && x.principal.Scope.AllowsTool(x.gate.server, tool)
+}
+
+// toolOf returns the tool that a message calls, or that runs as the task that the
+// message is about.
 func (x *exchange) toolOf(msg *mcp.Message) (tool string, ok bool) {
 	switch {
 	case msg.IsCall():
 		return msg.Tool, true
-	case msg.TaskID != "":
-		if target, ok := x.backend.Calls.lookup(taskKey(x.principal.UserID, msg.TaskID)); ok {
-			return target.call.event.Tool, true
-		}
+	case msg.IsAboutTask():
+		tool, _ = x.task(msg.TaskID)
+		return tool, true
 	}
 	return "", false
 }

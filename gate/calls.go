@@ -35,7 +35,9 @@ type call struct {
 	done       bool         // the event is recorded
 	suspended  bool         // the journal keeps the call
 	key        callKey      // under which it is registered while it is suspended
-	session    callKey      // in which it was made; zero: none
+	session    callKey      // sessionKey of the session in which it was made; zero: none
+	task       callKey      // taskOwnerKey of the task that runs it; zero: none
+	deadline   time.Time    // when it is given up while it is suspended
 	streamKey  callKey      // of the session whose open streams delay its expiry; zero: none
 	abandoned  bool         // its stream has ended
 	cancelled  bool         // by its client, so that nobody will resume its stream
@@ -160,7 +162,11 @@ func digest(parts []byte) callKey {
 	return callKey(sum[:16])
 }
 
-func taskKey(user, task string) callKey { return newCallKey("task", user, task) }
+// taskKey returns the key of a user's call that runs as a task of a server.
+func taskKey(server, user, task string) callKey { return newCallKey("task", server, user, task) }
+
+// taskOwnerKey returns the key under which owners has a task of a server.
+func taskOwnerKey(server, task string) callKey { return newCallKey("task owner", server, task) }
 
 // argumentsKey is a digest of a call's tool and arguments.
 type argumentsKey = [sha256.Size]byte

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/tallygate/tallygate/gate"
 	"github.com/tallygate/tallygate/identity/authn"
 	"github.com/tallygate/tallygate/journal"
@@ -40,6 +42,7 @@ func (printer) Append(e *usage.Event) error {
 func (printer) Admit() error                                 { return nil }
 func (printer) Suspend(*journal.PendingCall) error           { return nil }
 func (p printer) Finish(e *usage.Event) error                { return p.Append(e) }
+func (printer) Forget(uuid.UUID)                             {}
 func (printer) PendingCalls() ([]journal.PendingCall, error) { return nil, nil }
 
 // A gate in front of a handler that answers each call with two rows.

@@ -44,7 +44,8 @@ type exchange struct {
 	opens    *mcp.Message   // an initialize, which may open a session; nil: none
 	opening  string         // the user whose that session is; "": nobody's yet
 	response meteringWriter
-	refused  *refusal // the answer, when it is the gate's
+	filter   filteringWriter // in front of response
+	refused  *refusal        // the answer, when it is the gate's
 
 	// While it is in flight.
 	cancel         context.CancelFunc // nil for a public message
@@ -82,10 +83,8 @@ func (x *exchange) forward(r *http.Request, next Handler) error {
 		defer x.backend.Calls.end(x)
 	}
 	defer x.finish(r.Context())
-	var w http.ResponseWriter = &x.response
-	if x.principal != nil && x.principal.Scope != nil {
-		w = x.filterTools(r)
-	}
+	w := x.beginFilter(r)
+	defer w.close()
 	err := next(w, r)
 	x.response.returned(err)
 	return err
@@ -101,8 +100,8 @@ func (x *exchange) expectReplies() {
 		switch {
 		case msg.IsCall():
 			x.expect(x.startCall(msg))
-		case msg.TaskID != "":
-			if t, ok := calls.lookup(taskKey(x.principal.UserID, msg.TaskID)); ok {
+		case msg.IsAboutTask():
+			if t, ok := calls.lookup(x.taskKey(msg.TaskID)); ok && msg.Kind == mcp.Request {
 				t.role = stateReply
 				if msg.Method == "tasks/result" {
 					t.role = resultReply
@@ -131,6 +130,11 @@ func (x *exchange) expect(p pendingReply) {
 // requestKey returns the key of a request of the session, whose id is JSON text.
 func (x *exchange) requestKey(id []byte) callKey {
 	return requestKey(x.user(), x.sessionKey, id)
+}
+
+// taskKey returns the key of the user's call that runs as a task.
+func (x *exchange) taskKey(id string) callKey {
+	return taskKey(x.gate.server, x.principal.UserID, id)
 }
 
 // startCall begins a call, or goes on with a pending one that waits for what

@@ -93,8 +93,8 @@ func TestPendingCallsSurvive(t *testing.T) {
 		}
 	}
 	gatetest.CheckRows(t, s.journal.Await(t, len(all)), all, u)
-	if pending, err := s.journal.PendingCalls(); len(pending) != 0 || err != nil {
-		t.Errorf("%d calls are pending, %v", len(pending), err)
+	if n := s.journal.Pending(); n != 0 {
+		t.Errorf("%d calls are pending", n)
 	}
 }
 

@@ -17,6 +17,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/identity/authn"
 	"github.com/tallygate/tallygate/identity/quota"
@@ -55,6 +57,7 @@ type Journal interface {
 	Suspend(c *journal.PendingCall) error             // keeps a call until its result comes
 	Finish(e *usage.Event) error                      // records a call that was suspended
 	PendingCalls() (c []journal.PendingCall, e error) // those that are suspended
+	Forget(id uuid.UUID)                              // drops what was suspended under an ID, and records nothing
 }
 
 // Backend is what a gate works with while it serves one request. It may be

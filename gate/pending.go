@@ -49,14 +49,16 @@ type CallRegistry struct {
 	mu         sync.Mutex
 	registered map[callKey][]target
 	streams    map[callKey]int // open event streams, by session
-	inFlight   *exchange       // the first of a list
-	drained    chan struct{}   // closed when inFlight is empty; nil while nobody waits for that
+	ended      []endedTask     // whose owners are in the journal
+	maxEnded   int
+	inFlight   *exchange     // the first of a list
+	drained    chan struct{} // closed when inFlight is empty; nil while nobody waits for that
 }
 
 // NewCallRegistry returns a registry that records calls in a journal, with the
 // calls that are suspended there.
 func NewCallRegistry(j Journal, log *slog.Logger) (*CallRegistry, error) {
-	r := &CallRegistry{journal: j, counters: new(Counters), log: log, owners: newOwners(maxOwned, maxUnowned),
+	r := &CallRegistry{journal: j, counters: new(Counters), log: log, owners: newOwners(maxOwned, maxUnowned), maxEnded: maxEndedTasks,
 		registered: map[callKey][]target{}, streams: map[callKey]int{}}
 	suspended, err := j.PendingCalls()
 	if err != nil {
@@ -74,12 +76,17 @@ type pendingState struct {
 	Facts     scan.Facts `json:"facts"`
 	Arguments []byte     `json:"arguments,omitempty"` // its argumentsKey
 	Session   []byte     `json:"session,omitempty"`   // its sessionKey
+	Task      []byte     `json:"task,omitempty"`      // its taskOwnerKey
 }
 
-// restore registers a call that an earlier process suspended. Its session belongs
-// to its user again.
+// restore registers a call that an earlier process suspended. Its session and its
+// task belong to its user again.
 func (r *CallRegistry) restore(h *journal.PendingCall) {
-	c := &call{arrived: h.Event.Time, event: h.Event, suspended: true, abandoned: true}
+	if h.Ended {
+		r.restoreTask(h)
+		return
+	}
+	c := &call{arrived: h.Event.Time, event: h.Event, suspended: true, abandoned: true, deadline: h.Deadline}
 	var state pendingState
 	n, err := hex.Decode(c.key[:], []byte(h.Key))
 	if err != nil || n != len(c.key) || json.Unmarshal(h.State, &state) != nil {
@@ -92,6 +99,9 @@ func (r *CallRegistry) restore(h *journal.PendingCall) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if copy(c.task[:], state.Task) > 0 {
+		r.ownTask(c, c.task)
+	}
 	r.register(c.key, target{call: c})
 	r.expireAfter(c, time.Until(h.Deadline))
 }
@@ -208,8 +218,9 @@ func (r *CallRegistry) suspend(c *call, soFar func(*usage.Event), key callKey, w
 	stamp(&c.event, c.arrived)
 	soFar(&c.event)
 	state, err := c.state()
+	c.deadline = time.Now().Add(wait)
 	if err == nil {
-		err = r.journal.Suspend(&journal.PendingCall{Event: c.event, Key: hex.EncodeToString(key[:]), Deadline: time.Now().Add(wait), State: state})
+		err = r.journal.Suspend(&journal.PendingCall{Event: c.event, Key: hex.EncodeToString(key[:]), Deadline: c.deadline, State: state})
 	}
 	if err != nil {
 		r.log.Error("a call cannot be kept until its result comes; it is recorded as aborted", "error", err)
@@ -232,6 +243,9 @@ func (c *call) state() ([]byte, error) {
 	}
 	if c.session != (callKey{}) {
 		s.Session = c.session[:]
+	}
+	if c.task != (callKey{}) {
+		s.Task = c.task[:]
 	}
 	return json.Marshal(s)
 }
@@ -308,6 +322,7 @@ func (r *CallRegistry) record(c *call, how func(*usage.Event)) {
 	// No call fails for an error of the journal, which logs and counts what it
 	// could not keep.
 	if c.suspended {
+		r.keepTask(c)
 		_ = r.journal.Finish(&c.event)
 	} else {
 		_ = r.journal.Append(&c.event)

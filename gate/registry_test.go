@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -36,7 +37,7 @@ func TestExpiry(t *testing.T) {
 		r := newTestRegistry(t, j)
 		task, resumable := &call{arrived: time.Now()}, &call{arrived: time.Now()}
 		session := sessionKey("default", "s")
-		r.suspend(task, noMore, taskKey("user", "t"), time.Hour, callKey{})
+		r.suspend(task, noMore, taskKey("s", "user", "t"), time.Hour, callKey{})
 		r.streamOpened(session)
 		r.suspend(resumable, noMore, requestKey("user", session, []byte("1")), resumeWait, session)
 
@@ -50,7 +51,7 @@ func TestExpiry(t *testing.T) {
 		}
 		after(59*time.Minute+59*time.Second, 0)
 		after(2*time.Second, 1)
-		if _, ok := r.lookup(taskKey("user", "t")); ok {
+		if _, ok := r.lookup(taskKey("s", "user", "t")); ok {
 			t.Error("the call that expired is still registered")
 		}
 		after(10*time.Hour, 1)
@@ -71,7 +72,7 @@ func TestRestoredCallExpires(t *testing.T) {
 		j := new(gatetest.Journal)
 		before := newTestRegistry(t, j)
 		for task, wait := range map[string]time.Duration{"short": time.Minute, "long": 3 * time.Hour} {
-			before.suspend(&call{arrived: time.Now()}, noMore, taskKey("user", task), wait, callKey{})
+			before.suspend(&call{arrived: time.Now()}, noMore, taskKey("s", "user", task), wait, callKey{})
 		}
 		before.Close()
 		time.Sleep(time.Hour)
@@ -80,13 +81,57 @@ func TestRestoredCallExpires(t *testing.T) {
 		if n := j.Len(); n != 1 {
 			t.Errorf("%d calls are recorded, want the one whose deadline has passed", n)
 		}
-		if _, ok := after.lookup(taskKey("user", "long")); !ok {
+		if _, ok := after.lookup(taskKey("s", "user", "long")); !ok {
 			t.Error("the pending call is not registered")
 		}
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		if n := j.Len(); n != 2 {
 			t.Errorf("%d calls are recorded, want 2", n)
+		}
+	})
+}
+
+// TestEndedTasks: whose a task is that has ended is known to the next process until
+// its result can no longer be asked for, and is kept for so many tasks only.
+func TestEndedTasks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := new(gatetest.Journal)
+		r := newTestRegistry(t, j)
+		run := func(task string, wait time.Duration) {
+			c := &call{arrived: time.Now(), event: usage.Event{UserID: "ann", Tool: "query"}}
+			r.ownTask(c, taskOwnerKey("s", task))
+			r.suspend(c, noMore, taskKey("s", "ann", task), wait, callKey{})
+			r.finish(c, func(e *usage.Event) { e.Outcome = usage.OK })
+		}
+		kept := func(want int) {
+			t.Helper()
+			if calls, _ := j.PendingCalls(); len(calls) != want || j.Pending() != 0 {
+				t.Errorf("the journal keeps %d tasks and %d pending calls, want %d and none", len(calls), j.Pending(), want)
+			}
+		}
+		run("short", time.Minute)
+		run("long", time.Hour)
+		kept(2)
+		time.Sleep(2 * time.Minute)
+		r = newTestRegistry(t, j)
+		kept(1)
+		for task, want := range map[string]string{"short": "", "long": "ann"} {
+			if v, owner, _ := r.owners.get(taskOwnerKey("s", task)); owner != want || owner != "" && v.tool != "query" {
+				t.Errorf("%s is %q's and runs %q", task, owner, v.tool)
+			}
+		}
+		time.Sleep(time.Hour)
+		r.maxEnded = 20
+		for i := range 30 {
+			run(strconv.Itoa(i), time.Minute)
+		}
+		kept(20)
+		time.Sleep(time.Hour)
+		run("last", time.Minute)
+		kept(1)
+		if n := j.Len(); n != 33 {
+			t.Errorf("%d calls are recorded", n)
 		}
 	})
 }

@@ -28,7 +28,7 @@ func (w *meteringWriter) take(t target, msg *mcp.Message, reply *scan.Reply) {
 	if t.role == resultReply && (w.status >= 400 || reply.HasCode && reply.RPCCode == noSuchTask) {
 		return // the request for the result failed, not the call: its client may ask again
 	}
-	user := c.event.UserID
+	server, user := w.x.gate.server, c.event.UserID
 	switch {
 	case w.status >= 400 || reply.RPCError || t.role == resultReply:
 	case reply.ResultType == "input_required":
@@ -37,14 +37,15 @@ func (w *meteringWriter) take(t target, msg *mcp.Message, reply *scan.Reply) {
 			state = sha256.Sum256(nil) // as StateKey
 		}
 		c.keepArguments(msg)
-		calls.suspend(c, w.soFar(reply.Size), retryKey(w.x.gate.server, user, c.arguments, state), inputWait, callKey{})
+		calls.suspend(c, w.soFar(reply.Size), retryKey(server, user, c.arguments, state), inputWait, callKey{})
 		return
 	case startsTask(reply):
 		wait := taskWait
 		if reply.HasTTL {
 			wait = min(time.Duration(min(reply.TaskTTL, maxWait.Milliseconds()))*time.Millisecond+taskSlack, maxWait)
 		}
-		calls.suspend(c, w.soFar(reply.Size), taskKey(user, string(reply.TaskID)), wait, callKey{})
+		calls.ownTask(c, taskOwnerKey(server, string(reply.TaskID)))
+		calls.suspend(c, w.soFar(reply.Size), taskKey(server, user, string(reply.TaskID)), wait, callKey{})
 		return
 	}
 	w.finishCall(c, reply, reply.Outcome, reply.Facts(w.extractor(c)))

@@ -55,9 +55,7 @@ func (w *meteringWriter) begin() {
 	if x.opens != nil {
 		x.openSession(h.Get("Mcp-Session-Id"))
 	}
-	media, _, _ := strings.Cut(firstValue(h["Content-Type"]), ";")
-	media = strings.TrimSpace(media)
-	w.stream = strings.EqualFold(media, "text/event-stream")
+	w.stream = isMedia(h, "text/event-stream")
 	if w.stream && x.principal != nil {
 		w.openStream()
 	}
@@ -69,11 +67,17 @@ func (w *meteringWriter) begin() {
 	switch {
 	case w.stream:
 		format = scan.SSE
-	case !strings.EqualFold(media, "application/json"):
+	case !isMedia(h, "application/json"):
 		w.unreadable = true
 		return
 	}
 	w.scan(format, firstValue(h["Content-Encoding"]))
+}
+
+// isMedia reports whether a response's body is of a media type.
+func isMedia(h http.Header, media string) bool {
+	is, _, _ := strings.Cut(firstValue(h["Content-Type"]), ";")
+	return strings.EqualFold(strings.TrimSpace(is), media)
 }
 
 // openSession remembers the session that an `initialize` opened, and its client.
@@ -219,7 +223,7 @@ func (w *meteringWriter) found(reply *scan.Reply) {
 				w.take(t, nil, reply)
 			}
 		}
-	} else if t, ok := calls.lookup(taskKey(x.principal.UserID, string(reply.TaskID))); ok {
+	} else if t, ok := calls.lookup(x.taskKey(string(reply.TaskID))); ok {
 		t.role = stateReply
 		w.take(t, nil, reply)
 	}

@@ -27,6 +27,11 @@ type PendingCall struct {
 	Key      string          `json:"key"`      // by which the result is recognized; opaque to the journal
 	Deadline time.Time       `json:"deadline"` // when the call is given up; opaque to the journal
 	State    json.RawMessage `json:"state"`    // opaque to the journal; null when there is none
+
+	// Ended is set if the call of the event has ended, and its event was recorded
+	// under an ID of its own. What is kept is Key and State, until Forget. It does
+	// not count as pending.
+	Ended bool `json:"ended,omitempty"`
 }
 
 // ErrTooManyPending is what Suspend returns when MaxPending calls are pending.
@@ -81,6 +86,9 @@ func (j *Journal) Finish(e *usage.Event) error {
 	return err
 }
 
+// Forget removes what was suspended under an ID, and records nothing.
+func (j *Journal) Forget(id uuid.UUID) { j.pending.remove(id) }
+
 // PendingCalls returns the pending calls. In a journal that was just opened,
 // those are the ones that the last process left. A damaged one is removed, logged
 // and counted.
@@ -109,11 +117,11 @@ type pendingCalls struct {
 	logger func() *slog.Logger
 
 	mu        sync.Mutex
-	ids       map[uuid.UUID]struct{} // of the calls that have a file
-	finishing map[uuid.UUID]uint64   // calls whose files are being removed, and the first segment that their events may be in
-	stuck     []uuid.UUID            // those of finishing whose files could not be removed
-	unsynced  []uuid.UUID            // calls whose files have to be synced
-	removed   bool                   // whether files were removed since the directory was last synced
+	ids       map[uuid.UUID]bool   // of the calls that have a file, and whether they have ended
+	finishing map[uuid.UUID]uint64 // calls whose files are being removed, and the first segment that their events may be in
+	stuck     []uuid.UUID          // those of finishing whose files could not be removed
+	unsynced  []uuid.UUID          // calls whose files have to be synced
+	removed   bool                 // whether files were removed since the directory was last synced
 }
 
 func (p *pendingCalls) path(id uuid.UUID) string {
@@ -123,7 +131,13 @@ func (p *pendingCalls) path(id uuid.UUID) string {
 func (p *pendingCalls) len() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.ids)
+	n := 0
+	for _, ended := range p.ids {
+		if !ended {
+			n++
+		}
+	}
+	return n
 }
 
 // put writes a call's file. With durable it also leaves the file to the next
@@ -145,7 +159,7 @@ func (p *pendingCalls) put(c *PendingCall, most int, durable bool) error {
 	_, again := p.ids[id]
 	full := !again && len(p.ids) >= most
 	if !full {
-		p.ids[id] = struct{}{}
+		p.ids[id] = c.Ended
 	}
 	p.mu.Unlock()
 	if full {
@@ -266,6 +280,11 @@ func (p *pendingCalls) all() (calls []PendingCall, damaged map[uuid.UUID]int64, 
 		if string(c.State) == "null" {
 			c.State = nil
 		}
+		if c.Ended {
+			p.mu.Lock()
+			p.ids[id] = true
+			p.mu.Unlock()
+		}
 		calls = append(calls, c)
 	}
 	return calls, damaged, nil
@@ -274,7 +293,7 @@ func (p *pendingCalls) all() (calls []PendingCall, damaged map[uuid.UUID]int64, 
 // recover finds the calls that the last process left. A call whose event is in a
 // segment had finished already: its file is removed.
 func (p *pendingCalls) recover(eachID func(yield func(uuid.UUID) error) error) error {
-	p.ids, p.finishing = map[uuid.UUID]struct{}{}, map[uuid.UUID]uint64{}
+	p.ids, p.finishing = map[uuid.UUID]bool{}, map[uuid.UUID]uint64{}
 	entries, err := os.ReadDir(p.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -285,7 +304,7 @@ func (p *pendingCalls) recover(eachID func(yield func(uuid.UUID) error) error) e
 	for _, entry := range entries {
 		name, ok := strings.CutSuffix(entry.Name(), ".json")
 		if id, err := uuid.Parse(name); ok && err == nil && entry.Name() == id.String()+".json" {
-			p.ids[id] = struct{}{}
+			p.ids[id] = false
 		} else if strings.HasSuffix(entry.Name(), ".json.tmp") {
 			if err := os.Remove(filepath.Join(p.dir, entry.Name())); err != nil {
 				return err

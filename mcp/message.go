@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"strings"
 
 	"github.com/tidwall/gjson"
 )
@@ -27,7 +28,7 @@ type Message struct {
 	Tool   string // params.name, decoded, of a tools/call; "" otherwise
 	Raw    []byte // the message itself, without white space around it
 	Params []byte // the params object as JSON text; nil if absent or null
-	TaskID string // params.taskId, decoded, of a tasks/get, tasks/result or tasks/cancel; "" otherwise
+	TaskID string // params.taskId, decoded, where IsAboutTask; "" otherwise
 
 	// Cancels is params.requestId of a notifications/cancelled as JSON text: the id
 	// of the request that its sender has given up. It is nil otherwise.
@@ -65,6 +66,32 @@ func (m *Message) Public() bool {
 // IsCall reports whether the message is a tools/call.
 func (m *Message) IsCall() bool {
 	return m.Kind == Request && m.Method == methodCall
+}
+
+// IsAboutTask reports whether the message asks for something of one task:
+// tasks/get, tasks/result, tasks/cancel (MCP 2025-11-25), tasks/update (the tasks
+// extension), and whatever else may be added to them.
+func (m *Message) IsAboutTask() bool {
+	return strings.HasPrefix(m.Method, "tasks/") && m.Method != "tasks/list"
+}
+
+// MentionedTasks returns the ids of the tasks that the message mentions without
+// being about one: those whose notifications a subscriptions/listen asks for (the
+// tasks extension), and the one to which params._meta relates the message (MCP
+// 2025-11-25, tasks, related task metadata), which may also be a task of the
+// client's own.
+func (m *Message) MentionedTasks() (ids []string) {
+	if m.Method == "subscriptions/listen" {
+		for _, id := range gjson.GetBytes(m.Params, "notifications.taskIds").Array() {
+			ids = append(ids, id.String())
+		}
+	}
+	if bytes.Contains(m.meta, []byte("related-task")) || bytes.IndexByte(m.meta, '\\') >= 0 {
+		if id := member(m.meta, `io\.modelcontextprotocol/related-task.taskId`); id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // ClientInfo returns what the message says about the client that sent it, "" for

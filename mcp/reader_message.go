@@ -90,12 +90,14 @@ func (f *fields) request(m *Message) (reason string) {
 	switch m.Method {
 	case methodCall:
 		return f.call(m)
-	case "tasks/get", "tasks/result", "tasks/cancel":
-		if id, ok := DecodeString(f.taskID); ok { // any other value names no task
-			m.TaskID = string(id)
-		}
 	case "notifications/cancelled":
 		m.Cancels = f.requestID
+	default:
+		if m.IsAboutTask() {
+			if id, ok := DecodeString(f.taskID); ok { // any other value names no task
+				m.TaskID = string(id)
+			}
+		}
 	}
 	return ""
 }

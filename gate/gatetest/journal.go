@@ -78,6 +78,25 @@ func (j *Journal) Finish(e *usage.Event) error {
 	return j.Append(e)
 }
 
+// Forget drops a suspended call.
+func (j *Journal) Forget(id uuid.UUID) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.suspended, id)
+}
+
+// Pending returns how many calls are suspended and have not ended.
+func (j *Journal) Pending() (n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, h := range j.suspended {
+		if !h.Ended {
+			n++
+		}
+	}
+	return n
+}
+
 // PendingCalls returns the suspended calls.
 func (j *Journal) PendingCalls() (held []journal.PendingCall, err error) {
 	j.mu.Lock()

@@ -7,6 +7,10 @@ import "github.com/tallygate/tallygate/internal/sse"
 // All other lines are passed on as they come.
 func (f *Filter) readStream(p []byte) {
 	for len(p) > 0 && f.err == nil {
+		if len(f.held) > maxElement {
+			f.tooLong()
+			continue
+		}
 		part, n := f.stream.Next(p)
 		isData := f.stream.Field() == sse.Data
 		switch {
@@ -19,6 +23,10 @@ func (f *Filter) readStream(p []byte) {
 			f.hasData = true
 			f.emitFrame(p[:n])
 		case part == sse.EventEnd:
+			if f.dropping { // with the end of the line before
+				f.dropping = false
+				f.emit(p[:n])
+			}
 			f.emitFrame(p[:n])
 			f.endEvent()
 		default:
@@ -34,7 +42,7 @@ func (f *Filter) emitFrame(p []byte) {
 	at := len(f.held)
 	f.emit(p)
 	switch last := len(f.framing) - 1; {
-	case !f.holding || len(p) == 0:
+	case !f.holding || f.dropping || len(p) == 0:
 	case last >= 0 && f.framing[last][1] == at:
 		f.framing[last][1] = len(f.held)
 	default:
@@ -51,9 +59,13 @@ func (f *Filter) emitFraming() {
 }
 
 // endEvent gets ready for the next event. If bytes are held, the event ended
-// within an element: its data is dropped.
+// within an element, whose data is dropped, or within a message, which no client
+// can read.
 func (f *Filter) endEvent() {
-	if f.holding {
+	switch {
+	case f.message.held:
+		f.release()
+	case f.holding:
 		f.emitFraming()
 		f.dropHeld()
 		f.holding = false

@@ -1,6 +1,7 @@
 // Package toolfilter takes elements out of the lists in a response while it
-// passes, so that a client sees only the tools that it may call, and no prompts
-// or resources if it may not use them.
+// passes, so that a client sees only the tools that it may call and the tasks that
+// are its own, and no prompts or resources if it may not use them. It also takes
+// notifications about others' tasks out of event streams.
 package toolfilter
 
 import (
@@ -33,7 +34,9 @@ type folded struct {
 // the tools of a tools/list result that may not be called, for example. Every
 // other byte stays as it came, in its place, and is passed on at once. What is
 // held back is the element that is passing, until its end, and the separator
-// before it.
+// before it. Of an event stream without others' tasks (OnlyTasks) it is also the
+// begin of a message, until it shows that the message is no notification about a
+// task, or about which.
 //
 // Every result with an array of a list's name is filtered, whatever request it
 // answers, in a batch too, and under every spelling of the names that some
@@ -43,14 +46,17 @@ type folded struct {
 //
 // The filter must read a list as every client does. So invalid JSON on the way
 // to an element or between elements is an error, and so is an element longer than
-// 4 MiB: nothing more of the body may be passed on then.
+// 4 MiB: nothing more of the body may be passed on then, unless PassUnreadable says
+// otherwise.
 //
 // A Filter is ready after Reset. It is for one body and one goroutine.
 type Filter struct {
-	lists []folded
-	list  *folded // whose name the result's member has
-	err   error
-	out   []byte // what may be passed on
+	lists          []folded
+	list           *folded // whose name the result's member has
+	isMine         func(task string) bool
+	passUnreadable bool
+	err            error
+	out            []byte // what may be passed on
 
 	state    state
 	position position   // of the value that comes or passes
@@ -61,14 +67,18 @@ type Filter struct {
 	unescape jsonskip.Unescaper
 	fold     []byte
 
-	// From the [ of a list on, bytes are held until it is decided whether they
+	// From the [ of a list on, and from the { of a message that may be a notification
+	// about a task, bytes are held until it is decided whether they
 	// are passed on.
 	holding bool
 	held    []byte
 	framing [][2]int // the parts of held that belong to the event stream, not to its data
 	comma   int      // index in held of the comma before the element; -1 for none
-	element int      // index in held of the element's first byte
+	element int      // index in held of the first byte of the element, or of another value that matters
 	kept    bool     // an element of the list has been passed on
+
+	message  heldMessage
+	dropping bool // the rest of the message is dropped
 
 	isStream bool
 	stream   sse.Reader
@@ -85,6 +95,9 @@ const (
 	atResult
 	atList
 	atElement
+	atMethod
+	atParams
+	atTaskID
 	elsewhere
 )
 
@@ -125,14 +138,18 @@ func (f *Filter) Reset(isStream bool, lists ...List) {
 		isStream: isStream, comma: -1, lists: f.lists[:0],
 		open: f.open[:0], name: f.name[:0], fold: f.fold[:0], held: f.held[:0], framing: f.framing[:0],
 	}
+	clear(f.lists[:cap(f.lists)])
 	for _, l := range lists {
 		f.lists = append(f.lists, folded{l, string(mcp.AppendFolded(nil, []byte(l.Name))), string(mcp.AppendFolded(nil, []byte(l.ID)))})
 	}
 }
 
+// PassUnreadable makes the filter pass the rest of a body, or of an event, that it
+// cannot read. It is for after Reset.
+func (f *Filter) PassUnreadable() { f.passUnreadable = true }
+
 // Append takes the next bytes of the body and appends to dst what may be passed
-// on. After an error it returns the same error again. If something is held at
-// the end of a body, that body ended within an element.
+// on. After an error it returns the same error again.
 func (f *Filter) Append(dst, p []byte) ([]byte, error) {
 	f.out = dst
 	if f.err == nil {
@@ -146,21 +163,53 @@ func (f *Filter) Append(dst, p []byte) ([]byte, error) {
 	return dst, f.err
 }
 
-// emit passes bytes on, or holds them.
+// Rest appends to dst what is still to be passed on when the body has ended. A body
+// that ended within the element of a list has no rest.
+func (f *Filter) Rest(dst []byte) []byte {
+	if f.message.held {
+		dst = append(dst, f.held...)
+	}
+	return dst
+}
+
+// emit passes bytes on, holds them, or drops them.
 func (f *Filter) emit(p []byte) {
-	if !f.holding {
+	switch {
+	case f.dropping:
+	case f.holding:
+		f.held = append(f.held, p...)
+	default:
 		f.out = append(f.out, p...)
+	}
+}
+
+// fail gives up a body that cannot be read, or passes the rest of it, or of its
+// event, unchanged.
+func (f *Filter) fail(err error) {
+	if !f.passUnreadable {
+		f.err = err
 		return
 	}
-	if f.held = append(f.held, p...); len(f.held) > maxElement {
-		f.err = errTooLong
-	}
+	f.release()
+	f.dropping = false
+	f.state, f.position, f.open = inOther, atTop, f.open[:0]
+}
+
+// release passes on what is held.
+func (f *Filter) release() {
+	f.out = append(f.out, f.held...)
+	f.dropHeld()
+	f.holding, f.message.held = false, false
 }
 
 // readJSON takes the next bytes of a body or of an event's data: messages, one
 // after the other.
 func (f *Filter) readJSON(p []byte) {
 	for len(p) > 0 && f.err == nil {
+		if len(f.held) > maxElement {
+			f.tooLong()
+			continue
+		}
 		n, ended := 1, false
 		switch f.state {
 		case inSkipped:
@@ -188,7 +237,7 @@ func (f *Filter) readJSON(p []byte) {
 		f.emit(p[:n])
 		p = p[n:]
 		switch {
-		case !ended:
+		case !ended || f.state == inOther:
 		case f.state == inName || f.state == inLongName:
 			f.state = beforeColon
 		default:
@@ -226,7 +275,9 @@ func (f *Filter) token(c byte) {
 	case f.state == afterValue && (c == ']' && f.inArray() || c == '}' && !f.inArray()):
 		f.close(one[:])
 	default:
-		f.err = errNoList
+		if f.fail(errNoList); f.err == nil {
+			f.emit(one[:])
+		}
 	}
 }
 
@@ -249,12 +300,15 @@ func (f *Filter) value(c []byte) {
 	if f.position == atTop && !f.begins(c) {
 		return
 	}
-	if f.position == atElement {
+	switch {
+	case f.position == atElement || f.position == atMethod || f.position == atTaskID:
 		f.element = len(f.held)
+	case f.position == atMessage && c[0] == '{':
+		f.beginMessage()
 	}
 	f.emit(c)
 	switch {
-	case c[0] == '{' && (f.position == atMessage || f.position == atResult):
+	case c[0] == '{' && (f.position == atMessage || f.position == atResult || f.position == atParams):
 		f.open = append(f.open, f.position)
 		f.state = beforeFirstName
 	case c[0] == '[' && (f.position == inBatch || f.position == atList):
@@ -268,7 +322,7 @@ func (f *Filter) value(c []byte) {
 	case c[0] == '"':
 		f.state, f.escape = inString, false
 	case endsScalar(c[0]):
-		f.err = errNoList
+		f.fail(errNoList)
 	default:
 		f.state = inScalar
 	}
@@ -286,8 +340,10 @@ func (f *Filter) begins(c []byte) bool {
 		return true
 	case byteOrderMark[0], byteOrderMark[1], byteOrderMark[2]:
 		f.emit(c)
-	case 0, 0xfe, 0xff:
-		f.err = errNoList // UTF-16 and UTF-32, which some clients detect
+	case 0, 0xfe, 0xff: // UTF-16 and UTF-32, which some clients detect
+		if f.fail(errNoList); f.err == nil {
+			f.emit(c)
+		}
 	default:
 		f.emit(c)
 		f.state = inOther
@@ -302,7 +358,8 @@ func (f *Filter) readName(p []byte) (n int, closed bool) {
 	f.name, n, closed, ok = f.unescape.Read(f.name, p, maxName)
 	switch {
 	case !ok:
-		f.err = errNoList
+		f.fail(errNoList)
+		return n, false
 	case !closed && len(f.name) < maxName:
 		return n, false
 	case !closed:
@@ -310,11 +367,20 @@ func (f *Filter) readName(p []byte) (n int, closed bool) {
 	}
 	f.position = elsewhere
 	f.fold = mcp.AppendFolded(f.fold[:0], f.name)
-	switch in := f.open[len(f.open)-1]; {
-	case in == atMessage && string(f.fold) == "result":
+	switch in, name := f.open[len(f.open)-1], string(f.fold); {
+	case in == atMessage && name == "result":
 		f.position = atResult
+		f.answers()
+	case in == atMessage && name == "error":
+		f.answers()
 	case in == atResult && f.beginsList():
 		f.position = atList
+	case f.message.held && in == atMessage && name == "method":
+		f.position = atMethod
+	case f.message.held && in == atMessage && name == "params":
+		f.position = atParams
+	case f.message.held && in == atParams && name == "taskid":
+		f.position = atTaskID
 	}
 	return n, closed
 }
@@ -331,13 +397,15 @@ func (f *Filter) beginsList() bool {
 
 // close leaves the object or array that is open.
 func (f *Filter) close(c []byte) {
-	if f.holding {
-		f.out = append(f.out, f.held...)
-		f.dropHeld()
-		f.holding = false
+	last := len(f.open) - 1
+	if f.open[last] == atList {
+		f.release()
 	}
 	f.emit(c)
-	f.open = f.open[:len(f.open)-1]
+	if last == 0 && f.open[last] == atMessage {
+		f.endMessage()
+	}
+	f.open = f.open[:last]
 	f.position = elsewhere // a list is no element
 	f.endValue()
 }
@@ -350,6 +418,10 @@ func (f *Filter) endValue() {
 		f.state, f.position = beforeValue, atTop
 	case f.position == atElement:
 		f.endElement()
+	case f.position == atMethod:
+		f.endMethod()
+	case f.position == atTaskID:
+		f.endTaskID()
 	}
 }
 
@@ -358,7 +430,7 @@ func (f *Filter) endElement() {
 	keep, ok := f.keeps(f.elementText())
 	switch {
 	case !ok:
-		f.err = errNoList
+		f.fail(errNoList)
 		return
 	case !keep:
 		f.emitFraming()

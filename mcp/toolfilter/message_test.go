@@ -1,0 +1,87 @@
+package toolfilter
+
+import (
+	"strings"
+	"testing"
+)
+
+// mine are the tasks that the tests allow.
+func mine(task string) bool { return strings.HasPrefix(task, "mine") }
+
+var tasks = List{Name: "tasks", ID: "taskId", Allowed: mine}
+
+// TestTasks: of lists of tasks and of notifications about tasks in event streams,
+// the client's pass, and everything else passes as it came.
+func TestTasks(t *testing.T) {
+	const id = `"taskId":"mine 1"`
+	big := `"x":"` + strings.Repeat("x", maxElement) + `"`
+	event := func(message string) string { return "event: message\nid: 7\ndata: " + message + "\n\n" }
+	passes := func(name, body string) [4]string { return [4]string{name, "sse", body, body} }
+	dropped := func(name, message string) [4]string {
+		return [4]string{name, "sse", event(message) + event(`{"id":1}`), event("") + event(`{"id":1}`)}
+	}
+	for _, c := range [][4]string{
+		{"a list", "json", `{"id":1,"result":{"tasks":[{"taskId":"x","status":"working"},{"status":"working","taskId":"mine"},{"taskId":"y"}],"nextCursor":"c"}}`, `{"id":1,"result":{"tasks":[{"status":"working","taskId":"mine"}],"nextCursor":"c"}}`},
+		{"a list on a stream", "sse", event(`{"result":{"tasks":[{"taskId":"x"},{"TASKID":"mine"},{"taskId":"mine","taskid":"x"}]}}`), event(`{"result":{"tasks":[]}}`)},
+		{"tools and tasks", "json", `{"result":{"tools":[{"name":"x"}],"tasks":[{"name":"mine"}]}}`, `{"result":{"tools":[{"name":"x"}],"tasks":[]}}`},
+		{"a list that is no JSON", "json", `{"result":{"tasks":[{"taskId":"x"} {"taskId":"x"}]}}`, `{"result":{"tasks":[ {"taskId":"x"}]}}`},
+		{"invalid text", "json", `{"result":{"a"; "tasks":[{"taskId":"x"}]}}`, `{"result":{"a"; "tasks":[{"taskId":"x"}]}}`},
+		{"UTF-16", "json", "\xff\xfe{\x00", "\xff\xfe{\x00"},
+		{"a wrong escape", "json", `{"\xesult":{"tasks":[]}}`, `{"\xesult":{"tasks":[]}}`},
+
+		dropped("another's", `{"jsonrpc":"2.0","method":"notifications/tasks/status","params":{"taskId":"x","status":"working"}}`),
+		dropped("another's, in the extension", `{"jsonrpc":"2.0","method":"notifications/tasks","params":{"status":"completed","result":{"content":[{}]},"taskId":"x"}}`),
+		dropped("another's, params first", `{"params":{"_meta":{"taskId":"mine"},"taskId":"x","n":[1,{}]},"method":"notifications/tasks/status"}`),
+		dropped("another's, escaped", `{"meth\u006fd":"notifications\/tasks","params":{"t\u0061skId":"\u0078"}}`),
+		dropped("another's, too long to hold", `{"method":"notifications/tasks","params":{`+big+`,"taskId":"x"}}`),
+		dropped("several lines", "{\"method\":\"notifications/tasks\",\ndata: \"params\":\n: comment\ndata:{\"taskId\":\ndata: \"x\"}}"),
+		passes("mine", event(`{"jsonrpc":"2.0","method":"notifications/tasks/status","params":{`+id+`,"status":"working"}}`)),
+		passes("mine, params first", event(`{"params":{`+id+`},"method":"notifications/tasks"}`)),
+		passes("no task", event(`{"method":"notifications/tasks","params":{"taskId":7}}`)+event(`{"method":"notifications/tasks"}`)),
+		passes("others", event(`{"method":"notifications/progress","params":{"taskId":"x"}}`)+event(`{"params":{"taskId":"x"},"method":"notifications/message"}`)),
+		passes("a reply", event(`{"id":1,"result":{"taskId":"x","method":"notifications/tasks","params":{"taskId":"x"}}}`)+event(`{"error":{"code":1},"method":7}`)),
+		passes("a batch", event(`[{"method":"notifications/tasks","params":{"taskId":"x"}}]`)),
+		passes("no method", event(`{"params":{"taskId":"x"}}`)+event(`{}`)+event("7")+"data\n\n"),
+		passes("too long to hold", event(`{`+big+`,"method":"notifications/message","params":{}}`)),
+		passes("broken", "data: {\"method\":\n\n"+event(`{"method":"notifications/tasks";`)+event(`{"id":1}`)),
+		{"broken, another's", "sse", "data: {\"method\":\"notifications/tasks\",\"params\":{\"taskId\":\"x\",\n\n" + event("{}"), "data: \n\n" + event("{}")},
+	} {
+		t.Run(c[0], func(t *testing.T) {
+			var f Filter
+			body, want := c[2], c[3]
+			for _, chunk := range []int{len(body), 1, 7} {
+				if len(body) > maxElement && chunk < len(body) {
+					chunk = 100 << 10
+				}
+				f.Reset(c[1] == "sse", tasks)
+				f.OnlyTasks(mine)
+				f.PassUnreadable()
+				var got []byte
+				for p := body; len(p) > 0; p = p[min(chunk, len(p)):] {
+					var err error
+					if got, err = f.Append(got, []byte(p[:min(chunk, len(p))])); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if got = f.Rest(got); string(got) != want {
+					t.Errorf("in chunks of %d:\n%.500q\nwant\n%.500q", chunk, got, want)
+				}
+			}
+		})
+	}
+}
+
+// TestRest: a body that ends within a message that is held has a rest.
+func TestRest(t *testing.T) {
+	var f Filter
+	f.Reset(true)
+	f.OnlyTasks(mine)
+	const body = `data: {"jsonrpc":"2.0","me`
+	got, err := f.Append(nil, []byte(body))
+	if string(got) != "data: " || err != nil {
+		t.Errorf("at once passes %q, %v", got, err)
+	}
+	if got = f.Rest(got); string(got) != body {
+		t.Errorf("in the end %q has passed", got)
+	}
+}
