@@ -16,23 +16,26 @@ import (
 	"github.com/tallygate/tallygate/identity"
 )
 
-// TestAccessLog: the recipe of docs/troubleshooting.md tells who called and why a
-// request was refused, and shows no key.
-func TestAccessLog(t *testing.T) {
+// TestLogs: the recipes of docs/troubleshooting.md tell who called and why a
+// request was refused, and show no key.
+func TestLogs(t *testing.T) {
 	page, err := os.ReadFile("../docs/troubleshooting.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, recipe, ok := strings.Cut(string(page), "<!-- access log -->\n```\n")
-	recipe, _, closed := strings.Cut(recipe, "```")
-	if !ok || !closed {
-		t.Fatal("docs/troubleshooting.md has no recipe of an access log")
-	}
 	dir := t.TempDir()
-	recipe = strings.Replace(recipe, "/var/log/tallygate/access.log", dir+"/access.log", 1)
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(strings.NewReplacer("DIR", dir, "RECIPE", recipe).Replace(`{
+	recipe := func(name string) string {
+		_, text, ok := strings.Cut(string(page), "<!-- "+name+" -->\n```\n")
+		text, _, closed := strings.Cut(text, "```")
+		if !ok || !closed {
+			t.Fatalf("docs/troubleshooting.md has no recipe of the %s", name)
+		}
+		return strings.Replace(text, "/var/log/tallygate", dir, 1)
+	}
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(strings.NewReplacer("DIR", dir, "ACCESS LOG", recipe("access log"), "DEBUG LOG", recipe("debug log")).Replace(`{
 	admin off
 	persist_config off
+	DEBUG LOG
 	tallygate {
 		store "sqlite:DIR/tallygate.db"
 		ledger "sqlite:DIR/usage.db"
@@ -41,7 +44,7 @@ func TestAccessLog(t *testing.T) {
 }
 http:// {
 	bind unix/DIR/gate.sock
-	RECIPE
+	ACCESS LOG
 	tallygate stock-data
 	reverse_proxy 127.0.0.1:9001 {
 		transport memory
@@ -88,6 +91,10 @@ http:// {
 		}
 	}
 
+	refusals, err := os.ReadFile(dir + "/refusals.log")
+	if err != nil || strings.Count(string(refusals), "\n") != 1 || !strings.Contains(string(refusals), `"reason":"no_key"`) {
+		t.Errorf("the debug log: %v\n%s", err, refusals)
+	}
 	log, err := os.ReadFile(dir + "/access.log")
 	if err != nil {
 		t.Fatal(err)

@@ -106,6 +106,11 @@ func (a *App) readStaleOK(d *caddyfile.Dispenser) error {
 //	tallygate [<matcher>] [<server>] {
 //		max_body     <size>
 //		allow_origin <origin>...
+//		identity_headers {
+//			user_id [<header>]
+//			email   [<header>]
+//			key_id  [<header>]
+//		}
 //		tool <glob> {
 //			table    <path>...
 //			records  <path>...
@@ -153,6 +158,10 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				return d.WrapErr(err)
 			}
 			g.AllowOrigin = append(g.AllowOrigin, origins...)
+		case "identity_headers":
+			if err := parseIdentityHeaders(d, &g.IdentityHeaders); err != nil {
+				return err
+			}
 		case "tool":
 			rule, err := parseToolRule(d)
 			if err != nil {
@@ -160,8 +169,42 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 			g.Tools = append(g.Tools, rule)
 		default:
-			return d.Errf("unknown option %q; there are max_body, allow_origin and tool", d.Val())
+			return d.Errf("unknown option %q; there are max_body, allow_origin, identity_headers and tool", d.Val())
 		}
+	}
+	return nil
+}
+
+// parseIdentityHeaders reads which headers are sent, all of them without a block,
+// and their names where they are not the default ones.
+func parseIdentityHeaders(d *caddyfile.Dispenser, h *gate.IdentityHeaders) error {
+	if *h != (gate.IdentityHeaders{}) {
+		return d.Err("identity_headers is given twice")
+	}
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		var name *string
+		switch defaults := gate.DefaultIdentityHeaders; d.Val() {
+		case "user_id":
+			name, h.UserID = &h.UserID, defaults.UserID
+		case "email":
+			name, h.Email = &h.Email, defaults.Email
+		case "key_id":
+			name, h.KeyID = &h.KeyID, defaults.KeyID
+		default:
+			return d.Errf("unknown option %q of identity_headers; there are user_id, email and key_id", d.Val())
+		}
+		if d.CountRemainingArgs() > 0 && !d.AllArgs(name) {
+			return d.ArgErr()
+		}
+	}
+	if *h == (gate.IdentityHeaders{}) {
+		*h = gate.DefaultIdentityHeaders
+	}
+	if err := h.Check(); err != nil {
+		return d.WrapErr(err)
 	}
 	return nil
 }

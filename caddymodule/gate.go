@@ -46,6 +46,12 @@ type Gate struct {
 	// Default: none.
 	AllowOrigin []string `json:"allow_origin,omitempty"`
 
+	// The headers that tell the MCP server who calls, by what they tell: `user_id`,
+	// `email`, `key_id`. They are set on requests that need a key; a client's own
+	// headers of these names never pass.
+	// Default: none.
+	IdentityHeaders gate.IdentityHeaders `json:"identity_headers,omitzero"`
+
 	app  *App
 	gate *gate.Gate
 }
@@ -93,7 +99,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	}
 	g.app = app.(*App)
 	g.gate, err = gate.New(gate.Config{
-		Server: g.Server, MaxBody: g.MaxBody, Rules: g.rules(), AllowOrigin: g.AllowOrigin,
+		Server: g.Server, MaxBody: g.MaxBody, Rules: g.rules(), AllowOrigin: g.AllowOrigin, IdentityHeaders: g.IdentityHeaders,
 		Backend: g.acquire, ClientIP: clientIP, ErrorStatus: errorStatus, Attach: setPlaceholders, Logger: ctx.Slogger(),
 	})
 	if err != nil {

@@ -74,6 +74,7 @@ func newExchange(g *Gate, w http.ResponseWriter, r *http.Request) *exchange {
 func (x *exchange) forward(r *http.Request, next Handler) error {
 	x.expectReplies()
 	prepareForUpstream(r)
+	x.tellIdentity(r.Header)
 	if x.principal != nil {
 		var ctx context.Context
 		ctx, x.cancel = context.WithCancel(r.Context())

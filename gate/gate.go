@@ -86,6 +86,9 @@ type Config struct {
 	// AllowOrigin are the web origins whose pages may use the server, or "*".
 	AllowOrigin []string
 
+	// IdentityHeaders tell the upstream who calls. The zero value: nothing does.
+	IdentityHeaders IdentityHeaders
+
 	// Backend returns what a request is served with, or nil when it cannot be
 	// served yet.
 	Backend func(context.Context) *Backend
@@ -134,13 +137,15 @@ type Gate struct {
 	attach      func(*http.Request, Values)
 	log         *slog.Logger
 	keyless     keylessReads
+
+	identityHeaders IdentityHeaders
 }
 
 // New makes a gate. An error says which part of the config is wrong.
 func New(c Config) (*Gate, error) {
 	g := &Gate{
 		server: cmp.Or(c.Server, DefaultServer), maxBody: cmp.Or(c.MaxBody, DefaultMaxBody), allowOrigin: c.AllowOrigin,
-		backend: c.Backend, clientIP: c.ClientIP, errorStatus: c.ErrorStatus, attach: c.Attach, log: cmp.Or(c.Logger, slog.Default()),
+		backend: c.Backend, clientIP: c.ClientIP, errorStatus: c.ErrorStatus, attach: c.Attach, identityHeaders: c.IdentityHeaders, log: cmp.Or(c.Logger, slog.Default()),
 	}
 	if g.maxBody < 0 || g.maxBody > MaxMaxBody {
 		return nil, fmt.Errorf("max_body: %d is not from 1 to %d", g.maxBody, int64(MaxMaxBody))
@@ -149,6 +154,9 @@ func New(c Config) (*Gate, error) {
 		return nil, err
 	}
 	if err := CheckOrigins(c.AllowOrigin); err != nil {
+		return nil, err
+	}
+	if err := c.IdentityHeaders.Check(); err != nil {
 		return nil, err
 	}
 	var err error

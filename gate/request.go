@@ -151,7 +151,8 @@ func prepareForUpstream(r *http.Request) {
 			delete(h, name)
 		}
 	}
-	delete(h, "Upgrade") // the messages of another protocol would pass unread
+	delete(h, "Connection") // it would have the proxy remove the headers that it names
+	delete(h, "Upgrade")    // the messages of another protocol would pass unread
 	h["Accept-Encoding"] = []string{"identity"}
 	if accept := h["Accept"]; len(accept) == 0 || len(accept) == 1 && (accept[0] == "" || accept[0] == "*/*") {
 		h["Accept"] = []string{"application/json, text/event-stream"}
