@@ -67,7 +67,7 @@ type App struct {
 	ledger    LedgerOpener
 	keyFormat identity.KeyFormat
 	servers   map[string][]ToolRule // the rules of each server that a gate stands in front of
-	started   chan struct{} // closed when Start has set backend, or has failed
+	started   chan struct{}         // closed when Start has set backend, or has failed
 	backend   atomic.Pointer[backend]
 }
 

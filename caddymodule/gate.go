@@ -109,14 +109,15 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 }
 
 // addServer records that a gate stands in front of a server. Several gates may
-// do so, on HTTP and on HTTPS for example, but with different rules they are
-// most likely meant to be different servers. A gate without rules is none of
-// them: it may only be there to answer what no endpoint is.
+// do so, on HTTP and on HTTPS for example, or in two handle blocks of which one
+// only answers 404. But with different rules they are most likely meant to be
+// different servers.
 func (a *App) addServer(name string, rules []ToolRule) error {
-	if len(rules) == 0 {
+	known, ok := a.servers[name]
+	if ok && len(rules) == 0 {
 		return nil
 	}
-	if known, ok := a.servers[name]; ok && !reflect.DeepEqual(known, rules) {
+	if len(known) > 0 && !reflect.DeepEqual(known, rules) {
 		return fmt.Errorf("two tallygate directives of the server %q have different tool rules: name each MCP server, as in \"tallygate stock-data\", or give both the same rules", name)
 	}
 	if a.servers == nil {

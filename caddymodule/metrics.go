@@ -1,6 +1,9 @@
 package caddymodule
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tallygate/tallygate/gate"
@@ -50,7 +53,7 @@ var metrics = []metric{
 }
 
 var (
-	callsDesc    = prometheus.NewDesc("tallygate_calls_total", "Calls by outcome.", []string{"outcome"}, nil)
+	callsDesc    = prometheus.NewDesc("tallygate_calls_total", "Calls by server and outcome.", []string{"server", "outcome"}, nil)
 	refusalsDesc = prometheus.NewDesc("tallygate_refusals_total", "Requests that the gate has refused, by server and reason.", []string{"server", "reason"}, nil)
 	linesDesc    = prometheus.NewDesc("tallygate_default_rule_total",
 		"Calls whose record count the default rule has found, by its line.", []string{"line"}, nil)
@@ -80,7 +83,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	defer b.release()
-	collectCounts(ch, b.pipeline.calls.Counters().Counts())
+	collectCounts(ch, b.pipeline.calls.Counters().Counts(slices.Collect(maps.Keys(c.app.servers))...))
 	journal, shipper := b.pipeline.journal.Stats(), b.pipeline.shipper.Stats()
 	for _, m := range metrics {
 		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, float64(m.read(journal, shipper)))
@@ -92,8 +95,10 @@ func collectCounts(ch chan<- prometheus.Metric, n gate.Counts) {
 	counter := func(desc *prometheus.Desc, value int64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value), labels...)
 	}
-	for outcome, value := range n.Calls {
-		counter(callsDesc, value, string(outcome))
+	for server, outcomes := range n.Calls {
+		for outcome, value := range outcomes {
+			counter(callsDesc, value, server, outcome)
+		}
 	}
 	for server, reasons := range n.Refusals {
 		for reason, value := range reasons {

@@ -9,7 +9,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tallygate/tallygate/gate"
-	"github.com/tallygate/tallygate/usage"
 )
 
 // countsCollector collects counts and nothing else.
@@ -26,7 +25,7 @@ func (c countsCollector) Collect(ch chan<- prometheus.Metric) { collectCounts(ch
 func TestCollectCounts(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(countsCollector{gate.Counts{
-		Calls:    map[usage.Outcome]int64{usage.OK: 3, usage.Aborted: 0},
+		Calls:    map[string]map[string]int64{"stock-data": {"ok": 3, "aborted": 0}},
 		Refusals: map[string]map[string]int64{"stock-data": {"scope": 4, "throttled": 5}},
 		Unknown:  map[string]map[string]int64{"tables": {"no_rule": 2}, "records": {"unreadable": 1}},
 	}})
@@ -45,8 +44,8 @@ func TestCollectCounts(t *testing.T) {
 		}
 	}
 	want := map[string]float64{
-		"tallygate_calls_total{outcome=ok}":                            3,
-		"tallygate_calls_total{outcome=aborted}":                       0,
+		"tallygate_calls_total{outcome=ok,server=stock-data}":          3,
+		"tallygate_calls_total{outcome=aborted,server=stock-data}":     0,
 		"tallygate_refusals_total{reason=scope,server=stock-data}":     4,
 		"tallygate_refusals_total{reason=throttled,server=stock-data}": 5,
 		"tallygate_unknown_total{question=tables,reason=no_rule}":      2,

@@ -12,16 +12,10 @@ import (
 
 // Counters count calls. The zero value is ready, and safe for concurrent use.
 type Counters struct {
-	calls    [5]atomic.Int64                // by the outcome's index in usage.Outcomes
+	calls    serverCounter                  // by outcome
 	unknown  [len(aspects)][16]atomic.Int64 // by the reason's index in unknownReasons
 	lines    [64]atomic.Int64               // by the line's index in scan.LineNames
-	refusals refusalCounter
-}
-
-// refusalCounter counts refused requests by server and reason.
-type refusalCounter struct {
-	mu     sync.Mutex
-	counts map[string]map[string]int64
+	refusals serverCounter                  // by reason
 }
 
 // aspect is what a call can leave unknown.
@@ -48,36 +42,54 @@ var unknownReasons = func() (all []string) {
 	return append(all, ReasonNoResult, ReasonUnreadable)
 }()
 
-func (c *Counters) countCall(o usage.Outcome) {
-	c.calls[slices.Index(usage.Outcomes, o)].Add(1)
+// outcomes are usage.Outcomes as labels.
+var outcomes = func() (all []string) {
+	for _, o := range usage.Outcomes {
+		all = append(all, string(o))
+	}
+	return all
+}()
+
+func (c *Counters) countCall(server string, o usage.Outcome) {
+	c.calls.add(server, string(o), 1, outcomes)
 }
 
-// countRefusal counts a refused request. With the first one of a server, every
-// reason of that server has a count.
+// countRefusal counts a refused request.
 func (c *Counters) countRefusal(server, reason string) {
-	r := &c.refusals
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.counts == nil {
-		r.counts = map[string]map[string]int64{}
+	c.refusals.add(server, reason, 1, Reasons)
+}
+
+// serverCounter counts by server and by a label: an outcome or a reason.
+type serverCounter struct {
+	mu     sync.Mutex
+	counts map[string]map[string]int64
+}
+
+// add adds n to a server's count under a label. From a server's first one on,
+// there is a count for all labels.
+func (s *serverCounter) add(server, label string, n int64, labels []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.counts == nil {
+		s.counts = map[string]map[string]int64{}
 	}
-	of := r.counts[server]
+	of := s.counts[server]
 	if of == nil {
-		of = map[string]int64{}
-		for _, each := range Reasons {
+		of = make(map[string]int64, len(labels))
+		for _, each := range labels {
 			of[each] = 0
 		}
-		r.counts[server] = of
+		s.counts[server] = of
 	}
-	of[reason]++
+	of[label] += n
 }
 
 // all returns a copy of the counts.
-func (r *refusalCounter) all() map[string]map[string]int64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	all := make(map[string]map[string]int64, len(r.counts))
-	for server, counts := range r.counts {
+func (s *serverCounter) all() map[string]map[string]int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[string]map[string]int64, len(s.counts))
+	for server, counts := range s.counts {
 		all[server] = maps.Clone(counts)
 	}
 	return all
@@ -101,20 +113,22 @@ func (c *Counters) countLine(name string) {
 // Counts are the values of Counters at one time. They have a value, 0 if nothing
 // was counted, for everything that can be counted.
 type Counts struct {
-	Calls    map[usage.Outcome]int64
-	Refusals map[string]map[string]int64 // refused requests by server, of those that have refused any, and reason
+	Calls    map[string]map[string]int64 // by server and outcome
+	Refusals map[string]map[string]int64 // refused requests by server and reason
 	Lines    map[string]int64            // calls by the line of the default rule that found their record count
 	Unknown  map[string]map[string]int64 // calls by what is unknown, "tables" or "records", and the reason
 }
 
-// Counts returns the present values.
-func (c *Counters) Counts() Counts {
-	n := Counts{Calls: map[usage.Outcome]int64{}, Refusals: c.refusals.all(), Unknown: map[string]map[string]int64{}, Lines: map[string]int64{}}
+// Counts returns the present values: those of the given servers, and of all others
+// that something was counted for.
+func (c *Counters) Counts(servers ...string) Counts {
+	for _, server := range servers {
+		c.calls.add(server, outcomes[0], 0, outcomes)
+		c.refusals.add(server, Reasons[0], 0, Reasons)
+	}
+	n := Counts{Calls: c.calls.all(), Refusals: c.refusals.all(), Unknown: map[string]map[string]int64{}, Lines: map[string]int64{}}
 	for i, name := range scan.LineNames {
 		n.Lines[name] = c.lines[i].Load()
-	}
-	for i, o := range usage.Outcomes {
-		n.Calls[o] = c.calls[i].Load()
 	}
 	for a, name := range aspects {
 		n.Unknown[name] = map[string]int64{}

@@ -24,13 +24,14 @@ func TestUnknownIsCounted(t *testing.T) {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	s.journal.Await(t, 7)
-	n := s.calls.Counters().Counts()
+	n := s.calls.Counters().Counts("other")
 	for what, got := range map[string][2]int64{
 		"records, no_result":  {n.Unknown["records"]["no_result"], 4},
 		"records, unreadable": {n.Unknown["records"]["unreadable"], 1},
 		"tables, no_result":   {n.Unknown["tables"]["no_result"], 0},
 		"tables, sql_unread":  {n.Unknown["tables"]["sql_unread"], 1},
-		"calls, rpc_error":    {n.Calls[usage.RPCError], 3},
+		"calls of others":     {n.Calls["other"]["rpc_error"] + int64(len(n.Calls["other"])), int64(len(usage.Outcomes))},
+		"calls, rpc_error":    {n.Calls["default"]["rpc_error"], 3},
 	} {
 		if got[0] != got[1] {
 			t.Errorf("%s: %d, want %d", what, got[0], got[1])

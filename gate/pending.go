@@ -336,10 +336,10 @@ func (r *CallRegistry) recordRejected(e *usage.Event, arrived time.Time) {
 	_ = r.journal.Append(e) // as in record
 }
 
-// count counts a call by its outcome and, where it has no result, why its tables
+// count counts a call by its server and outcome and, where it has no result, why its tables
 // and records are unknown.
 func (r *CallRegistry) count(e *usage.Event, why string) {
-	r.counters.countCall(e.Outcome)
+	r.counters.countCall(e.Server, e.Outcome)
 	if e.Outcome == usage.OK {
 		return
 	}
