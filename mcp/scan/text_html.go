@@ -49,7 +49,7 @@ func (r *htmlRows) feed(p []byte) bool {
 			case c|0x20-'a' < 26:
 				r.state, r.name = htmlName, append(r.name, c|0x20)
 			case c == '<' && len(r.name) == 0: // "a <<b>"
-			case c == '!' || c == '?' || c == '/' || c == '<':
+			case c == '!' || c == '?' || len(r.name) > 0: // a comment (13.2.5.6, 13.2.5.7)
 				return false
 			default: // no tag: "a < b"
 				r.state = htmlText
@@ -160,5 +160,6 @@ func (r *htmlRows) endRow() {
 }
 
 func (r *htmlRows) end() (found rowsFound, ok bool) {
-	return rowsFound{rows: r.rows}, r.found > 0 && !r.table && r.state == htmlText
+	// A < that nothing follows is text (WHATWG HTML, 13.2.5.6 and 13.2.5.7).
+	return rowsFound{rows: r.rows}, r.found > 0 && !r.table && (r.state == htmlText || r.state == htmlOpen)
 }
