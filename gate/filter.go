@@ -82,7 +82,10 @@ func (s *filteringWriter) WriteHeader(status int) {
 // filterBody begins to filter the body.
 func (s *filteringWriter) filterBody(h http.Header) {
 	x := s.x
-	lists := []toolfilter.List{{Name: "tasks", ID: "taskId", Allowed: x.mayKnowTask}}
+	var lists []toolfilter.List
+	if x.mayList() {
+		lists = append(lists, toolfilter.List{Name: "tasks", ID: "taskId", Allowed: x.mayKnowTask})
+	}
 	if x.hasScopedLists() {
 		lists = append(lists, x.shownLists()...)
 	}
