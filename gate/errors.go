@@ -38,6 +38,7 @@ const (
 	codeEncodedList = 50201
 	codeRedirect    = 50202
 	codeUpstream    = 50203
+	codeTransport   = 50204
 	codeUnavailable = 50301
 	codeUnrecorded  = 50302
 )
@@ -62,6 +63,7 @@ const (
 	reasonRedirect     = "redirect"
 	reasonUpstream     = "upstream"
 	reasonEncodedList  = "encoded_list"
+	reasonTransport    = "transport" // HTTP+SSE, of the upstream
 	reasonUnavailable  = "unavailable"
 	reasonUnrecorded   = "unrecorded"
 )
@@ -74,7 +76,7 @@ var limitReasons = []string{identity.LimitCallsPerMinute, identity.LimitCallsPer
 var Reasons = append([]string{
 	reasonNoKey, reasonMalformedKey, reasonTwoKeys, authn.Unknown, authn.Revoked, authn.Expired, authn.UserDisabled,
 	reasonThrottled, reasonScope, reasonSession, reasonTask, reasonOrigin, reasonPath, reasonMethod, reasonBody,
-	reasonTooLarge, reasonTimeout, reasonBusy, reasonRedirect, reasonUpstream, reasonEncodedList, reasonUnavailable,
+	reasonTooLarge, reasonTimeout, reasonBusy, reasonRedirect, reasonUpstream, reasonEncodedList, reasonTransport, reasonUnavailable,
 	reasonUnrecorded,
 }, limitReasons...)
 

@@ -82,7 +82,10 @@ func (s *filteringWriter) WriteHeader(status int) {
 // filterBody begins to filter the body.
 func (s *filteringWriter) filterBody(h http.Header) {
 	x := s.x
-	lists := []toolfilter.List{{Name: "tasks", ID: "taskId", Allowed: x.mayKnowTask}}
+	var lists []toolfilter.List
+	if x.mayList() {
+		lists = append(lists, toolfilter.List{Name: "tasks", ID: "taskId", Allowed: x.mayKnowTask})
+	}
 	if x.hasScopedLists() {
 		lists = append(lists, x.shownLists()...)
 	}
@@ -149,11 +152,23 @@ func (s *filteringWriter) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	if cause != nil {
+	switch {
+	case errors.Is(cause, toolfilter.ErrLegacyTransport):
+		s.x.refuse(legacyTransport(cause))
+		return 0, cause
+	case cause != nil:
 		s.x.gate.log.Error("a response is broken off, since it cannot be filtered for its key", "error", cause)
 		return 0, cause
 	}
 	return len(p), nil
+}
+
+// legacyTransport refuses an upstream that speaks the HTTP+SSE transport, in which
+// the answer to a call does not come with its request. The client has been sent the
+// begin of a stream, and sees it break off.
+func legacyTransport(cause error) *refusal {
+	return &refusal{status: http.StatusBadGateway, reason: reasonTransport, code: codeTransport, cause: cause,
+		message: "The server speaks the older HTTP+SSE transport, which is not served: run it with streamable HTTP"}
 }
 
 // FlushError flushes; a flush before the header sends the header.

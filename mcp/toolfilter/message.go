@@ -33,7 +33,16 @@ func (f *Filter) beginMessage() {
 // answers is called where the message turns out to answer a request.
 func (f *Filter) answers() {
 	if f.message.held {
-		f.release()
+		f.passMessage()
+	}
+}
+
+// passMessage passes on the message that is held. What is left of it is not read
+// where no list can be in it.
+func (f *Filter) passMessage() {
+	f.release()
+	if len(f.lists) == 0 {
+		f.state, f.position, f.open = inOther, atTop, f.open[:0]
 	}
 }
 
@@ -46,7 +55,7 @@ func (f *Filter) endMethod() {
 	if f.message.aboutTask = ok && strings.HasPrefix(string(method), "notifications/tasks"); f.message.aboutTask {
 		f.decideMessage()
 	} else {
-		f.release()
+		f.passMessage()
 	}
 }
 
@@ -66,7 +75,7 @@ func (f *Filter) decideMessage() {
 		return
 	}
 	if f.isMine(string(f.message.task)) {
-		f.release()
+		f.passMessage()
 	} else {
 		f.dropMessage()
 	}
@@ -94,6 +103,6 @@ func (f *Filter) tooLong() {
 	case f.message.aboutTask:
 		f.dropMessage()
 	default:
-		f.release()
+		f.passMessage()
 	}
 }

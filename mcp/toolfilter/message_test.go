@@ -1,6 +1,8 @@
 package toolfilter
 
 import (
+	"bytes"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -49,11 +51,9 @@ func TestTasks(t *testing.T) {
 		t.Run(c[0], func(t *testing.T) {
 			var f Filter
 			body, want := c[2], c[3]
-			for _, chunk := range []int{len(body), 1, 7} {
-				if len(body) > maxElement && chunk < len(body) {
-					chunk = 100 << 10
-				}
-				f.Reset(c[1] == "sse", tasks)
+			check := func(chunk int, lists ...List) {
+				t.Helper()
+				f.Reset(c[1] == "sse", lists...)
 				f.OnlyTasks(mine)
 				f.PassUnreadable()
 				var got []byte
@@ -64,7 +64,16 @@ func TestTasks(t *testing.T) {
 					}
 				}
 				if got = f.Rest(got); string(got) != want {
-					t.Errorf("in chunks of %d:\n%.500q\nwant\n%.500q", chunk, got, want)
+					t.Errorf("in chunks of %d, with %d lists:\n%.500q\nwant\n%.500q", chunk, len(lists), got, want)
+				}
+			}
+			for _, chunk := range []int{len(body), 1, 7} {
+				if len(body) > maxElement && chunk < len(body) {
+					chunk = 100 << 10
+				}
+				check(chunk, tasks)
+				if !strings.Contains(body, `"tasks":[`) {
+					check(chunk)
 				}
 			}
 		})
@@ -84,4 +93,68 @@ func TestRest(t *testing.T) {
 	if got = f.Rest(got); string(got) != body {
 		t.Errorf("in the end %q has passed", got)
 	}
+}
+
+// TestLegacyTransport: the event that tells a client where to send its messages is
+// an error, wherever it stands in a stream, and no part of its address passes.
+func TestLegacyTransport(t *testing.T) {
+	var f Filter
+	for stream, want := range map[string]error{
+		"event: endpoint\ndata: /message?sessionId=7\n\n":                                ErrLegacyTransport,
+		": hello\n\ndata: {}\n\nid: 1\r\nevent:endpoint\r\n: x\r\ndata:/message\r\n\r\n": ErrLegacyTransport,
+		"event: endpoints\ndata: /message\n\nevent: endpoint\n\ndata: /message\n\n":      nil,
+	} {
+		for _, chunk := range []int{len(stream), 1} {
+			f.Reset(true)
+			f.PassUnreadable()
+			var got []byte
+			var err error
+			for p := stream; len(p) > 0 && err == nil; p = p[chunk:] {
+				got, err = f.Append(got, []byte(p[:chunk]))
+			}
+			if !errors.Is(err, want) || want != nil && bytes.Contains(got, []byte("/message")) || want == nil && string(got) != stream {
+				t.Errorf("%q passes as %q, %v", stream, got, err)
+			}
+		}
+	}
+}
+
+// FuzzTasks: what passes does not depend on the chunks in which a body comes, and
+// all of it passes where all tasks are the client's.
+func FuzzTasks(f *testing.F) {
+	for _, seed := range []string{
+		`data: {"jsonrpc":"2.0","method":"notifications/tasks","params":{"taskId":"x"}}` + "\n\n" + `data: {"params":{"taskId":"mine"},"method":"notifications/tasks"}` + "\n\n",
+		`data: {"result":{"tasks":[{"taskId":"x"},{"taskId":"mine"}]}}` + "\r\n\r\n", `{"result":{"tasks":[{"taskId":"x"} ,`, "data: [{\"method\":7}]\rdata\r\r",
+	} {
+		f.Add([]byte(seed), 3, strings.HasPrefix(seed, "data"))
+	}
+	f.Fuzz(func(t *testing.T, body []byte, chunk int, isStream bool) {
+		run := func(chunk int, isMine func(string) bool) string {
+			var f Filter
+			f.Reset(isStream, List{Name: "tasks", ID: "taskId", Allowed: mine})
+			if isMine == nil {
+				f.Reset(isStream)
+				isMine = func(string) bool { return true }
+			}
+			f.OnlyTasks(isMine)
+			f.PassUnreadable()
+			var out []byte
+			for p := body; len(p) > 0; p = p[min(chunk, len(p)):] {
+				var err error
+				if out, err = f.Append(out, p[:min(chunk, len(p))]); errors.Is(err, ErrLegacyTransport) {
+					t.Skip()
+				} else if err != nil {
+					t.Fatal(err)
+				}
+			}
+			return string(f.Rest(out))
+		}
+		chunk = 1 + (chunk&0xff)%9
+		if whole, got := run(len(body), mine), run(chunk, mine); got != whole {
+			t.Errorf("%q becomes %q, and %q in chunks of %d", body, whole, got, chunk)
+		}
+		if got := run(chunk, nil); got != string(body) {
+			t.Errorf("%q becomes %q", body, got)
+		}
+	})
 }

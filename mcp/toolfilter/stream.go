@@ -1,6 +1,17 @@
 package toolfilter
 
-import "github.com/tallygate/tallygate/internal/sse"
+import (
+	"errors"
+
+	"github.com/tallygate/tallygate/internal/sse"
+)
+
+// ErrLegacyTransport is the error of an event stream that begins MCP's HTTP+SSE
+// transport (2024-11-05). Its endpoint event tells the client an address for its
+// messages, whose answers come on the stream.
+var ErrLegacyTransport = errors.New("the event stream is one of the HTTP+SSE transport of 2024-11-05, not of streamable HTTP")
+
+const endpointEvent = "endpoint"
 
 // readStream takes the next bytes of an event stream. The data of every event
 // is filtered, whatever its type, since clients differ in which types they read.
@@ -14,6 +25,11 @@ func (f *Filter) readStream(p []byte) {
 		part, n := f.stream.Next(p)
 		isData := f.stream.Field() == sse.Data
 		switch {
+		case part == sse.Value && f.stream.Field() == sse.Event:
+			f.event = append(f.event, p[:min(n, len(endpointEvent)+1-len(f.event))]...)
+			f.emitFrame(p[:n])
+		case part == sse.ValueStart && isData && string(f.event) == endpointEvent:
+			f.err = ErrLegacyTransport
 		case part == sse.Value && isData:
 			f.readJSON(p[:n])
 		case part == sse.ValueStart && isData:
@@ -70,6 +86,6 @@ func (f *Filter) endEvent() {
 		f.dropHeld()
 		f.holding = false
 	}
-	f.hasData = false
+	f.hasData, f.event = false, f.event[:0]
 	f.state, f.position, f.open = beforeValue, atTop, f.open[:0]
 }

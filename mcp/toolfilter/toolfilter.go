@@ -49,6 +49,8 @@ type folded struct {
 // 4 MiB: nothing more of the body may be passed on then, unless PassUnreadable says
 // otherwise.
 //
+// An event stream of the older HTTP+SSE transport is an error, ErrLegacyTransport.
+//
 // A Filter is ready after Reset. It is for one body and one goroutine.
 type Filter struct {
 	lists          []folded
@@ -82,7 +84,8 @@ type Filter struct {
 
 	isStream bool
 	stream   sse.Reader
-	hasData  bool // the event has a line of data
+	hasData  bool   // the event has a line of data
+	event    []byte // the event's type, cut where it is longer than the one that matters
 }
 
 // position says what a value is by where it stands.
@@ -136,7 +139,7 @@ var (
 func (f *Filter) Reset(isStream bool, lists ...List) {
 	*f = Filter{
 		isStream: isStream, comma: -1, lists: f.lists[:0],
-		open: f.open[:0], name: f.name[:0], fold: f.fold[:0], held: f.held[:0], framing: f.framing[:0],
+		open: f.open[:0], name: f.name[:0], fold: f.fold[:0], held: f.held[:0], framing: f.framing[:0], event: f.event[:0],
 	}
 	clear(f.lists[:cap(f.lists)])
 	for _, l := range lists {
