@@ -131,10 +131,11 @@ func (b *bodyFields) boolean(name string) bool {
 	return string(v) == "true"
 }
 
-// email returns a field that must be an email address, normalized as in the store.
-func (b *bodyFields) email(name string) string {
-	email, err := identity.NormalizeEmail(b.text(name))
-	b.fail(invalidField(name, err))
+// email returns the field email, which must be an address, normalized as in the
+// store.
+func (b *bodyFields) email() string {
+	email, err := identity.NormalizeEmail(b.text("email"))
+	b.fail(invalidField("email", err))
 	return email
 }
 

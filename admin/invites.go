@@ -47,7 +47,7 @@ func shownInvite(i identity.Invite) inviteAnswer {
 }
 
 func (a *API) invite(ctx context.Context, r *request) (any, error) {
-	email, role, limits := r.body.email("email"), r.body.role(), r.body.limits()
+	email, role, limits := r.body.email(), r.body.role(), r.body.limits()
 	hours := r.body.wholeNumber("expires_hours", defaultInviteHours, 1, maxInviteHours)
 	if r.body.err != nil {
 		return nil, r.body.err

@@ -17,7 +17,7 @@ type loginAnswer struct {
 }
 
 func (a *API) login(ctx context.Context, r *request) (any, error) {
-	email, password := r.body.email("email"), r.body.text("password")
+	email, password := r.body.email(), r.body.text("password")
 	if r.body.err != nil {
 		return nil, r.body.err
 	}
@@ -145,7 +145,7 @@ func (a *API) register(ctx context.Context, r *request) (any, error) {
 			message: "nobody can register here: ask an admin for an invitation",
 		}
 	}
-	email, password := r.body.email("email"), r.body.text("password")
+	email, password := r.body.email(), r.body.text("password")
 	if r.body.err != nil {
 		return nil, r.body.err
 	}

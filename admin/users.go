@@ -27,7 +27,7 @@ func (a *API) listUsers(ctx context.Context, _ *request) (any, error) {
 }
 
 func (a *API) createUser(ctx context.Context, r *request) (any, error) {
-	email, password := r.body.email("email"), r.body.text("password")
+	email, password := r.body.email(), r.body.text("password")
 	role, limits := r.body.role(), r.body.limits()
 	if r.body.err != nil {
 		return nil, r.body.err

@@ -36,23 +36,23 @@ func (f KeyFormat) Issue(userID string, s KeySpec) (record Key, key string, err 
 	if err := c.Check(now); err != nil {
 		return Key{}, "", err
 	}
-	key, digest, prefix := f.NewKey()
-	record = Key{
-		ID: uuidv7.New(now).String(), UserID: userID, Prefix: prefix, Digest: digest, CreatedAt: storable(now),
-	}
+	record, key = f.newRecord(userID, now)
 	c.Apply(&record)
 	return record, key, nil
+}
+
+func (f KeyFormat) newRecord(userID string, now time.Time) (record Key, key string) {
+	key, digest, prefix := f.NewKey()
+	return Key{
+		ID: uuidv7.New(now).String(), UserID: userID, Prefix: prefix, Digest: digest, CreatedAt: storable(now),
+	}, key
 }
 
 // Replacement makes a key that is to replace another, ready for Store.RotateKey,
 // which copies the rest from the old key. Its lifetime is as long as that of the
 // old key was.
 func (f KeyFormat) Replacement(old Key) (record Key, key string) {
-	key, digest, prefix := f.NewKey()
-	now := time.Now()
-	record = Key{
-		ID: uuidv7.New(now).String(), UserID: old.UserID, Prefix: prefix, Digest: digest, CreatedAt: storable(now),
-	}
+	record, key = f.newRecord(old.UserID, time.Now())
 	if !old.ExpiresAt.IsZero() {
 		record.ExpiresAt = record.CreatedAt.Add(old.ExpiresAt.Sub(old.CreatedAt))
 	}

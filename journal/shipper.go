@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,24 +67,12 @@ func NewShipper(j *Journal, o ShipperOptions) *Shipper {
 // Configure replaces the options. A batch that is being filled still follows the
 // old ones.
 func (s *Shipper) Configure(o ShipperOptions) {
-	if o.BatchEvents <= 0 {
-		o.BatchEvents = 10_000
-	}
-	if o.BatchDelay <= 0 {
-		o.BatchDelay = time.Second
-	}
-	if o.BackoffMin <= 0 {
-		o.BackoffMin = 100 * time.Millisecond
-	}
-	if o.BackoffMax <= 0 {
-		o.BackoffMax = 30 * time.Second
-	}
-	if o.WriteTimeout <= 0 {
-		o.WriteTimeout = 30 * time.Second
-	}
-	if o.Logger == nil {
-		o.Logger = slog.Default()
-	}
+	o.BatchEvents = cmp.Or(o.BatchEvents, 10_000)
+	o.BatchDelay = cmp.Or(o.BatchDelay, time.Second)
+	o.BackoffMin = cmp.Or(o.BackoffMin, 100*time.Millisecond)
+	o.BackoffMax = cmp.Or(o.BackoffMax, 30*time.Second)
+	o.WriteTimeout = cmp.Or(o.WriteTimeout, 30*time.Second)
+	o.Logger = cmp.Or(o.Logger, slog.Default())
 	s.o.Store(&o)
 }
 

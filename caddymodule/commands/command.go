@@ -48,9 +48,9 @@ var host Host
 // Use sets the host of all commands, before any of them runs.
 func Use(h Host) { host = h }
 
-// settingsCommand makes a command that runs with the settings of a config, until
-// a signal ends it.
-func settingsCommand(cmd *cobra.Command, args cobra.PositionalArgs, run func(context.Context, Settings) (int, error)) *cobra.Command {
+// configCommand makes a command that runs with an adapted config; nil where there is
+// none.
+func configCommand(cmd *cobra.Command, args cobra.PositionalArgs, run func(config []byte) (int, error)) *cobra.Command {
 	cmd.Args = args
 	config := cmd.Flags().StringP("config", "c", "", "Configuration file (default: a Caddyfile in this folder, if there is one)")
 	adapter := cmd.Flags().StringP("adapter", "a", "", "Name of the config adapter to apply")
@@ -60,7 +60,16 @@ func settingsCommand(cmd *cobra.Command, args cobra.PositionalArgs, run func(con
 		if err != nil {
 			return caddy.ExitCodeFailedStartup, err
 		}
-		settings, err := host.Settings(data)
+		return run(data)
+	})
+	return cmd
+}
+
+// settingsCommand makes a command that runs with the settings of a config, until
+// a signal ends it.
+func settingsCommand(cmd *cobra.Command, args cobra.PositionalArgs, run func(context.Context, Settings) (int, error)) *cobra.Command {
+	return configCommand(cmd, args, func(config []byte) (int, error) {
+		settings, err := host.Settings(config)
 		if err != nil {
 			return caddy.ExitCodeFailedStartup, err
 		}
@@ -68,5 +77,4 @@ func settingsCommand(cmd *cobra.Command, args cobra.PositionalArgs, run func(con
 		defer stop()
 		return run(ctx, settings)
 	})
-	return cmd
 }

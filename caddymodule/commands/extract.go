@@ -31,19 +31,11 @@ another, in an array, or as the events of an event stream. Of several messages,
 those belong together that have the same id. A response without its request
 needs --tool.`,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.Args = cobra.NoArgs
-			config := cmd.Flags().StringP("config", "c", "", "Configuration file (default: a Caddyfile in this folder, if there is one)")
-			adapter := cmd.Flags().StringP("adapter", "a", "", "Name of the config adapter to apply")
 			number := cmd.Flags().Int("gate", 0, "Which of the config's gates, counted from 1 (default: the only one that has rules)")
 			tool := cmd.Flags().String("tool", "", "Name of the tool (default: the request's)")
 			asJSON := cmd.Flags().Bool("json", false, "Print a JSON object for each call")
-			cmd.RunE = caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) {
-				cmd.SilenceUsage = true
-				data, _, _, err := caddycmd.LoadConfig(*config, *adapter)
-				if err != nil {
-					return caddy.ExitCodeFailedStartup, err
-				}
-				if err := extract(cmd.OutOrStdout(), cmd.InOrStdin(), data, *number, *tool, *asJSON); err != nil {
+			configCommand(cmd, cobra.NoArgs, func(config []byte) (int, error) {
+				if err := extract(cmd.OutOrStdout(), cmd.InOrStdin(), config, *number, *tool, *asJSON); err != nil {
 					return caddy.ExitCodeFailedStartup, err
 				}
 				return caddy.ExitCodeSuccess, nil

@@ -341,7 +341,8 @@ func newWith(b *testing.B, keys int) (dsn string, digests []identity.Digest) {
 			b.Fatal(err)
 		}
 		digests[i] = k.Digest
-		if _, err := tx.ExecContext(b.Context(), `INSERT INTO keys (id, user_id, name, prefix, digest, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+		if _, err := tx.ExecContext(b.Context(), `INSERT INTO keys (id, user_id, name, note, prefix, digest, scopes, limits, created_at, revoke_reason)
+			VALUES ($1, $2, $3, '', $4, $5, '[]', '{}', $6, '')`,
 			k.ID, k.UserID, k.Name, k.Prefix, k.Digest[:], k.CreatedAt.UnixMicro()); err != nil {
 			b.Fatal(err)
 		}

@@ -7,68 +7,12 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"github.com/google/uuid"
 
 	"github.com/tallygate/tallygate/usage"
 )
 
 // columnNames are the columns that a Write fills. The table derives the others.
 var columnNames = strings.Join(usage.ColumnNames(usage.StoredColumns), ", ")
-
-// appendColumn appends the events' values of a column to the column of an INSERT.
-func appendColumn(to driver.BatchColumn, c usage.Column, events []usage.Event) error {
-	var e usage.Event
-	switch c.Field(&e).(type) {
-	case *string:
-		if c.Nullable {
-			return appendTexts(to, c, events)
-		}
-		return to.Append(fieldsOf[string](c, events))
-	case *int64:
-		return to.Append(fieldsOf[int64](c, events))
-	case *usage.NullInt64:
-		return to.Append(nullInt64s(c, events))
-	case *[]string:
-		return to.Append(fieldsOf[[]string](c, events))
-	case *uuid.UUID:
-		return to.Append(fieldsOf[uuid.UUID](c, events))
-	case *time.Time:
-		return to.Append(fieldsOf[time.Time](c, events))
-	default:
-		panic(fmt.Sprintf("column %s: the ClickHouse ledger cannot hold a %T", c.Name, c.Field(&e)))
-	}
-}
-
-func fieldsOf[T any](c usage.Column, events []usage.Event) []T {
-	values := make([]T, len(events))
-	for i := range events {
-		values[i] = *c.Field(&events[i]).(*T)
-	}
-	return values
-}
-
-func nullInt64s(c usage.Column, events []usage.Event) []*int64 {
-	values := make([]*int64, len(events))
-	for i := range events {
-		if n := c.Field(&events[i]).(*usage.NullInt64); n.Valid {
-			values[i] = &n.Int64
-		}
-	}
-	return values
-}
-
-// appendTexts appends texts of which the empty one is NULL. It does so one by one
-// and without pointers: LowCardinality takes no []*string, and it would count
-// equal strings behind different pointers as different ones.
-func appendTexts(to driver.BatchColumn, c usage.Column, events []usage.Event) error {
-	for i := range events {
-		if err := to.AppendRow(c.Value(&events[i])); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // The times that clickhouse-go can write to a DateTime64. ClickHouse itself knows more.
 var (
@@ -124,8 +68,15 @@ func (l *Ledger) insert(ctx context.Context, b usage.Batch) error {
 	}
 	defer func() { _ = batch.Close() }() // does nothing after Send
 	for i, c := range usage.StoredColumns {
-		if err := appendColumn(batch.Column(i), c, b.Events); err != nil {
-			return fmt.Errorf("column %s: %w", c.Name, err)
+		for n := range b.Events {
+			e := &b.Events[n]
+			value := c.Value(e)
+			if _, isList := c.Field(e).(*[]string); isList && value == nil {
+				value = []string{} // an array has no NULL
+			}
+			if err := batch.Column(i).AppendRow(value); err != nil {
+				return fmt.Errorf("event %s: column %s: %w", e.ID, c.Name, err)
+			}
 		}
 	}
 	return batch.Send()

@@ -37,14 +37,11 @@ const (
 // New returns a writer of a format: CSV, NDJSON or SpreadsheetCSV.
 func New(format string, w io.Writer) (Writer, error) {
 	switch format {
-	case CSV:
-		return newCSV(w), nil
-	case SpreadsheetCSV:
-		c := newCSV(w)
-		c.harmless = true
-		return c, nil
+	case CSV, SpreadsheetCSV:
+		return newCSV(w, format == SpreadsheetCSV), nil
 	case NDJSON:
-		return newNDJSON(w), nil
+		buffered := bufio.NewWriterSize(w, 64<<10)
+		return &ndjson{buffered, json.NewEncoder(buffered)}, nil
 	}
 	return nil, fmt.Errorf("the format %q is none of csv, ndjson", format)
 }
@@ -53,11 +50,6 @@ func New(format string, w io.Writer) (Writer, error) {
 type ndjson struct {
 	w *bufio.Writer
 	e *json.Encoder
-}
-
-func newNDJSON(w io.Writer) Writer {
-	buffered := bufio.NewWriterSize(w, 64<<10)
-	return &ndjson{buffered, json.NewEncoder(buffered)}
 }
 
 func (n *ndjson) Write(e *usage.Event) error { return n.e.Encode(e) }
@@ -91,8 +83,8 @@ type csvWriter struct {
 	err      error // of the header
 }
 
-func newCSV(w io.Writer) *csvWriter {
-	c := &csvWriter{w: csv.NewWriter(w), fields: usage.ColumnNames(usage.Columns)}
+func newCSV(w io.Writer, harmless bool) *csvWriter {
+	c := &csvWriter{w: csv.NewWriter(w), fields: usage.ColumnNames(usage.Columns), harmless: harmless}
 	c.err = c.w.Write(c.fields)
 	return c
 }

@@ -135,21 +135,13 @@ func each(ctx context.Context, q queryer, query string, args []any, yield func(s
 	return rows.Err()
 }
 
-// code returns SQLite's primary result code of err, or 0 when the error is not
-// SQLite's.
-func code(err error) int {
-	var fault *sqlite.Error
-	if !errors.As(err, &fault) {
-		return sqlite3.SQLITE_OK
-	}
-	return fault.Code() & 0xff
-}
-
 // failed adds to err what the ledger was doing.
 func (l *Ledger) failed(doing string, err error) error {
-	switch code(err) {
-	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG:
-		return fmt.Errorf("SQLite ledger %s: %s: %w: %w", l.path, doing, usage.ErrRejected, err)
+	if fault, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch fault.Code() & 0xff { // the primary result code
+		case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG:
+			err = fmt.Errorf("%w: %w", usage.ErrRejected, err)
+		}
 	}
 	return fmt.Errorf("SQLite ledger %s: %s: %w", l.path, doing, err)
 }

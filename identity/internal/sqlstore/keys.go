@@ -60,12 +60,8 @@ var selectKeyByDigest = `SELECT ` + keySelect + `, ` + of("users", userColumns) 
 
 // KeyByDigest implements identity.Store.
 func (s *Store) KeyByDigest(ctx context.Context, d identity.Digest) (k identity.Key, u identity.User, err error) {
-	db, err := s.database(ctx)
-	if err != nil {
-		return k, u, err
-	}
-	err = db.keyByDigest.QueryRowContext(ctx, d[:]).Scan(append(keyFieldsRead(&k), userFields(&u)...)...)
-	return k, u, s.fault(err)
+	err = s.row(ctx, append(keyFieldsRead(&k), userFields(&u)...), selectKeyByDigest, d[:])
+	return k, u, err
 }
 
 // Keys implements identity.Store.

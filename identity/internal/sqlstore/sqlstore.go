@@ -39,19 +39,13 @@ type Store struct {
 	name    string
 	dialect Dialect
 	connect func(context.Context) (*sql.DB, error)
-	db      atomic.Pointer[database] // nil before the first call
+	db      atomic.Pointer[sql.DB] // nil before the first call
 	opening singleflight.Group
 	mu      sync.Mutex // held while the database is opened or closed
 
 	// open is canceled by Close, which ends an attempt to connect.
 	open  context.Context
 	close context.CancelFunc
-}
-
-// database is an open database, its schema up to date.
-type database struct {
-	*sql.DB
-	keyByDigest *sql.Stmt
 }
 
 // New returns the store in a database. The name is for errors. connect opens the
@@ -74,18 +68,10 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// DB returns the open database. Calls that come while it is being opened wait
-// for that, each no longer than its context. When opening fails, the next call
-// tries again.
+// DB returns the open database, its schema up to date. Calls that come while it is
+// being opened wait for that, each no longer than its context. When opening fails,
+// the next call tries again.
 func (s *Store) DB(ctx context.Context) (*sql.DB, error) {
-	db, err := s.database(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return db.DB, nil
-}
-
-func (s *Store) database(ctx context.Context) (*database, error) {
 	if db := s.db.Load(); db != nil {
 		return db, nil
 	}
@@ -98,15 +84,10 @@ func (s *Store) database(ctx context.Context) (*database, error) {
 		if db := s.db.Load(); db != nil {
 			return db, nil
 		}
-		connected, err := s.connect(s.open)
+		db, err := s.connect(s.open)
 		if err != nil {
 			return nil, err
 		}
-		keyByDigest, err := connected.PrepareContext(s.open, selectKeyByDigest)
-		if err != nil {
-			return nil, errors.Join(err, connected.Close())
-		}
-		db := &database{connected, keyByDigest}
 		s.db.Store(db)
 		return db, nil
 	})
@@ -117,7 +98,7 @@ func (s *Store) database(ctx context.Context) (*database, error) {
 		if r.Err != nil {
 			return nil, s.fault(r.Err)
 		}
-		return r.Val.(*database), nil
+		return r.Val.(*sql.DB), nil
 	}
 }
 
@@ -150,7 +131,7 @@ type tx struct {
 // change runs a transaction: it is committed when f succeeds, and rolled back when
 // f fails.
 func (s *Store) change(ctx context.Context, f func(tx) error) error {
-	db, err := s.database(ctx)
+	db, err := s.DB(ctx)
 	if err != nil {
 		return err
 	}
@@ -192,7 +173,7 @@ func (t tx) lock(table string) error {
 
 // row reads one row outside of any transaction.
 func (s *Store) row(ctx context.Context, fields []any, query string, args ...any) error {
-	db, err := s.database(ctx)
+	db, err := s.DB(ctx)
 	if err != nil {
 		return err
 	}
@@ -224,7 +205,7 @@ func list[T any](ctx context.Context, q queryer, fields func(*T) []any, query st
 
 // listAll is list outside of any transaction.
 func listAll[T any](ctx context.Context, s *Store, fields func(*T) []any, query string, args ...any) ([]T, error) {
-	db, err := s.database(ctx)
+	db, err := s.DB(ctx)
 	if err != nil {
 		return nil, err
 	}
