@@ -134,16 +134,16 @@ func TestHalfOpenBody(t *testing.T) {
 			}
 		}
 		// A trickle does not prolong it.
-		c, rest := l.halfOpen(t, "192.0.2.1")
+		trickle, rest := l.halfOpen(t, "192.0.2.1")
 		go func() {
 			for i := range rest {
 				time.Sleep(time.Second)
-				if _, err := io.WriteString(c, rest[i:i+1]); err != nil {
+				if _, err := io.WriteString(trickle, rest[i:i+1]); err != nil {
 					return
 				}
 			}
 		}()
-		if status, _, after := response(t, c); status != http.StatusRequestTimeout || after != 10*time.Second {
+		if status, _, after := response(t, trickle); status != http.StatusRequestTimeout || after != 10*time.Second {
 			t.Errorf("a trickle: %d after %v", status, after)
 		}
 		if n := calls.Counters().Counts().Refusals[gate.DefaultServer]["timeout"]; n != 3 {
@@ -157,8 +157,8 @@ func TestHalfOpenBody(t *testing.T) {
 			}
 		}
 
-		c, _ = l.halfOpenTo(t, "/register", "192.0.2.1")
-		if status, _, after := response(t, c); status != http.StatusNotFound || after > time.Second {
+		register, _ := l.halfOpenTo(t, "/register", "192.0.2.1")
+		if status, _, after := response(t, register); status != http.StatusNotFound || after > time.Second {
 			t.Errorf("/register: %d after %v", status, after)
 		}
 
