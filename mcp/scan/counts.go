@@ -42,17 +42,17 @@ type count struct {
 	Rank   int   `json:"rank,omitempty"` // among the rule's places
 	// Named is a number that a rule of an operator's points to: it is what they
 	// want, whatever the statement was.
-	Named    bool   `json:"named,omitempty"`
-	Operator bool   `json:"operator,omitempty"` // the rule is an operator's
-	Status   bool   `json:"status,omitempty"`   // the rows are status rows
-	Weak     bool   `json:"weak,omitempty"`     // and perhaps they are not
-	Of       int64  `json:"of,omitempty"`       // affected rows that they say
-	Lists    bool   `json:"lists,omitempty"`    // the rows look like lists of rows
-	Flat     bool   `json:"flat,omitempty"`     // the rows are no objects
-	Scalars  bool   `json:"scalars,omitempty"`  // they are no arrays either
-	Bare     bool   `json:"bare,omitempty"`     // one row of one whole number, which is Of
-	Boxed    bool   `json:"boxed,omitempty"`    // the rows have a name, in an object that may have more
-	Why      Reason `json:"why,omitempty"`      // where it is unknown
+	Named        bool   `json:"named,omitempty"`
+	Operator     bool   `json:"operator,omitempty"` // the rule is an operator's
+	Status       bool   `json:"status,omitempty"`   // the rows are status rows
+	Weak         bool   `json:"weak,omitempty"`     // and perhaps they are not
+	AffectedRows int64  `json:"of,omitempty"`       // affected rows that they say
+	Lists        bool   `json:"lists,omitempty"`    // the rows look like lists of rows
+	Flat         bool   `json:"flat,omitempty"`     // the rows are no objects
+	Scalars      bool   `json:"scalars,omitempty"`  // they are no arrays either
+	Bare         bool   `json:"bare,omitempty"`     // one row of one whole number, which is Of
+	Boxed        bool   `json:"boxed,omitempty"`    // the rows have a name, in an object that may have more
+	Why          Reason `json:"why,omitempty"`      // where it is unknown
 }
 
 // better returns the count that comes first in the rule of those that are known.
@@ -95,12 +95,12 @@ func (c *counts) decide() count {
 	}
 	switch c.Statement {
 	case statementQuery:
-		return c.returned(rows)
+		return c.returnedRows(rows)
 	case statementReturning:
 		if rows.Known && rows.Status && !rows.Weak {
-			return c.written(rows)
+			return c.affectedRows(rows)
 		}
-		if rows = c.returned(rows); rows.Known || rows.Why == Contradiction {
+		if rows = c.returnedRows(rows); rows.Known || rows.Why == Contradiction {
 			return rows
 		}
 		return c.Affected
@@ -108,17 +108,17 @@ func (c *counts) decide() count {
 		if c.Statements > 1 {
 			return count{Why: NotCounted} // one number may be the last statement's
 		}
-		return c.written(rows)
+		return c.affectedRows(rows)
 	case statementNoRows, statementMixed:
 		return count{Why: NotCounted}
 	default:
-		return c.guarded(rows)
+		return c.withoutStatement(rows)
 	}
 }
 
 // answered reports whether the reply has what the statement asks for: the second
 // sign that two or three bare words are a statement.
-func (c *counts) answered() bool {
+func (c *counts) confirmsStatement() bool {
 	rows := c.rows()
 	switch c.Statement {
 	case statementQuery, statementReturning:
@@ -131,16 +131,16 @@ func (c *counts) answered() bool {
 
 // rows is what the structured content and the texts say together.
 func (c *counts) rows() count {
-	text := c.from(sourceText, sourceTextLists)
+	text := c.rowsFrom(sourceText, sourceTextLists)
 	if c.Statement == statementNone && text.Known && text.Scalars {
 		text = count{Why: WrongType} // a value that looks like a list, perhaps
 	}
-	return agree(c.from(sourceStructured, sourceStructuredLists), text)
+	return agree(c.rowsFrom(sourceStructured, sourceStructuredLists), text)
 }
 
 // returned is the count of a statement that returns rows. A number is a sign
 // only beside rows, in the object that has both: alone, it may be a row itself.
-func (c *counts) returned(rows count) count {
+func (c *counts) returnedRows(rows count) count {
 	switch {
 	case rows.Known && rows.Boxed:
 		return agree(rows, c.Rows[sourceNumber])
@@ -153,7 +153,7 @@ func (c *counts) returned(rows count) count {
 // from is what one of them says. The elements of an array that looks like lists
 // of rows, [[{…},{…}],[{…}]], are rows to one statement, since a row may be an
 // array of objects, and lists to several.
-func (c *counts) from(plain, lists source) count {
+func (c *counts) rowsFrom(plain, lists source) count {
 	rows, inner := c.Rows[plain], c.Rows[lists]
 	switch {
 	case !rows.Known || !rows.Lists || c.Statements == 1 || rows.Named:
@@ -183,10 +183,10 @@ func agree(a, b count) count {
 // that answer a write by a row of one number (DuckDB, Snowflake, Trino) say in it
 // how many rows it affected. No rows and a number of them is the number affected
 // too, unless it is 0, which may count the rows that are not there.
-func (c *counts) written(rows count) count {
+func (c *counts) affectedRows(rows count) count {
 	said, number := c.Affected, c.Rows[sourceNumber]
 	if rows.Known && (rows.Status || rows.Bare && c.Statements == 1) {
-		said = agree(said, rows.affected())
+		said = agree(said, rows.fromStatusRows())
 	}
 	if number.Known && number.Number > 0 && (!rows.Known || rows.Number == 0) {
 		said = agree(said, number)
@@ -195,17 +195,17 @@ func (c *counts) written(rows count) count {
 }
 
 // affected is the count of affected rows that status rows say.
-func (c count) affected() count {
-	return count{Known: true, Number: c.Of, Rank: c.Rank, Operator: c.Operator}
+func (c count) fromStatusRows() count {
+	return count{Known: true, Number: c.AffectedRows, Rank: c.Rank, Operator: c.Operator}
 }
 
 // guarded is the count where it is not known what the statement was.
-func (c *counts) guarded(rows count) count {
+func (c *counts) withoutStatement(rows count) count {
 	switch affected := c.Affected; {
 	case rows.Known && rows.Status && !rows.Weak:
-		return agree(affected, rows.affected())
+		return agree(affected, rows.fromStatusRows())
 	case rows.Why == Contradiction || !rows.Known && !affected.Known:
-		return c.returned(rows)
+		return c.returnedRows(rows)
 	case !rows.Known && affected.Number == 0:
 		return count{Why: NotFound} // it may say so of everything
 	case !rows.Known:
@@ -215,5 +215,5 @@ func (c *counts) guarded(rows count) count {
 	case rows.Number == 0 && c.Statement == statementUnread:
 		return count{Why: SQLUnread} // a write has no rows either
 	}
-	return c.returned(rows)
+	return c.returnedRows(rows)
 }

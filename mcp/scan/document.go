@@ -25,7 +25,7 @@ type document struct {
 	kept     []byte      // of a name, string or scalar that is read
 	over     bool        // it is longer than any that counts
 	text     *textReader // of a string
-	piece    []byte      // of that string, unescaped
+	chunk    []byte      // of that string, unescaped
 	hash     hash.Hash   // of that string
 	sum      [sha256.Size]byte
 }
@@ -65,8 +65,8 @@ const (
 // maxKept is more than what is looked for in a name, string or scalar has.
 const maxKept = maxID + 2 + 1
 
-func (d *document) begin(c *matches, root *node) {
-	d.state, d.matches, d.node, d.open = docValue, c, root, d.open[:0]
+func (d *document) begin(m *matches, root *node) {
+	d.state, d.matches, d.node, d.open = docValue, m, root, d.open[:0]
 	if d.kept == nil {
 		d.kept = make([]byte, 0, maxKept+16)
 	}
@@ -105,9 +105,9 @@ func (d *document) feed(p []byte) int {
 		case docSkipName, docSkipString, docRawString:
 			n := jsonskip.QuoteEnd(p[i:], &d.escape)
 			if closed := i+n < len(p); closed {
-				i += d.passString(p[i:i+n+1], true)
+				i += d.skipString(p[i:i+n+1], true)
 			} else {
-				i += d.passString(p[i:], false)
+				i += d.skipString(p[i:], false)
 			}
 		case docString:
 			i += d.readString(p[i:])
@@ -152,7 +152,7 @@ func (d *document) token(c byte) int {
 		return d.value(c)
 	case docCountFirst:
 		if c == ']' {
-			d.matches.counted(d.node, 0, nil)
+			d.matches.recordCount(d.node, 0, nil)
 			d.endValue()
 			return 1
 		}
@@ -182,7 +182,7 @@ func (d *document) token(c byte) int {
 			d.nextElement(top.index + 1)
 			d.state = docValue
 			// Often the first element settles all but the number.
-			if top.index == 1 && top.node.last < 1 && !d.matches.openAny(top.node.eachAll) {
+			if top.index == 1 && top.node.last < 1 && !d.matches.anyOpen(top.node.belowEach) {
 				top.counted = true
 				d.state = docCount
 				d.skip.Begin(true)
@@ -211,15 +211,15 @@ func (d *document) beginName() {
 // value takes in the first byte of a value.
 func (d *document) value(c byte) int {
 	n := d.node
-	if n != nil && n.probe == probeNone && !n.isFirst && !d.matches.open(n) {
+	if n != nil && n.probe == probeNone && !n.isFirst && !d.matches.isOpen(n) {
 		n, d.node = nil, nil
 	}
 	if n != nil {
-		d.mismatch(n, c)
+		d.recordMismatch(n, c)
 	}
 	switch c {
 	case '{':
-		d.found(value{kind: isObject})
+		d.report(value{kind: isObject})
 		if n == nil || n.members == nil {
 			d.state = docSkip
 			d.skip.Begin(false)
@@ -229,7 +229,7 @@ func (d *document) value(c byte) int {
 		d.state = docFirstName
 		return 1
 	case '[':
-		d.found(value{kind: isArray})
+		d.report(value{kind: isArray})
 		switch {
 		case n == nil || n.count == nil && n.index == nil && n.each == nil:
 			d.state = docSkip
@@ -244,7 +244,7 @@ func (d *document) value(c byte) int {
 	case '"':
 		d.kept, d.over, d.escape, d.unescape = d.kept[:0], false, false, jsonskip.Unescaper{}
 		switch {
-		case n != nil && (n.hash || n.text != nil && d.matches.openAny(n.text.all)):
+		case n != nil && (n.hash || n.text != nil && d.matches.anyOpen(n.text.all)):
 			d.state = docText
 			d.beginText()
 		case n == nil || !n.keep:
@@ -266,32 +266,32 @@ func (d *document) value(c byte) int {
 }
 
 // mismatch notes what a value that begins with c cannot give.
-func (d *document) mismatch(n *node, c byte) {
+func (d *document) recordMismatch(n *node, c byte) {
 	if c != '"' {
-		for _, w := range n.textOf {
-			if !d.matches.closed(w) {
+		for _, w := range n.textTargets {
+			if !d.matches.isClosed(w) {
 				d.matches.fail(w, WrongType)
 			}
 		}
 	}
 	if c != '[' {
-		d.matches.note(n.count, WrongType)
-		d.matches.noArray(n)
+		d.matches.recordReason(n.count, WrongType)
+		d.matches.recordNotArray(n)
 	}
 }
 
 // found hands the value at the node on.
-func (d *document) found(v value) {
+func (d *document) report(v value) {
 	if d.node == nil {
 		return
 	}
 	switch {
 	case d.node.probe != probeNone:
-		d.open[len(d.open)-1].element.take(d.node.probe, v)
+		d.open[len(d.open)-1].element.observeMember(d.node.probe, v)
 	case d.node.isFirst:
-		d.open[len(d.open)-1].element.takeFirst(v)
+		d.open[len(d.open)-1].element.observe(v)
 	}
-	d.matches.found(d.node, v)
+	d.matches.recordValue(d.node, v)
 }
 
 // endValue is called behind a value.
@@ -310,7 +310,7 @@ func (d *document) endSkip() {
 	case len(d.open) > 0 && d.open[len(d.open)-1].counted:
 		d.endArray(d.open[len(d.open)-1].index + int(d.skip.Commas()) + 1)
 	default:
-		d.matches.counted(d.node, d.skip.Commas()+1, nil)
+		d.matches.recordCount(d.node, d.skip.Commas()+1, nil)
 		d.endValue()
 	}
 }
@@ -329,9 +329,9 @@ func (d *document) close() {
 func (d *document) endArray(elements int) {
 	top := &d.open[len(d.open)-1]
 	n := top.node
-	d.matches.counted(n, int64(elements), &top.element)
+	d.matches.recordCount(n, int64(elements), &top.element)
 	if n.isFirst {
-		d.open[len(d.open)-2].element.takeArray(elements, &top.element)
+		d.open[len(d.open)-2].element.observeArray(elements, &top.element)
 	}
 	d.matches.endArray(n, elements)
 	d.close()
@@ -350,7 +350,7 @@ func (d *document) readName(p []byte) int {
 	if len(d.kept) == 0 && d.unescape == (jsonskip.Unescaper{}) {
 		for i, c := range p {
 			if c == '"' { // the usual: whole, and without an escape
-				d.named(parent.child(p[:i]))
+				d.endName(parent.child(p[:i]))
 				return i + 1
 			}
 			if c == '\\' {
@@ -364,9 +364,9 @@ func (d *document) readName(p []byte) int {
 	case !ok:
 		d.state = docBroken
 	case closed:
-		d.named(parent.child(kept))
+		d.endName(parent.child(kept))
 	case len(kept) > maxName:
-		d.named(nil)
+		d.endName(nil)
 		d.escape = d.unescape.BehindBackslash()
 		d.state = docSkipName
 	}
@@ -374,7 +374,7 @@ func (d *document) readName(p []byte) int {
 }
 
 // named is called behind a member's name, with the node of the member.
-func (d *document) named(member *node) {
+func (d *document) endName(member *node) {
 	d.node, d.state = member, docColon
 	if f := &d.open[len(d.open)-1]; f.node.isFirst {
 		f.element.members++
@@ -383,7 +383,7 @@ func (d *document) named(member *node) {
 }
 
 // passString takes in a piece of a string that is not unescaped.
-func (d *document) passString(p []byte, closed bool) int {
+func (d *document) skipString(p []byte, closed bool) int {
 	if d.state == docRawString && !d.over {
 		if d.over = len(d.kept)+len(p) > maxKept; !d.over {
 			d.kept = append(d.kept, p...)
@@ -394,7 +394,7 @@ func (d *document) passString(p []byte, closed bool) int {
 	case d.state == docSkipName:
 		d.state = docColon
 	default:
-		d.found(value{kind: isString, text: d.kept, over: d.over})
+		d.report(value{kind: isString, text: d.kept, over: d.over})
 		d.endValue()
 	}
 	return len(p)
@@ -407,7 +407,7 @@ func (d *document) readString(p []byte) int {
 	case !ok:
 		d.state = docBroken
 	case closed:
-		d.found(value{kind: isString, text: kept})
+		d.report(value{kind: isString, text: kept})
 		d.endValue()
 	case len(kept) >= maxKept:
 		d.over, d.escape = true, d.unescape.BehindBackslash()
@@ -450,7 +450,7 @@ func (d *document) endScalar() {
 			}
 		}
 	}
-	d.found(v)
+	d.report(v)
 	d.endValue()
 }
 

@@ -5,16 +5,16 @@ import "crypto/sha256"
 // textPiece is how much of a text is unescaped at once. Of its beginning it is
 // less: that often tells that nothing is wanted of the rest, or little.
 const (
-	textPiece = 4096
-	textFirst = 128
+	textChunkSize      = 4096
+	textFirstChunkSize = 128
 )
 
 // beginText gets ready for a text that is unescaped piece by piece.
 func (d *document) beginText() {
-	if d.piece == nil {
-		d.piece = make([]byte, 0, textPiece+64)
+	if d.chunk == nil {
+		d.chunk = make([]byte, 0, textChunkSize+64)
 	}
-	d.piece = d.piece[:0]
+	d.chunk = d.chunk[:0]
 	if d.node.text != nil {
 		if d.text == nil {
 			d.text = new(textReader)
@@ -44,19 +44,19 @@ func (d *document) endText() {
 // passes over what concerns nobody.
 func (d *document) readText(p []byte) int {
 	n := d.node
-	limit := textPiece
-	if len(d.piece) == 0 {
-		if len(p) > textPiece/2 { // a short text is read at once
-			limit = textFirst
+	limit := textChunkSize
+	if len(d.chunk) == 0 {
+		if len(p) > textChunkSize/2 { // a short text is read at once
+			limit = textFirstChunkSize
 		}
 	}
-	piece, length, closed, ok := d.unescape.Read(d.piece[:0], p, limit)
+	piece, length, closed, ok := d.unescape.Read(d.chunk[:0], p, limit)
 	if !ok {
 		d.state = docBroken
 		return length
 	}
 	if len(piece) > 0 {
-		d.piece = piece
+		d.chunk = piece
 	}
 	alive := n.text != nil && d.text.feed(piece)
 	if n.hash {
@@ -74,7 +74,7 @@ func (d *document) readText(p []byte) int {
 		if n.hash {
 			v.sum = d.hash.Sum(d.sum[:0])
 		}
-		d.found(v)
+		d.report(v)
 		d.endValue()
 	case !alive && !n.hash && (!n.keep || d.over):
 		d.endText()

@@ -48,7 +48,7 @@ var probes = []struct {
 var affectedNames = []string{"affected_rows", "affectedRows", "rows_affected", "rowsAffected"}
 
 // take takes in the value of a member.
-func (e *element) take(p probe, v value) {
+func (e *element) observeMember(p probe, v value) {
 	switch p {
 	case probeType:
 		switch string(v.text) {
@@ -66,7 +66,7 @@ func (e *element) take(p probe, v value) {
 }
 
 // takeFirst takes in the element itself.
-func (e *element) takeFirst(v value) {
+func (e *element) observe(v value) {
 	e.object = v.kind == isObject
 	e.scalar = v.kind != isObject && v.kind != isArray
 	if n, ok := v.wholeNumber(); ok {
@@ -76,7 +76,7 @@ func (e *element) takeFirst(v value) {
 
 // takeArray takes in how many elements it has, if it is an array, and what its
 // own first is.
-func (e *element) takeArray(elements int, first *element) {
+func (e *element) observeArray(elements int, first *element) {
 	e.list = elements == 0 || first.object
 	if elements == 1 && first.number {
 		e.bare, e.affected = true, first.affected
@@ -117,9 +117,9 @@ func (s *status) add(elements int64, first *element) {
 }
 
 // is reports whether there is nothing but status rows.
-func (s *status) is() bool { return s.arrays > 0 && s.rows == s.arrays && s.affected >= 0 }
+func (s *status) onlyStatusRows() bool { return s.arrays > 0 && s.rows == s.arrays && s.affected >= 0 }
 
-func (s *status) join(other status) {
+func (s *status) merge(other status) {
 	s.arrays += other.arrays
 	s.rows += other.rows
 	s.affected += other.affected

@@ -43,21 +43,21 @@ type foundTerm struct {
 // terms are what is known of the terms of a rule's tables, by term. The usual,
 // one, takes no memory of its own.
 type terms struct {
-	some  bool // there is one
-	first foundTerm
-	more  []foundTerm
+	present bool // there is one
+	first   foundTerm
+	more    []foundTerm
 }
 
 func (t *terms) add(f foundTerm) {
-	if !t.some {
-		t.some, t.first = true, f
+	if !t.present {
+		t.present, t.first = true, f
 	} else {
 		t.more = append(t.more, f)
 	}
 }
 
 func (t *terms) appendTo(b []foundTerm) []foundTerm {
-	if !t.some {
+	if !t.present {
 		return b
 	}
 	return append(append(b, t.first), t.more...)
@@ -82,20 +82,20 @@ func (e *Extractor) unknown() Facts {
 func (f Facts) Merge(later Facts) Facts {
 	f.counts = f.counts.merge(later.counts)
 	f.TablesUnknown = max(f.TablesUnknown, later.TablesUnknown)
-	if later.terms.some {
+	if later.terms.present {
 		f.terms.more = slices.Clip(f.terms.more) // not to be shared with what f was
 		f.terms.add(later.terms.first)
 		for _, t := range later.terms.more {
 			f.terms.add(t)
 		}
 	}
-	f.sumUp()
+	f.summarize()
 	return f
 }
 
 // sumUp decides the tables and the records.
-func (f *Facts) sumUp() {
-	f.sumUpTables()
+func (f *Facts) summarize() {
+	f.summarizeTables()
 	decided := f.counts.decide()
 	f.Records, f.RecordsKnown, f.rank, f.operator = decided.Number, decided.Known, decided.Rank, decided.Operator
 	switch {
@@ -110,11 +110,11 @@ func (f *Facts) sumUp() {
 
 // sumUpTables makes the tables of the terms. Of each, the best that is known
 // counts; one that there is an answer to, but not to be had, makes all unknown.
-func (f *Facts) sumUpTables() {
+func (f *Facts) summarizeTables() {
 	var few [4]foundTerm
 	terms := f.terms.appendTo(few[:0])
 	for i := range terms {
-		if t := &terms[i]; t.weak && !f.counts.answered() {
+		if t := &terms[i]; t.weak && !f.counts.confirmsStatement() {
 			t.why = WrongFormat
 		}
 	}
@@ -156,13 +156,13 @@ func (f *Facts) sumUpTables() {
 }
 
 // facts sums up the answers from first on, which are those of ws.
-func (c *matches) facts(e *Extractor, ws []target, first int) Facts {
+func (m *matches) facts(e *Extractor, ws []target, first int) Facts {
 	f := e.unknown()
 	for i := 0; i < len(ws); {
 		w := &ws[i]
 		if w.kind == targetTable {
-			if s := &c.answers[first+i]; s.known || s.why > NotFound {
-				f.terms.add(c.foundTerm(w, first+i))
+			if s := &m.answers[first+i]; s.known || s.why > NotFound {
+				f.terms.add(m.foundTerm(w, first+i))
 			}
 			i++
 			continue
@@ -172,11 +172,11 @@ func (c *matches) facts(e *Extractor, ws []target, first int) Facts {
 			into = &f.counts.Affected
 		}
 		n, why := i, Known
-		if c.unchecked && w.inText && !w.isWitness() {
+		if m.unchecked && w.inText && !w.countsTextRows() {
 			why = Unchecked
 		}
 		for ; i < len(ws) && ws[i].kind == w.kind && ws[i].rank == w.rank; i++ {
-			if s := &c.answers[first+i]; !s.known {
+			if s := &m.answers[first+i]; !s.known {
 				why = max(why, s.why, NotFound)
 			}
 		}
@@ -185,50 +185,50 @@ func (c *matches) facts(e *Extractor, ws []target, first int) Facts {
 		case why != Known:
 			into.Why = max(into.Why, why)
 		default:
-			*into = into.better(c.sum(ws[n:i], first+n))
+			*into = into.better(m.sum(ws[n:i], first+n))
 		}
 	}
-	f.counts.Statement, f.counts.Statements = c.statement, c.statements
-	c.useHabit(&f.counts)
-	f.sumUp()
+	f.counts.Statement, f.counts.Statements = m.statement, m.statements
+	m.useHabit(&f.counts)
+	f.summarize()
 	return f
 }
 
 // isWitness reports whether the target counts rows of a text, which have to be
 // as many as those of the structured content.
-func (w *target) isWitness() bool {
+func (w *target) countsTextRows() bool {
 	return w.kind == targetRecords && (w.source == sourceText || w.source == sourceTextLists)
 }
 
 // useHabit has the tool's habit learn from a result, and drops what texts say
 // that were not checked, where there is no structured content to agree with.
-func (c *matches) useHabit(rows *counts) {
+func (m *matches) useHabit(rows *counts) {
 	structured, text := rows.Rows[sourceStructured], rows.Rows[sourceText]
-	if !c.outcomes[atReply].ToolError { // which has no structured content
-		c.habit.learn(structured, text, c.unchecked)
+	if !m.outcomes[atReply].ToolError { // which has no structured content
+		m.habit.learn(structured, text, m.unchecked)
 	}
-	if c.unchecked && !structured.Known {
+	if m.unchecked && !structured.Known {
 		rows.Rows[sourceText], rows.Rows[sourceTextLists] = count{Why: Unchecked}, count{Why: Unchecked}
 	}
 }
 
 // sum adds up the answers from first on, which are known, of ws that have one
 // rank.
-func (c *matches) sum(ws []target, first int) count {
+func (m *matches) sum(ws []target, first int) count {
 	sum := count{Known: true, Rank: ws[0].rank, Operator: ws[0].operator}
 	var all status
 	for i := range ws {
-		s := &c.answers[first+i]
+		s := &m.answers[first+i]
 		if s.number > math.MaxInt64-sum.Number {
 			return count{Why: OverCap}
 		}
 		sum.Number += s.number
 		sum.Named = sum.Named || ws[0].operator && !ws[i].path.counts()
 		if s.status > 0 {
-			all.join(c.statuses[s.status-1])
+			all.merge(m.statuses[s.status-1])
 		}
 	}
-	sum.Status, sum.Weak, sum.Of = all.is(), all.doubtful, all.affected
+	sum.Status, sum.Weak, sum.AffectedRows = all.onlyStatusRows(), all.doubtful, all.affected
 	sum.Bare = all.arrays == 1 && all.bare
 	if !ws[0].operator {
 		sum.Lists, sum.Flat, sum.Scalars, sum.Boxed = all.lists, all.flat, all.scalars, ws[0].boxed
@@ -237,16 +237,16 @@ func (c *matches) sum(ws []target, first int) count {
 }
 
 // foundTerm is what is known of one target of a term.
-func (c *matches) foundTerm(w *target, number int) foundTerm {
-	s := &c.answers[number]
+func (m *matches) foundTerm(w *target, number int) foundTerm {
+	s := &m.answers[number]
 	t := foundTerm{term: w.term, rank: w.rank, weak: s.weak}
 	switch {
 	case s.known && s.why < SQLUnread:
-		for _, n := range c.names {
+		for _, n := range m.names {
 			if n.target != number {
 				continue
 			}
-			if name := mcp.Intern(c.text[n.start:n.end]); t.names == nil {
+			if name := mcp.Intern(m.text[n.start:n.end]); t.names == nil {
 				t.names = name[:1:1]
 			} else {
 				t.names = append(t.names, name...)

@@ -37,6 +37,6 @@ func (f *Facts) UnmarshalJSON(b []byte) error {
 	for _, t := range s.Terms {
 		f.terms.add(foundTerm{t.Term, t.Rank, t.Why, t.Names, t.Weak})
 	}
-	f.sumUp()
+	f.summarize()
 	return nil
 }

@@ -96,7 +96,7 @@ func (v *jsonCheck) feed(p []byte) int {
 		case checkDone, checkBroken:
 			return i
 		default:
-			n, ok := v.inside(p[i])
+			n, ok := v.insideToken(p[i])
 			if !ok {
 				return v.broken(i)
 			}
@@ -231,7 +231,7 @@ func (v *jsonCheck) token(c byte) bool {
 
 // inside takes in a byte of an escape, a literal, or a part of a number that
 // one digit ends. n is 0 where the byte is behind the number.
-func (v *jsonCheck) inside(c byte) (n int, ok bool) {
+func (v *jsonCheck) insideToken(c byte) (n int, ok bool) {
 	digit := c-'0' <= 9
 	switch v.state {
 	case checkEscape:

@@ -57,14 +57,14 @@ type task struct {
 
 // answer is what has been found of one target.
 type answer struct {
-	done      bool // it has its answer; what comes later does not count
-	inElement bool // the same for this element, of a path through each
-	taking    bool // the strings of the array that passes are its tables
-	known     bool
-	weak      bool   // of tables: the statement that names them may be prose
-	why       Reason // the most telling of what was in the way
-	status    uint16 // of the arrays counted: an index of matches.statuses, plus one
-	number    int64
+	done       bool // it has its answer; what comes later does not count
+	inElement  bool // the same for this element, of a path through each
+	collecting bool // the strings of the array that passes are its tables
+	known      bool
+	weak       bool   // of tables: the statement that names them may be prose
+	why        Reason // the most telling of what was in the way
+	status     uint16 // of the arrays counted: an index of matches.statuses, plus one
+	number     int64
 }
 
 // tableName is a table name that answers one target.
@@ -73,32 +73,32 @@ type tableName struct {
 	start, end int // in matches.text
 }
 
-func (c *matches) reset(p *plan) {
-	c.plan = p
-	c.answers = slices.Grow(c.answers[:0], len(p.targets))[:len(p.targets)]
-	clear(c.answers)
-	c.names, c.text, c.statuses = c.names[:0], c.text[:0], c.statuses[:0]
-	c.reply = Reply{matches: c}
-	c.statement, c.statements = statementNone, 0
-	c.hasID, c.hasMethod, c.taskMethod, c.texts, c.unchecked = false, false, false, 0, false
-	c.outcomes = [outcomes]outcome{}
-	for i := range c.tasks {
-		c.tasks[i] = task{id: c.tasks[i].id[:0]}
+func (m *matches) reset(p *plan) {
+	m.plan = p
+	m.answers = slices.Grow(m.answers[:0], len(p.targets))[:len(p.targets)]
+	clear(m.answers)
+	m.names, m.text, m.statuses = m.names[:0], m.text[:0], m.statuses[:0]
+	m.reply = Reply{matches: m}
+	m.statement, m.statements = statementNone, 0
+	m.hasID, m.hasMethod, m.taskMethod, m.texts, m.unchecked = false, false, false, 0, false
+	m.outcomes = [outcomes]outcome{}
+	for i := range m.tasks {
+		m.tasks[i] = task{id: m.tasks[i].id[:0]}
 	}
 }
 
 // message is what the whole document is: a reply or a notification, or nil.
-func (c *matches) message() *Reply {
-	r, t := &c.reply, &c.tasks[atOwn]
-	own := &c.outcomes[atReply]
+func (m *matches) message() *Reply {
+	r, t := &m.reply, &m.tasks[atOwn]
+	own := &m.outcomes[atReply]
 	switch {
-	case c.hasID && !c.hasMethod && (own.result || own.RPCError):
-		if len(c.tasks[atTask].id) > 0 {
-			t = &c.tasks[atTask]
+	case m.hasID && !m.hasMethod && (own.result || own.RPCError):
+		if len(m.tasks[atTask].id) > 0 {
+			t = &m.tasks[atTask]
 		}
 		r.Outcome = own.Outcome
-	case c.taskMethod && !c.hasID:
-		t = &c.tasks[atParams]
+	case m.taskMethod && !m.hasID:
+		t = &m.tasks[atParams]
 		r.Notification = true
 		r.ResultType, r.HasState = "", false
 	default:
@@ -112,11 +112,11 @@ func (c *matches) message() *Reply {
 }
 
 // open reports whether anything is still to be found at the node or below.
-func (c *matches) open(n *node) bool { return c.openAny(n.all) }
+func (m *matches) isOpen(n *node) bool { return m.anyOpen(n.all) }
 
-func (c *matches) openAny(targets []int) bool {
+func (m *matches) anyOpen(targets []int) bool {
 	for _, w := range targets {
-		if s := &c.answers[w]; !s.done && !s.inElement || s.taking {
+		if s := &m.answers[w]; !s.done && !s.inElement || s.collecting {
 			return true
 		}
 	}
@@ -124,15 +124,15 @@ func (c *matches) openAny(targets []int) bool {
 }
 
 // closed reports whether w has its answer, for now.
-func (c *matches) closed(w int) bool {
-	s := &c.answers[w]
+func (m *matches) isClosed(w int) bool {
+	s := &m.answers[w]
 	return s.done || s.inElement
 }
 
 // note remembers what was in the way of those that have no answer.
-func (c *matches) note(targets []int, why Reason) {
+func (m *matches) recordReason(targets []int, why Reason) {
 	for _, w := range targets {
-		if s := &c.answers[w]; !s.done && !s.inElement {
+		if s := &m.answers[w]; !s.done && !s.inElement {
 			s.why = max(s.why, why)
 		}
 	}
@@ -140,101 +140,101 @@ func (c *matches) note(targets []int, why Reason) {
 
 // noArray is for a value that is none where a path goes through each element.
 // The array of a sum is looked for once.
-func (c *matches) noArray(n *node) {
-	for _, through := range n.eachOf {
+func (m *matches) recordNotArray(n *node) {
+	for _, through := range n.eachTargets {
 		w := through.target
 		switch {
-		case c.closed(w):
-		case c.plan.targets[w].kind.isNumber():
-			c.fail(w, WrongType)
+		case m.isClosed(w):
+		case m.plan.targets[w].kind.isNumber():
+			m.fail(w, WrongType)
 		default:
-			c.answers[w].why = max(c.answers[w].why, WrongType)
+			m.answers[w].why = max(m.answers[w].why, WrongType)
 		}
 	}
 }
 
 // fail is the answer that there is none. Of an element, it is the answer for
 // the sum of all.
-func (c *matches) fail(w int, why Reason) {
-	s := &c.answers[w]
+func (m *matches) fail(w int, why Reason) {
+	s := &m.answers[w]
 	s.why = max(s.why, why)
-	s.done, s.taking = true, false
-	if c.plan.targets[w].kind.isNumber() {
+	s.done, s.collecting = true, false
+	if m.plan.targets[w].kind.isNumber() {
 		s.known = false
 	}
 }
 
 // passOver is for a text that holds nothing of what is wanted in it: a sum goes
 // on with the next.
-func (c *matches) passOver(targets []int) {
+func (m *matches) skipText(targets []int) {
 	for _, w := range targets {
 		switch {
-		case c.closed(w):
-		case c.plan.targets[w].several:
-			c.answers[w].why = max(c.answers[w].why, NotFound)
+		case m.isClosed(w):
+		case m.plan.targets[w].several:
+			m.answers[w].why = max(m.answers[w].why, NotFound)
 		default:
-			c.fail(w, WrongFormat)
+			m.fail(w, WrongFormat)
 		}
 	}
 }
 
 // number is the answer n; of an element, it is added to those of the others.
-func (c *matches) number(w int, n int64) {
-	s := &c.answers[w]
-	if c.plan.targets[w].several {
+func (m *matches) addNumber(w int, n int64) {
+	s := &m.answers[w]
+	if m.plan.targets[w].several {
 		s.inElement, s.known = true, true
 		if s.number > math.MaxInt64-n {
-			c.fail(w, OverCap)
+			m.fail(w, OverCap)
 			return
 		}
 		s.number += n
 		return
 	}
 	s.done, s.known, s.number = true, true, n
-	c.settle(w)
+	m.closeAlternatives(w)
 }
 
 // settle stops looking for what comes after the answer of w, once that is
 // certain.
-func (c *matches) settle(w int) {
-	if c.texts > 0 {
+func (m *matches) closeAlternatives(w int) {
+	if m.texts > 0 {
 		return // the text may turn out to be none of that format
 	}
-	this := &c.plan.targets[w]
+	this := &m.plan.targets[w]
 	first, end := this.alternatives[0], this.alternatives[1]
 	for i := first; i < end; i++ {
-		if s := &c.answers[i]; c.plan.targets[i].rank == this.rank && (!s.done || !s.known) {
+		if s := &m.answers[i]; m.plan.targets[i].rank == this.rank && (!s.done || !s.known) {
 			return
 		}
 	}
 	for i := first; i < end; i++ {
-		if c.plan.targets[i].rank > this.rank {
-			c.answers[i].done, c.answers[i].taking = true, false
+		if m.plan.targets[i].rank > this.rank {
+			m.answers[i].done, m.answers[i].collecting = true, false
 		}
 	}
 }
 
 // settleText is called behind a text, for what is wanted in it: where it gave
 // no answer, there is none.
-func (c *matches) settleText(targets []int, why Reason) {
+func (m *matches) closeText(targets []int, why Reason) {
 	for _, w := range targets {
-		s := &c.answers[w]
+		s := &m.answers[w]
 		switch {
 		case s.done && s.known:
-			c.settle(w)
+			m.closeAlternatives(w)
 		case !s.done && !s.inElement:
-			c.fail(w, why)
+			m.fail(w, why)
 		}
 	}
 }
 
 // forget drops what was found of a text that turned out to be broken.
-func (c *matches) forget(targets []int) {
+func (m *matches) discard(targets []int) {
 	for _, w := range targets {
-		s := &c.answers[w]
+		s := &m.answers[w]
 		*s = answer{why: s.why}
 	}
-	c.names = slices.DeleteFunc(c.names, func(found tableName) bool { return slices.Contains(targets, found.target) })
+	m.names = slices.DeleteFunc(m.names, func(found tableName) bool { return slices.Contains(targets, found.target) })
 }
 
 // value is a value at a node where something was looked for.
@@ -258,70 +258,70 @@ const (
 )
 
 // found takes in the value at a node.
-func (c *matches) found(n *node, v value) {
+func (m *matches) recordValue(n *node, v value) {
 	for _, w := range n.leaf {
-		if c.closed(w) {
+		if m.isClosed(w) {
 			continue
 		}
-		s, target := &c.answers[w], &c.plan.targets[w]
+		s, target := &m.answers[w], &m.plan.targets[w]
 		if target.several {
 			s.inElement = true
 		} else {
 			s.done = true
-			s.taking = v.kind == isArray && target.kind == targetTable
+			s.collecting = v.kind == isArray && target.kind == targetTable
 		}
-		c.keep(w, v)
+		m.storeValue(w, v)
 	}
-	for _, w := range n.take {
-		if c.answers[w].taking && v.kind == isString {
-			c.table(w, v)
+	for _, w := range n.tableItems {
+		if m.answers[w].collecting && v.kind == isString {
+			m.addTable(w, v)
 		}
 	}
 }
 
-func (c *matches) keep(w int, v value) {
-	s, r, target := &c.answers[w], &c.reply, &c.plan.targets[w]
+func (m *matches) storeValue(w int, v value) {
+	s, r, target := &m.answers[w], &m.reply, &m.plan.targets[w]
 	switch target.kind {
 	case targetTable:
 		switch v.kind {
 		case isString:
-			c.table(w, v)
+			m.addTable(w, v)
 		case isArray:
 		default:
 			s.why = max(s.why, WrongType)
 		}
 	case targetRecords, targetAffected:
 		if n, ok := v.wholeNumber(); ok {
-			c.number(w, n)
+			m.addNumber(w, n)
 		} else {
-			c.fail(w, WrongType)
+			m.fail(w, WrongType)
 		}
 	case targetID:
-		c.hasID = true
+		m.hasID = true
 		if (v.kind == isString || v.kind == isNumber || v.kind == isNull) && !v.over && len(v.text) <= maxID {
-			c.id = append(c.id[:0], v.text...)
-			r.ID = c.id
+			m.id = append(m.id[:0], v.text...)
+			r.ID = m.id
 		}
 	case targetMethod:
-		c.hasMethod = true
+		m.hasMethod = true
 	case targetTaskMethod:
 		switch string(v.text) {
 		case "notifications/tasks", "notifications/tasks/status":
-			c.taskMethod = v.kind == isString
+			m.taskMethod = v.kind == isString
 		}
 	case targetResult:
 		// A result that is null is the result of a request that has none to give.
-		c.outcomes[target.at].result = target.at == atReply || v.kind != isNull
+		m.outcomes[target.at].result = target.at == atReply || v.kind != isNull
 	case targetError:
-		c.outcomes[target.at].RPCError = v.kind != isNull
+		m.outcomes[target.at].RPCError = v.kind != isNull
 	case targetCode:
 		if v.kind == isNumber && !v.over {
 			if code, err := strconv.ParseInt(string(v.text), 10, 64); err == nil {
-				c.outcomes[target.at].RPCCode, c.outcomes[target.at].HasCode = code, true
+				m.outcomes[target.at].RPCCode, m.outcomes[target.at].HasCode = code, true
 			}
 		}
 	case targetIsError:
-		c.outcomes[target.at].ToolError = v.kind == isTrue
+		m.outcomes[target.at].ToolError = v.kind == isTrue
 	case targetResultType:
 		r.ResultType = word(v)
 	case targetState:
@@ -331,12 +331,12 @@ func (c *matches) keep(w int, v value) {
 		}
 	case targetTaskID:
 		if v.kind == isString && !v.over && len(v.text) <= maxID {
-			c.tasks[target.at].id = append(c.tasks[target.at].id[:0], v.text...)
+			m.tasks[target.at].id = append(m.tasks[target.at].id[:0], v.text...)
 		}
 	case targetTaskStatus:
-		c.tasks[target.at].status = word(v)
+		m.tasks[target.at].status = word(v)
 	case targetTaskTTL:
-		if t := &c.tasks[target.at]; v.kind == isNumber && !v.over && !t.hasTTL {
+		if t := &m.tasks[target.at]; v.kind == isNumber && !v.over && !t.hasTTL {
 			t.ttl, t.hasTTL = wholeNumber(v.text)
 		}
 	}
@@ -367,95 +367,95 @@ func word(v value) string {
 }
 
 // table takes in one table name. What no table can be called is passed over.
-func (c *matches) table(w int, v value) {
-	s := &c.answers[w]
+func (m *matches) addTable(w int, v value) {
+	s := &m.answers[w]
 	switch {
 	case s.why == OverCap || len(v.text) == 0 && !v.over:
 		return
 	case v.over || len(v.text) > maxTableBytes:
-		s.giveUp()
+		s.exceedCap()
 		return
 	case !utf8.Valid(v.text):
 		return
 	}
 	n := 0
-	for _, found := range c.names {
+	for _, found := range m.names {
 		if found.target == w {
-			if bytes.Equal(c.text[found.start:found.end], v.text) {
+			if bytes.Equal(m.text[found.start:found.end], v.text) {
 				return
 			}
 			n++
 		}
 	}
 	if n == maxTables {
-		s.giveUp()
+		s.exceedCap()
 		return
 	}
-	start := len(c.text)
-	c.text = append(c.text, v.text...)
-	c.names = append(c.names, tableName{w, start, len(c.text)})
+	start := len(m.text)
+	m.text = append(m.text, v.text...)
+	m.names = append(m.names, tableName{w, start, len(m.text)})
 	s.known = true
-	if s.done && !s.taking {
-		c.settle(w)
+	if s.done && !s.collecting {
+		m.closeAlternatives(w)
 	}
 }
 
 // giveUp is for what is over a cap: it is looked for no more.
-func (a *answer) giveUp() {
-	a.why, a.known, a.done, a.taking = OverCap, false, true, false
+func (a *answer) exceedCap() {
+	a.why, a.known, a.done, a.collecting = OverCap, false, true, false
 }
 
 // counted takes in the number of elements of the array at a node, and what the
 // first of them is.
-func (c *matches) counted(n *node, elements int64, first *element) {
+func (m *matches) recordCount(n *node, elements int64, first *element) {
 	for _, w := range n.count {
 		switch {
-		case c.closed(w):
+		case m.isClosed(w):
 		case first != nil && first.isContent():
-			c.fail(w, WrongType)
+			m.fail(w, WrongType)
 		default:
-			c.statusOf(w).add(elements, first)
-			c.number(w, elements)
+			m.statusOf(w).add(elements, first)
+			m.addNumber(w, elements)
 		}
 	}
 }
 
 // statusOf returns what the arrays counted for w say of affected rows.
-func (c *matches) statusOf(w int) *status {
-	s := &c.answers[w]
+func (m *matches) statusOf(w int) *status {
+	s := &m.answers[w]
 	if s.status == 0 {
-		c.statuses = append(c.statuses, status{})
-		s.status = uint16(len(c.statuses))
+		m.statuses = append(m.statuses, status{})
+		s.status = uint16(len(m.statuses))
 	}
-	return &c.statuses[s.status-1]
+	return &m.statuses[s.status-1]
 }
 
 // nextElement is called before each element of the array at a node.
-func (c *matches) nextElement(n *node, index int) {
-	for _, through := range n.eachOf {
+func (m *matches) nextElement(n *node, index int) {
+	for _, through := range n.eachTargets {
 		if index > 0 {
-			c.endElement(through)
+			m.endElement(through)
 		}
-		c.answers[through.target].inElement = false
+		m.answers[through.target].inElement = false
 	}
 }
 
 // endElement is called behind each element. One that gives no number makes the
 // sum unknown, unless there is nothing that a modifier could be told.
-func (c *matches) endElement(through through) {
-	s, target := &c.answers[through.target], &c.plan.targets[through.target]
+func (m *matches) endElement(through eachTarget) {
+	s, target := &m.answers[through.target], &m.plan.targets[through.target]
 	if target.kind.isNumber() && !s.inElement && !s.done && !through.texts {
-		c.fail(through.target, NotFound)
+		m.fail(through.target, NotFound)
 	}
 }
 
 // endArray is called after the last.
-func (c *matches) endArray(n *node, elements int) {
-	for _, through := range n.eachOf {
+func (m *matches) endArray(n *node, elements int) {
+	for _, through := range n.eachTargets {
 		w := through.target
-		s, target := &c.answers[w], &c.plan.targets[w]
+		s, target := &m.answers[w], &m.plan.targets[w]
 		if elements > 0 {
-			c.endElement(through)
+			m.endElement(through)
 		}
 		switch {
 		case s.done:
@@ -467,19 +467,19 @@ func (c *matches) endArray(n *node, elements int) {
 			s.known = true // nothing to add is 0, and no text has no lines
 		}
 		if s.known && s.number < target.atLeast {
-			c.fail(w, WrongFormat)
+			m.fail(w, WrongFormat)
 			continue
 		}
 		s.inElement, s.done = false, true
 		if s.known {
-			c.settle(w)
+			m.closeAlternatives(w)
 		}
 	}
 	for _, w := range n.leaf {
-		if s := &c.answers[w]; s.taking {
-			s.taking = false
+		if s := &m.answers[w]; s.collecting {
+			s.collecting = false
 			if s.known {
-				c.settle(w)
+				m.closeAlternatives(w)
 			}
 		}
 	}

@@ -8,16 +8,16 @@ const maxQuery = sql.MaxQuery
 // endQuery is called behind a text that is a query: for the tables that it
 // names, and for what kind of statement it is.
 func (r *textReader) endQuery(w int) {
-	c := r.matches
-	if c.closed(w) {
+	m := r.matches
+	if m.isClosed(w) {
 		return
 	}
 	if r.over {
-		c.addStatement(statementUnread, 1)
-		c.fail(w, OverCap)
+		m.addStatement(statementUnread, 1)
+		m.fail(w, OverCap)
 		return
 	}
-	steps := c.plan.targets[w].path.steps
+	steps := m.plan.targets[w].path.steps
 	dialect, _ := sql.ParseDialect(steps[len(steps)-1].name)
 	found := sql.Read(dialect, r.kept)
 	// A dialect, or an argument of this name, says that it is no prose.
@@ -25,32 +25,32 @@ func (r *textReader) endQuery(w int) {
 	switch found.Status {
 	case sql.Known:
 	case sql.OverCap:
-		c.addStatement(statementUnread, 1)
-		c.fail(w, OverCap)
+		m.addStatement(statementUnread, 1)
+		m.fail(w, OverCap)
 		return
 	default:
 		if found.Status == sql.NotSQL && !isSQL {
-			c.fail(w, WrongFormat)
+			m.fail(w, WrongFormat)
 			return
 		}
-		c.addStatement(statementUnread, 1)
-		c.fail(w, SQLUnread)
+		m.addStatement(statementUnread, 1)
+		m.fail(w, SQLUnread)
 		return
 	}
-	s := &c.answers[w]
+	s := &m.answers[w]
 	s.weak = s.weak || found.Weak && !isSQL && !inCapitals(r.kept)
-	c.addStatement(statementOf(&found), found.Statements)
+	m.addStatement(statementOf(&found), found.Statements)
 	for _, name := range found.Tables {
-		c.table(w, value{kind: isString, text: []byte(name)})
+		m.addTable(w, value{kind: isString, text: []byte(name)})
 	}
 	if s.why == Known {
 		s.known = true // also where it names none
-		if c.plan.targets[w].several {
+		if m.plan.targets[w].several {
 			s.inElement = true
 			return
 		}
 		s.done = true
-		c.settle(w)
+		m.closeAlternatives(w)
 	}
 }
 
@@ -74,14 +74,14 @@ func inCapitals(query []byte) bool {
 }
 
 // addStatement adds what a query is to what the call's other queries are.
-func (c *matches) addStatement(kind statement, statements int) {
+func (m *matches) addStatement(kind statement, statements int) {
 	switch {
-	case c.statement == statementNone:
-		c.statement = kind
-	case c.statement != kind:
-		c.statement = statementMixed
+	case m.statement == statementNone:
+		m.statement = kind
+	case m.statement != kind:
+		m.statement = statementMixed
 	}
-	c.statements += statements
+	m.statements += statements
 }
 
 func statementOf(r *sql.Result) statement {

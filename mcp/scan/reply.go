@@ -79,13 +79,13 @@ func (r *Reply) Facts(e *Extractor) Facts { return r.matches.factsAt(e, atReply)
 // InnerFacts returns what e finds in the result that Inner speaks of.
 func (r *Reply) InnerFacts(e *Extractor) Facts { return r.matches.factsAt(e, r.stateAt()) }
 
-func (c *matches) factsAt(e *Extractor, at uint8) Facts {
+func (m *matches) factsAt(e *Extractor, at uint8) Facts {
 	if e == nil {
 		return noRule
 	}
-	for i := range c.plan.consumers {
-		if a := &c.plan.consumers[i]; a.extractor == e && a.first[at] >= 0 {
-			return c.facts(e, e.result, a.first[at])
+	for i := range m.plan.consumers {
+		if a := &m.plan.consumers[i]; a.extractor == e && a.first[at] >= 0 {
+			return m.facts(e, e.result, a.first[at])
 		}
 	}
 	return noRule

@@ -35,18 +35,18 @@ const (
 // A Scanner is ready after Reset, and can be reset and used again for another
 // body. It is for one goroutine.
 type Scanner struct {
-	plan    *plan // for the messages to come
-	scope   Scope
-	format  Format
-	state   scanState
-	batch   bool // inside an array of messages
-	bom     int  // bytes of a byte-order mark that have come; len(byteOrderMark) behind it
-	doc     document
-	matches matches
-	size    int64 // of the message that passes
-	whole   bool  // the last piece has the end of an event in it, or of a reply in JSON
-	stream  sse.Reader
-	event   eventState
+	plan      *plan // for the messages to come
+	scope     Scope
+	format    Format
+	state     scanState
+	batch     bool // inside an array of messages
+	bom       int  // bytes of a byte-order mark that have come; len(byteOrderMark) behind it
+	doc       document
+	matches   matches
+	size      int64 // of the message that passes
+	completes bool  // the last piece has the end of an event in it, or of a reply in JSON
+	stream    sse.Reader
+	event     eventState
 }
 
 type scanState uint8
@@ -88,7 +88,7 @@ func (s *Scanner) Resumable() bool { return s.event.resumable }
 // Completes reports whether the piece that was scanned last has the end of an event
 // in it, or of a reply in JSON. Whoever gets one that has not can do nothing with
 // it yet, unless the body ends there.
-func (s *Scanner) Completes() bool { return s.whole }
+func (s *Scanner) Completes() bool { return s.completes }
 
 // Scan takes in the next bytes of the body. It calls found for each reply,
 // during the Scan of the piece that holds the reply's closing brace; what found
@@ -98,7 +98,7 @@ func (s *Scanner) Completes() bool { return s.whole }
 // is not message carries no replies, but an event: line that comes behind the
 // data is too late to say so.
 func (s *Scanner) Scan(p []byte, found func(*Reply)) {
-	s.whole = false
+	s.completes = false
 	if s.format == SSE {
 		s.events(p, found)
 		return
@@ -165,7 +165,7 @@ func (s *Scanner) endMessage(found func(*Reply)) {
 	}
 	if r := s.matches.message(); r != nil {
 		r.Size = s.size
-		s.whole = s.whole || s.format == JSON
+		s.completes = s.completes || s.format == JSON
 		found(r)
 	}
 }

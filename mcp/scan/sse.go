@@ -57,7 +57,7 @@ func (s *Scanner) events(p []byte, found func(*Reply)) {
 			s.state, s.batch = scanFirst, false
 			e.hasData, e.ignored = false, false
 			e.resumable = e.resumable || e.hasID
-			s.whole = true
+			s.completes = true
 		}
 		p = p[n:]
 	}
