@@ -2,14 +2,14 @@ package scan
 
 import "crypto/sha256"
 
-// textPiece is how much of a text is unescaped at once. Of its beginning it is
-// less: that often tells that nothing is wanted of the rest, or little.
+// Texts are unescaped textChunkSize bytes at a time. The first chunk of a long
+// text is smaller, since the first bytes often show that the rest is not needed.
 const (
 	textChunkSize      = 4096
 	textFirstChunkSize = 128
 )
 
-// beginText gets ready for a text that is unescaped piece by piece.
+// beginText prepares for a string that is unescaped in chunks.
 func (d *document) beginText() {
 	if d.chunk == nil {
 		d.chunk = make([]byte, 0, textChunkSize+64)
@@ -31,8 +31,8 @@ func (d *document) beginText() {
 	}
 }
 
-// endText is called behind a text, or where nothing of it can be known any
-// more.
+// endText is called after a text, or as soon as nothing more can be learned from
+// it.
 func (d *document) endText() {
 	if n := d.node; n.text != nil {
 		d.matches.texts--
@@ -40,8 +40,8 @@ func (d *document) endText() {
 	}
 }
 
-// readText unescapes a piece of a text and hands it to whom it concerns, or
-// passes over what concerns nobody.
+// readText unescapes a chunk of a text and passes it to the text reader and the
+// hash. When neither needs the rest of the text, it skips that.
 func (d *document) readText(p []byte) int {
 	n := d.node
 	limit := textChunkSize
@@ -50,21 +50,21 @@ func (d *document) readText(p []byte) int {
 			limit = textFirstChunkSize
 		}
 	}
-	piece, length, closed, ok := d.unescape.Read(d.chunk[:0], p, limit)
+	chunk, length, closed, ok := d.unescape.Read(d.chunk[:0], p, limit)
 	if !ok {
 		d.state = docBroken
 		return length
 	}
-	if len(piece) > 0 {
-		d.chunk = piece
+	if len(chunk) > 0 {
+		d.chunk = chunk
 	}
-	alive := n.text != nil && d.text.feed(piece)
+	alive := n.text != nil && d.text.feed(chunk)
 	if n.hash {
-		d.hash.Write(piece)
+		d.hash.Write(chunk)
 	}
 	if n.keep && !d.over {
-		if d.over = len(d.kept)+len(piece) > maxKept; !d.over {
-			d.kept = append(d.kept, piece...)
+		if d.over = len(d.kept)+len(chunk) > maxKept; !d.over {
+			d.kept = append(d.kept, chunk...)
 		}
 	}
 	switch {

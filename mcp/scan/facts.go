@@ -8,42 +8,42 @@ import (
 	"github.com/tallygate/tallygate/mcp"
 )
 
-// Facts are what is known of a call: from its request, from its reply, or from
-// both.
+// Facts is what is known about a call: from its request, from its reply, or from
+// both (Merge).
 type Facts struct {
-	// Tables are the names of the tables, without repeats: in the order of the
-	// rule's paths, and of one path in the order found. Nil when unknown, and when
-	// a query is known to name none.
+	// Tables are the names of the tables without repeats, in the order of the
+	// rule's paths and, for each path, in the order found. It is nil if they are
+	// unknown, and also if a query is known to name none.
 	Tables []string
 	// Records is the number of records, when RecordsKnown.
 	Records      int64
 	RecordsKnown bool
-	// TablesUnknown and RecordsUnknown say why there is no answer; Known, when
-	// there is one.
+	// TablesUnknown and RecordsUnknown are the reasons why they are unknown, or
+	// Known.
 	TablesUnknown, RecordsUnknown Reason
 
-	terms  terms // of tables; what is plainly not found is left out
+	terms  terms // of tables, except those that were just not found
 	counts counts
-	// The place that Records is from, among the rule's, and whether the rule is an
+	// The rank of the place that Records is from, and whether the rule is an
 	// operator's.
 	rank     int
 	operator bool
 }
 
-// foundTerm is what is known of one term of a rule's tables.
+// foundTerm is what is known about one term of a rule's tables.
 type foundTerm struct {
 	term, rank int
-	why        Reason // Known: names are the answer
+	why        Reason // Known: names has the tables
 	names      []string
-	// A statement of two or three bare words may be prose. It counts only beside
-	// rows, or affected rows, in the answer.
+	// A statement of two or three bare words may be prose. It counts only if the
+	// reply has rows, or affected rows.
 	weak bool
 }
 
-// terms are what is known of the terms of a rule's tables, by term. The usual,
-// one, takes no memory of its own.
+// terms are what is known about the terms of a rule's tables. Most calls have
+// one, which is kept in first and needs no allocation.
 type terms struct {
-	present bool // there is one
+	present bool // there is at least one
 	first   foundTerm
 	more    []foundTerm
 }
@@ -63,10 +63,10 @@ func (t *terms) appendTo(b []foundTerm) []foundTerm {
 	return append(append(b, t.first), t.more...)
 }
 
-// noRule are the facts where no rule says where to look.
+// noRule are the facts of a call that no rule is for.
 var noRule = Facts{TablesUnknown: NoRule, RecordsUnknown: NoRule}
 
-// unknown are the facts where e has looked and there is nothing.
+// unknown returns the facts if e has found nothing.
 func (e *Extractor) unknown() Facts {
 	f := noRule
 	if len(e.tables) > 0 {
@@ -78,12 +78,13 @@ func (e *Extractor) unknown() Facts {
 	return f
 }
 
-// Merge returns what f and later, of the same rule, tell together.
+// Merge combines the facts of a request with those of its reply, for the same
+// rule.
 func (f Facts) Merge(later Facts) Facts {
 	f.counts = f.counts.merge(later.counts)
 	f.TablesUnknown = max(f.TablesUnknown, later.TablesUnknown)
 	if later.terms.present {
-		f.terms.more = slices.Clip(f.terms.more) // not to be shared with what f was
+		f.terms.more = slices.Clip(f.terms.more) // Merge must not write into the array of the original
 		f.terms.add(later.terms.first)
 		for _, t := range later.terms.more {
 			f.terms.add(t)
@@ -93,7 +94,7 @@ func (f Facts) Merge(later Facts) Facts {
 	return f
 }
 
-// sumUp decides the tables and the records.
+// summarize decides the tables and the record count from all that was found.
 func (f *Facts) summarize() {
 	f.summarizeTables()
 	decided := f.counts.decide()
@@ -108,8 +109,9 @@ func (f *Facts) summarize() {
 	}
 }
 
-// sumUpTables makes the tables of the terms. Of each, the best that is known
-// counts; one that there is an answer to, but not to be had, makes all unknown.
+// summarizeTables decides the tables. For each term of the rule, the best
+// alternative that is known counts. A term that has a value, but one that cannot
+// be used, makes all tables unknown.
 func (f *Facts) summarizeTables() {
 	var few [4]foundTerm
 	terms := f.terms.appendTo(few[:0])
@@ -129,10 +131,10 @@ func (f *Facts) summarizeTables() {
 	for i, t := range terms {
 		switch {
 		case i > 0 && terms[i-1].term == t.term && terms[i-1].why == Known:
-			// This is another alternative for what is known.
+			// A better alternative of this term is known.
 		case t.why == Known && f.Tables == nil:
 			known = true
-			f.Tables = slices.Clip(t.names) // which repeats none
+			f.Tables = slices.Clip(t.names) // each is in it once
 		case t.why == Known:
 			for _, name := range t.names {
 				if !slices.Contains(f.Tables, name) {
@@ -155,7 +157,8 @@ func (f *Facts) summarizeTables() {
 	f.TablesUnknown = why
 }
 
-// facts sums up the answers from first on, which are those of ws.
+// facts summarizes the answers of an extractor: those of the targets ws, which
+// are numbered from first on.
 func (m *matches) facts(e *Extractor, ws []target, first int) Facts {
 	f := e.unknown()
 	for i := 0; i < len(ws); {
@@ -194,17 +197,17 @@ func (m *matches) facts(e *Extractor, ws []target, first int) Facts {
 	return f
 }
 
-// isWitness reports whether the target counts rows of a text, which have to be
-// as many as those of the structured content.
+// countsTextRows reports whether the target counts the rows of a text, which
+// have to be as many as those of the structured content.
 func (w *target) countsTextRows() bool {
 	return w.kind == targetRecords && (w.source == sourceText || w.source == sourceTextLists)
 }
 
-// useHabit has the tool's habit learn from a result, and drops what texts say
-// that were not checked, where there is no structured content to agree with.
+// useHabit updates the habit of the tool. If texts were not checked and there is
+// no structured content to confirm them, it drops their counts.
 func (m *matches) useHabit(rows *counts) {
 	structured, text := rows.Rows[sourceStructured], rows.Rows[sourceText]
-	if !m.outcomes[atReply].ToolError { // which has no structured content
+	if !m.outcomes[atReply].ToolError { // errors have no structured content
 		m.habit.learn(structured, text, m.unchecked)
 	}
 	if m.unchecked && !structured.Known {
@@ -212,8 +215,8 @@ func (m *matches) useHabit(rows *counts) {
 	}
 }
 
-// sum adds up the answers from first on, which are known, of ws that have one
-// rank.
+// sum adds up the answers, from first on, of the targets ws. All of them are
+// known and have the same rank.
 func (m *matches) sum(ws []target, first int) count {
 	sum := count{Known: true, Rank: ws[0].rank, Operator: ws[0].operator}
 	var all status
@@ -236,7 +239,7 @@ func (m *matches) sum(ws []target, first int) count {
 	return sum
 }
 
-// foundTerm is what is known of one target of a term.
+// foundTerm returns what is known about the target w, whose number is given.
 func (m *matches) foundTerm(w *target, number int) foundTerm {
 	s := &m.answers[number]
 	t := foundTerm{term: w.term, rank: w.rank, weak: s.weak}

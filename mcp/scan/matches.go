@@ -8,66 +8,69 @@ import (
 	"unicode/utf8"
 )
 
-// Caps on what of a reply is kept while it passes.
+// Caps, in bytes, on the fields of a reply.
 const (
 	maxID   = 512
 	maxWord = 64 // a resultType or a status
 )
 
-// matches is what has been found in the document that passes.
+// matches collects what is found in the current document: an answer for each
+// target, and the fields of the reply. document and textReader report values to
+// it; Reply.Facts reads the answers.
 type matches struct {
 	plan    *plan
-	answers []answer // by the target's number; small, since a reply has a hundred
+	answers []answer // by the number of the target; kept small, since a reply has about a hundred
 	names   []tableName
-	text    []byte // of the names
+	text    []byte // the bytes of all names
 	reply   Reply
 
-	statuses []status // of the answers that counted arrays
+	statuses []status // one for each answer that counts arrays; see answer.status
 
-	id []byte // memory of reply.ID
+	id []byte // the buffer of reply.ID
 
-	habit     Habit // of the tool whose result passes
-	unchecked bool  // a text was taken for JSON without a check
+	habit     Habit // of the tool whose result this is
+	unchecked bool  // the JSON in a text was not checked; see Habit
 
-	statement  statement // that the request's query is
-	statements int       // in it
+	statement  statement // the kind of the request's query
+	statements int       // how many statements the query has
 
 	hasID, hasMethod, taskMethod bool
 
-	texts int // around what passes
+	texts int // open texts around the current value
 
 	outcomes [outcomes]outcome
 	tasks    [descriptions]task
 }
 
-// outcome is what is said at one of the places where a result or an error may
+// outcome is the outcome at one of the positions where a result or an error may
 // stand.
 type outcome struct {
 	Outcome
 	result bool // there is a result
 }
 
-// task is what is said at one of the places where a task may be described.
+// task is the task described at one of the positions where a message may have
+// one.
 type task struct {
-	id     []byte // empty: none
+	id     []byte // empty if there is none
 	status string
 	ttl    int64
 	hasTTL bool
 }
 
-// answer is what has been found of one target.
+// answer is what has been found for one target so far.
 type answer struct {
-	done       bool // it has its answer; what comes later does not count
-	inElement  bool // the same for this element, of a path through each
-	collecting bool // the strings of the array that passes are its tables
+	done       bool // closed: later values do not count
+	inElement  bool // closed until the next element, for a path through all elements
+	collecting bool // the strings of the current array are its tables
 	known      bool
-	weak       bool   // of tables: the statement that names them may be prose
-	why        Reason // the most telling of what was in the way
-	status     uint16 // of the arrays counted: an index of matches.statuses, plus one
+	weak       bool   // the statement that names the tables may be prose
+	why        Reason // the most specific reason so far why there is no answer
+	status     uint16 // an index into matches.statuses, plus one; 0 if there is no status
 	number     int64
 }
 
-// tableName is a table name that answers one target.
+// tableName is one table name found for a target.
 type tableName struct {
 	target     int
 	start, end int // in matches.text
@@ -87,7 +90,8 @@ func (m *matches) reset(p *plan) {
 	}
 }
 
-// message is what the whole document is: a reply or a notification, or nil.
+// message returns the document as a reply or a notification, or nil if it is
+// neither.
 func (m *matches) message() *Reply {
 	r, t := &m.reply, &m.tasks[atOwn]
 	own := &m.outcomes[atReply]
@@ -111,9 +115,10 @@ func (m *matches) message() *Reply {
 	return r
 }
 
-// open reports whether anything is still to be found at the node or below.
+// isOpen reports whether a target at the node or below it still needs a value.
 func (m *matches) isOpen(n *node) bool { return m.anyOpen(n.all) }
 
+// anyOpen is isOpen for a list of targets.
 func (m *matches) anyOpen(targets []int) bool {
 	for _, w := range targets {
 		if s := &m.answers[w]; !s.done && !s.inElement || s.collecting {
@@ -123,13 +128,15 @@ func (m *matches) anyOpen(targets []int) bool {
 	return false
 }
 
-// closed reports whether w has its answer, for now.
+// isClosed reports whether the target w needs no further value, in this element
+// at least.
 func (m *matches) isClosed(w int) bool {
 	s := &m.answers[w]
 	return s.done || s.inElement
 }
 
-// note remembers what was in the way of those that have no answer.
+// recordReason records why a value was no answer, for each of the targets that
+// has none yet.
 func (m *matches) recordReason(targets []int, why Reason) {
 	for _, w := range targets {
 		if s := &m.answers[w]; !s.done && !s.inElement {
@@ -138,8 +145,8 @@ func (m *matches) recordReason(targets []int, why Reason) {
 	}
 }
 
-// noArray is for a value that is none where a path goes through each element.
-// The array of a sum is looked for once.
+// recordNotArray is called for a value that is not an array although paths go
+// through its elements. A sum takes the first value at its path, so it fails.
 func (m *matches) recordNotArray(n *node) {
 	for _, through := range n.eachTargets {
 		w := through.target
@@ -153,8 +160,8 @@ func (m *matches) recordNotArray(n *node) {
 	}
 }
 
-// fail is the answer that there is none. Of an element, it is the answer for
-// the sum of all.
+// fail closes the target w without an answer. If w is a sum over elements, one
+// element without an answer makes the sum unknown.
 func (m *matches) fail(w int, why Reason) {
 	s := &m.answers[w]
 	s.why = max(s.why, why)
@@ -164,8 +171,8 @@ func (m *matches) fail(w int, why Reason) {
 	}
 }
 
-// passOver is for a text that holds nothing of what is wanted in it: a sum goes
-// on with the next.
+// skipText is called for a text that has nothing for the targets. A sum goes on
+// with the next text.
 func (m *matches) skipText(targets []int) {
 	for _, w := range targets {
 		switch {
@@ -178,7 +185,8 @@ func (m *matches) skipText(targets []int) {
 	}
 }
 
-// number is the answer n; of an element, it is added to those of the others.
+// addNumber answers w with n. For a path through elements it adds n to the
+// numbers of the other elements.
 func (m *matches) addNumber(w int, n int64) {
 	s := &m.answers[w]
 	if m.plan.targets[w].several {
@@ -194,11 +202,11 @@ func (m *matches) addNumber(w int, n int64) {
 	m.closeAlternatives(w)
 }
 
-// settle stops looking for what comes after the answer of w, once that is
-// certain.
+// closeAlternatives closes the alternatives that rank behind w, once the answer
+// of w is final.
 func (m *matches) closeAlternatives(w int) {
 	if m.texts > 0 {
-		return // the text may turn out to be none of that format
+		return // the text may still turn out not to be of that format
 	}
 	this := &m.plan.targets[w]
 	first, end := this.alternatives[0], this.alternatives[1]
@@ -214,8 +222,8 @@ func (m *matches) closeAlternatives(w int) {
 	}
 }
 
-// settleText is called behind a text, for what is wanted in it: where it gave
-// no answer, there is none.
+// closeText is called after a text with the targets in it. Those that the text
+// did not answer fail.
 func (m *matches) closeText(targets []int, why Reason) {
 	for _, w := range targets {
 		s := &m.answers[w]
@@ -228,7 +236,7 @@ func (m *matches) closeText(targets []int, why Reason) {
 	}
 }
 
-// forget drops what was found of a text that turned out to be broken.
+// discard removes the answers found in a text that turned out to be malformed.
 func (m *matches) discard(targets []int) {
 	for _, w := range targets {
 		s := &m.answers[w]
@@ -237,12 +245,12 @@ func (m *matches) discard(targets []int) {
 	m.names = slices.DeleteFunc(m.names, func(found tableName) bool { return slices.Contains(targets, found.target) })
 }
 
-// value is a value at a node where something was looked for.
+// value is the value at a node that has targets.
 type value struct {
 	kind valueKind
-	text []byte // of a string, unescaped, or of a number; of an id, as it is written
-	over bool   // the text is longer than any that counts
-	sum  []byte // SHA-256 of a string, where it is wanted
+	text []byte // a string, unescaped, or a number; an id as written
+	over bool   // the text is longer than maxKept, and cut
+	sum  []byte // SHA-256 of a string, if the node asks for it
 }
 
 type valueKind uint8
@@ -257,7 +265,7 @@ const (
 	isNull
 )
 
-// found takes in the value at a node.
+// recordValue records the value at a node.
 func (m *matches) recordValue(n *node, v value) {
 	for _, w := range n.leaf {
 		if m.isClosed(w) {
@@ -279,6 +287,7 @@ func (m *matches) recordValue(n *node, v value) {
 	}
 }
 
+// storeValue records a value for the target w.
 func (m *matches) storeValue(w int, v value) {
 	s, r, target := &m.answers[w], &m.reply, &m.plan.targets[w]
 	switch target.kind {
@@ -310,7 +319,7 @@ func (m *matches) storeValue(w int, v value) {
 			m.taskMethod = v.kind == isString
 		}
 	case targetResult:
-		// A result that is null is the result of a request that has none to give.
+		// A request without anything to return may have the result null.
 		m.outcomes[target.at].result = target.at == atReply || v.kind != isNull
 	case targetError:
 		m.outcomes[target.at].RPCError = v.kind != isNull
@@ -342,7 +351,8 @@ func (m *matches) storeValue(w int, v value) {
 	}
 }
 
-// word is a string of few bytes, without an allocation for the usual ones.
+// word returns a short string, without an allocation for the common ones. It
+// returns "" for any other value.
 func word(v value) string {
 	if v.kind != isString || v.over || len(v.text) > maxWord {
 		return ""
@@ -366,7 +376,8 @@ func word(v value) string {
 	return string(v.text)
 }
 
-// table takes in one table name. What no table can be called is passed over.
+// addTable adds a table name. It ignores a string that cannot be one: an empty
+// one, or one that is not UTF-8.
 func (m *matches) addTable(w int, v value) {
 	s := &m.answers[w]
 	switch {
@@ -400,13 +411,13 @@ func (m *matches) addTable(w int, v value) {
 	}
 }
 
-// giveUp is for what is over a cap: it is looked for no more.
+// exceedCap closes a target whose answer is over a cap.
 func (a *answer) exceedCap() {
 	a.why, a.known, a.done, a.collecting = OverCap, false, true, false
 }
 
-// counted takes in the number of elements of the array at a node, and what the
-// first of them is.
+// recordCount records the number of elements of the array at a node. first is
+// its first element, or nil.
 func (m *matches) recordCount(n *node, elements int64, first *element) {
 	for _, w := range n.count {
 		switch {
@@ -420,7 +431,7 @@ func (m *matches) recordCount(n *node, elements int64, first *element) {
 	}
 }
 
-// statusOf returns what the arrays counted for w say of affected rows.
+// statusOf returns the status of the arrays counted for w.
 func (m *matches) statusOf(w int) *status {
 	s := &m.answers[w]
 	if s.status == 0 {
@@ -440,8 +451,8 @@ func (m *matches) nextElement(n *node, index int) {
 	}
 }
 
-// endElement is called behind each element. One that gives no number makes the
-// sum unknown, unless there is nothing that a modifier could be told.
+// endElement is called after each element. An element without a number makes a
+// sum unknown, unless the number would be in a text and the element has no text.
 func (m *matches) endElement(through eachTarget) {
 	s, target := &m.answers[through.target], &m.plan.targets[through.target]
 	if target.kind.isNumber() && !s.inElement && !s.done && !through.texts {
@@ -449,7 +460,7 @@ func (m *matches) endElement(through eachTarget) {
 	}
 }
 
-// endArray is called after the last.
+// endArray is called after the last element.
 func (m *matches) endArray(n *node, elements int) {
 	for _, through := range n.eachTargets {
 		w := through.target
@@ -460,11 +471,11 @@ func (m *matches) endArray(n *node, elements int) {
 		switch {
 		case s.done:
 			continue
-		case through.inner: // the element of the array around has its number
+		case through.inner: // this array is part of an element, which now has its number
 			s.inElement, s.known = true, true
 			continue
 		case elements == 0 && target.kind.isNumber() && (!through.texts || target.countsLines):
-			s.known = true // nothing to add is 0, and no text has no lines
+			s.known = true // the sum of no elements is 0, and so is the number of lines of no texts
 		}
 		if s.known && s.number < target.atLeast {
 			m.fail(w, WrongFormat)
@@ -485,7 +496,7 @@ func (m *matches) endArray(n *node, elements int) {
 	}
 }
 
-// wholeNumber is the number that the value is, if it is whole.
+// wholeNumber returns the value if it is a whole number.
 func (v value) wholeNumber() (n int64, ok bool) {
 	if v.kind != isNumber || v.over {
 		return 0, false
@@ -493,15 +504,15 @@ func (v value) wholeNumber() (n int64, ok bool) {
 	return wholeNumber(v.text)
 }
 
-// wholeNumber reads a JSON number that is an integer, not negative, and fits:
-// digits, and zeros alone behind a point.
+// wholeNumber parses a JSON number that is a non-negative integer and fits an
+// int64. Zeros after a decimal point are allowed.
 func wholeNumber(text []byte) (n int64, ok bool) {
 	whole, fraction, point := bytes.Cut(text, []byte("."))
 	if point && (len(fraction) == 0 || len(bytes.Trim(fraction, "0")) > 0) {
 		return 0, false
 	}
 	if len(whole) == 0 || !isDigit(whole[0]) {
-		return 0, false // before ParseInt, whose errors are allocated
+		return 0, false // checked first because an error of ParseInt is an allocation
 	}
 	n, err := strconv.ParseInt(string(whole), 10, 64)
 	if err != nil {

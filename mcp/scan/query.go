@@ -2,11 +2,11 @@ package scan
 
 import "github.com/tallygate/tallygate/mcp/sql"
 
-// maxQuery bounds in bytes a query whose tables are wanted.
+// maxQuery is the length in bytes of the longest query that is read.
 const maxQuery = sql.MaxQuery
 
-// endQuery is called behind a text that is a query: for the tables that it
-// names, and for what kind of statement it is.
+// endQuery is called at the end of a text that is a query. It records the tables
+// that the query names for the target w, and the kind of statement.
 func (r *textReader) endQuery(w int) {
 	m := r.matches
 	if m.isClosed(w) {
@@ -20,7 +20,7 @@ func (r *textReader) endQuery(w int) {
 	steps := m.plan.targets[w].path.steps
 	dialect, _ := sql.ParseDialect(steps[len(steps)-1].name)
 	found := sql.Read(dialect, r.kept)
-	// A dialect, or an argument of this name, says that it is no prose.
+	// A dialect in the rule, or an argument named sql, rules out prose.
 	isSQL := dialect != sql.Generic || len(steps) > 1 && steps[len(steps)-2].name == "sql"
 	switch found.Status {
 	case sql.Known:
@@ -44,7 +44,7 @@ func (r *textReader) endQuery(w int) {
 		m.addTable(w, value{kind: isString, text: []byte(name)})
 	}
 	if s.why == Known {
-		s.known = true // also where it names none
+		s.known = true // also if the query names no table
 		if m.plan.targets[w].several {
 			s.inElement = true
 			return
@@ -55,7 +55,7 @@ func (r *textReader) endQuery(w int) {
 }
 
 // inCapitals reports whether a statement begins with a word in capitals and goes
-// on with others that are not: DROP TABLE users, and not drop table users.
+// on with words that are not: DROP TABLE users, but not drop table users.
 func inCapitals(query []byte) bool {
 	letters, small, word := 0, false, true
 	for _, c := range query {
@@ -73,7 +73,7 @@ func inCapitals(query []byte) bool {
 	return small && letters > 1
 }
 
-// addStatement adds what a query is to what the call's other queries are.
+// addStatement adds a query of the call to those before it.
 func (m *matches) addStatement(kind statement, statements int) {
 	switch {
 	case m.statement == statementNone:
