@@ -50,7 +50,9 @@ func (a *Authority) recheckWatched() {
 		case <-ticker.C:
 			now := time.Now()
 			a.watches.end(func(p *Principal) bool { return p.expired(now) })
-			a.recheck(a.watches.keys(func(*Principal) bool { return true }), now)
+			if keys := a.watches.keys(func(*Principal) bool { return true }); len(keys) > 0 {
+				a.recheck(keys, now)
+			}
 		}
 	}
 }
