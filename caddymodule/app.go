@@ -67,6 +67,7 @@ type App struct {
 	ledger    LedgerOpener
 	keyFormat identity.KeyFormat
 	servers   map[string][]ToolRule // the rules of each server that a gate stands in front of
+	upstreams []string              // to which gates proxy
 	started   chan struct{}         // closed when Start has set backend, or has failed
 	backend   atomic.Pointer[backend]
 }
@@ -122,6 +123,9 @@ func (a *App) Start() error {
 	}
 	a.backend.Store(b)
 	latest.Store(b)
+	for _, dial := range a.upstreams {
+		go warnIfExposed(a.ctx, dial, a.ctx.Slogger())
+	}
 	return nil
 }
 

@@ -104,6 +104,9 @@ func (a *App) readStaleOK(d *caddyfile.Dispenser) error {
 // parseGate reads the directive:
 //
 //	tallygate [<matcher>] [<server>] {
+//		endpoint      <path>...
+//		upstream      <url>
+//		upstream_path <path>
 //		max_body     <size>
 //		allow_origin <origin>...
 //		identity_headers {
@@ -136,6 +139,26 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		switch d.Val() {
+		case "endpoint":
+			paths := d.RemainingArgs()
+			if len(paths) == 0 {
+				return d.ArgErr()
+			}
+			if err := gate.CheckEndpoints(paths); err != nil {
+				return d.WrapErr(err)
+			}
+			g.Endpoints = append(g.Endpoints, paths...)
+		case "upstream":
+			if err := parseSingleArg(d, &g.Upstream); err != nil {
+				return err
+			}
+		case "upstream_path":
+			if err := parseSingleArg(d, &g.UpstreamPath); err != nil {
+				return err
+			}
+			if err := gate.CheckUpstreamPath(g.UpstreamPath); err != nil {
+				return d.WrapErr(err)
+			}
 		case "max_body":
 			var size string
 			if g.MaxBody != 0 {
@@ -169,7 +192,7 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 			g.Tools = append(g.Tools, rule)
 		default:
-			return d.Errf("unknown option %q; there are max_body, allow_origin, identity_headers and tool", d.Val())
+			return d.Errf("unknown option %q; there are endpoint, upstream, upstream_path, max_body, allow_origin, identity_headers and tool", d.Val())
 		}
 	}
 	return nil

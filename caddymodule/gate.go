@@ -30,6 +30,25 @@ type Gate struct {
 	// Default: `default`.
 	Server string `json:"server,omitempty"`
 
+	// The paths at which the gate serves the MCP server, each with or without a slash
+	// at its end. Every other path is answered by the gate with 404.
+	// Default: `/messages` and `/mcp`.
+	Endpoints []string `json:"endpoints,omitempty"`
+
+	// What the MCP server calls its own address, as in `http://127.0.0.1:3001/mcp`:
+	// the gate proxies to it, and no handler after it is run. With host and port
+	// alone, or the path `/`, requests go to the path of the endpoint that they came
+	// to. Placeholders are replaced when the config is loaded.
+	// Default: none, so that a `reverse_proxy` after the gate is needed. Where it is
+	// given but empty, the environment variable TALLYGATE_UPSTREAM, or else
+	// `127.0.0.1:9001`.
+	Upstream string `json:"upstream,omitempty"`
+
+	// The path at which a `reverse_proxy` after the gate reaches the MCP server, with
+	// a query if it needs one. Default: the path of the endpoint that a request came
+	// to.
+	UpstreamPath string `json:"upstream_path,omitempty"`
+
 	// The longest request body in bytes; a longer one is refused with 413.
 	// Default: 4194304 (4 MiB).
 	MaxBody int64 `json:"max_body,omitempty"`
@@ -52,8 +71,9 @@ type Gate struct {
 	// Default: none.
 	IdentityHeaders gate.IdentityHeaders `json:"identity_headers,omitzero"`
 
-	app  *App
-	gate *gate.Gate
+	app   *App
+	gate  *gate.Gate
+	proxy caddyhttp.MiddlewareHandler // nil: the next handler is one
 }
 
 // ToolRule says where a call's arguments or result have the table names and the
@@ -98,12 +118,21 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 		return err
 	}
 	g.app = app.(*App)
+	path := g.UpstreamPath
+	if g.Upstream != "" {
+		if path, err = g.provisionProxy(ctx); err != nil {
+			return err
+		}
+	}
 	g.gate, err = gate.New(gate.Config{
-		Server: g.Server, MaxBody: g.MaxBody, Rules: g.rules(), AllowOrigin: g.AllowOrigin, IdentityHeaders: g.IdentityHeaders,
+		Endpoints: g.Endpoints, UpstreamPath: path, Server: g.Server, MaxBody: g.MaxBody, Rules: g.rules(), AllowOrigin: g.AllowOrigin, IdentityHeaders: g.IdentityHeaders,
 		Backend: g.acquire, ClientIP: clientIP, ErrorStatus: errorStatus, Attach: setPlaceholders, Logger: ctx.Slogger(),
 	})
 	if err != nil {
 		return err
+	}
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		server.RegisterOnShutdown(g.endStreams)
 	}
 	return g.app.addServer(cmp.Or(g.Server, gate.DefaultServer), g.Tools)
 }
@@ -127,6 +156,13 @@ func (a *App) addServer(name string, rules []ToolRule) error {
 	return nil
 }
 
+// endStreams keeps streams that wait for nothing from delaying a stop or a reload.
+func (g *Gate) endStreams() {
+	if b := g.app.backend.Load(); b != nil {
+		b.pipeline.calls.EndStreams(g.gate)
+	}
+}
+
 func (g *Gate) rules() []scan.Rule {
 	rules := make([]scan.Rule, len(g.Tools))
 	for i, t := range g.Tools {
@@ -145,7 +181,10 @@ func (g *Gate) acquire(ctx context.Context) *gate.Backend {
 
 // ServeHTTP passes the request through the gate.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	return g.gate.ServeHTTP(w, r, next.ServeHTTP)
+	if g.proxy == nil {
+		return g.gate.ServeHTTP(w, r, next.ServeHTTP)
+	}
+	return g.gate.ServeHTTP(w, r, func(w http.ResponseWriter, r *http.Request) error { return g.proxy.ServeHTTP(w, r, next) })
 }
 
 // clientIP returns the client's address, behind trusted proxies too.

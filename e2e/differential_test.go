@@ -350,7 +350,7 @@ func (r *recorder) check(tb testing.TB, attacks []mcptest.Attack) {
 func startGates(tb testing.TB, upstreams []string) (s *site, gates []string) {
 	tb.Helper()
 	text := readFile(tb, filepath.Join(root, "Caddyfile"))
-	const gateSite, upstream = "\n:8001 {", "{$TALLYGATE_UPSTREAM:127.0.0.1:9001}"
+	const gateSite, upstream = "\n:8001 {", "{env.TALLYGATE_UPSTREAM}"
 	begin := strings.Index(text, gateSite)
 	if begin < 0 || strings.Count(text[begin:], upstream) != 1 {
 		tb.Fatal("the Caddyfile has another gate than expected")

@@ -69,7 +69,7 @@ func TestReloadOfKeys(t *testing.T) {
 	defer open.Body.Close()
 
 	name := filepath.Join(s.dir, "Caddyfile")
-	text := strings.Replace(readFile(t, name), "tallygate {\n\t\tstore", "tallygate {\n\t\tstale_ok 1m\n\t\tkey_prefix acme_\n\t\tstore", 1)
+	text := strings.Replace(readFile(t, name), "\tgrace_period 10s\n", "\tgrace_period 10s\n\ttallygate {\n\t\tstale_ok 1m\n\t\tkey_prefix acme_\n\t}\n", 1)
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

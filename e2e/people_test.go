@@ -21,7 +21,7 @@ func TestPeopleOptions(t *testing.T) {
 	}
 	s.stop(t)
 	caddyfile := filepath.Join(s.dir, "Caddyfile")
-	text := strings.Replace(readFile(t, caddyfile), "\ttallygate {\n\t\tstore", "\ttallygate {\n\t\tregistration\n\t\tbase_url https://keys.example.com\n\t\tkey_prefix acme_live_\n\t\tstore", 1)
+	text := strings.Replace(readFile(t, caddyfile), "\tgrace_period 10s\n", "\tgrace_period 10s\n\ttallygate {\n\t\tregistration\n\t\tbase_url https://keys.example.com\n\t\tkey_prefix acme_live_\n\t}\n", 1)
 	if err := os.WriteFile(caddyfile, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

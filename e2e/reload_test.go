@@ -85,7 +85,7 @@ func TestReload(t *testing.T) {
 		reload(true)
 	}
 	// If a config cannot start, the previous one stays in effect.
-	write(strings.Replace(config, "journal \"{$TALLYGATE_JOURNAL:data/journal}\"", "journal /proc/nowhere", 1))
+	write(strings.Replace(config, "\tgrace_period 10s\n", "\tgrace_period 10s\n\ttallygate {\n\t\tjournal /proc/nowhere\n\t}\n", 1))
 	reload(false)
 	write(config)
 	reload(true)

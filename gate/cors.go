@@ -2,7 +2,9 @@ package gate
 
 import (
 	"fmt"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -21,14 +23,35 @@ func CheckOrigins(origins []string) error {
 }
 
 // checkOrigin refuses a web page whose origin is not allowed, and lets a page of an
-// allowed origin read what is answered. It is given the Origin headers.
-func (x *exchange) checkOrigin(origins []string) *refusal {
-	if !x.gate.allows(origins) {
+// allowed origin read what is answered. It is given the Origin headers and the Host.
+func (x *exchange) checkOrigin(origins []string, host string) *refusal {
+	if !x.gate.allows(origins) && !isLocal(origins, host) {
 		return &refusal{status: http.StatusForbidden, reason: reasonOrigin, code: codeOrigin, message: "Origin not allowed"}
 	}
 	x.origin = origins[0]
 	exposeTo(x.response.Header(), x.origin)
 	return nil
+}
+
+// isLocal reports whether a page of this machine calls a gate under a name of this
+// machine. That cannot be DNS rebinding, whose Host is the attacker's name.
+func isLocal(origins []string, host string) bool {
+	if len(origins) != 1 || !isLoopback(host) {
+		return false
+	}
+	scheme, authority, ok := strings.Cut(origins[0], "://")
+	return ok && (scheme == "http" || scheme == "https") && isLoopback(authority)
+}
+
+// isLoopback reports whether a host, with or without a port, is a loopback address
+// or localhost.
+func isLoopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	addr, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
 }
 
 // allows reports whether a request with these Origin headers may pass. MCP asks

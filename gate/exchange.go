@@ -19,6 +19,9 @@ type exchange struct {
 	backend *Backend
 	arrived time.Time
 
+	endpoint   *endpoint
+	redirected bool // the upstream's redirect has been followed
+
 	// The request.
 	method    string // of HTTP
 	origin    string // allowed; "" for none
@@ -82,13 +85,11 @@ func (x *exchange) forward(r *http.Request, next Handler) error {
 		r = r.WithContext(ctx)
 		x.backend.Calls.begin(x)
 		defer x.backend.Calls.end(x)
+	} else {
+		r = r.WithContext(r.Context()) // a copy, whose URL is another one
 	}
 	defer x.finish(r.Context())
-	w := x.beginFilter(r)
-	defer w.close()
-	err := next(w, r)
-	x.response.returned(err)
-	return err
+	return x.send(r, next)
 }
 
 // expectReplies begins the calls of the request, and finds those that it asks

@@ -19,7 +19,7 @@ type filteringWriter struct {
 	*meteringWriter
 	lists   bool // the response may have lists that a key with scopes sees in part, or of tasks
 	begun   bool
-	refused bool
+	refused bool // nothing of the response is passed on
 	stream  bool
 	filter  *bodyFilter // nil where the response needs none
 }
@@ -67,6 +67,10 @@ func (s *filteringWriter) WriteHeader(status int) {
 	}
 	s.begun = true
 	h := s.Header()
+	if s.refused = isRedirect(status, h); s.refused {
+		s.meteringWriter.WriteHeader(status)
+		return
+	}
 	s.stream = isMedia(h, "text/event-stream")
 	switch {
 	case !s.stream && !s.lists:

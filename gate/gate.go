@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 
@@ -77,6 +78,14 @@ type Config struct {
 	// when empty.
 	Server string
 
+	// Endpoints are the paths at which the gate serves the server; it answers every
+	// other path itself. DefaultEndpoints when empty.
+	Endpoints []string
+
+	// UpstreamPath is the path at which the upstream serves MCP, with a query if it
+	// needs one. When empty it is the endpoint that the client asked for.
+	UpstreamPath string
+
 	// MaxBody is the longest request body in bytes. DefaultMaxBody when zero.
 	MaxBody int64
 
@@ -128,6 +137,8 @@ const (
 // Gate is the middleware. It is safe for concurrent use.
 type Gate struct {
 	server      string
+	endpoints   []*endpoint
+	notServed   string // the message for every other path
 	maxBody     int64
 	extractors  *scan.Extractors
 	allowOrigin []string
@@ -137,6 +148,7 @@ type Gate struct {
 	attach      func(*http.Request, Values)
 	log         *slog.Logger
 	keyless     keylessReads
+	stopping    atomic.Bool // its server is shutting down
 
 	identityHeaders IdentityHeaders
 }
@@ -150,15 +162,15 @@ func New(c Config) (*Gate, error) {
 	if g.maxBody < 0 || g.maxBody > MaxMaxBody {
 		return nil, fmt.Errorf("max_body: %d is not from 1 to %d", g.maxBody, int64(MaxMaxBody))
 	}
-	if err := CheckServer(g.server); err != nil {
-		return nil, err
+	for _, err := range []error{
+		CheckServer(g.server), CheckEndpoints(c.Endpoints), CheckUpstreamPath(c.UpstreamPath), CheckOrigins(c.AllowOrigin), c.IdentityHeaders.Check(),
+	} {
+		if err != nil {
+			return nil, err
+		}
 	}
-	if err := CheckOrigins(c.AllowOrigin); err != nil {
-		return nil, err
-	}
-	if err := c.IdentityHeaders.Check(); err != nil {
-		return nil, err
-	}
+	g.endpoints = newEndpoints(c.Endpoints, c.UpstreamPath)
+	g.notServed = notServedMessage(g.endpoints)
 	var err error
 	if g.extractors, err = scan.NewExtractors(c.Rules); err != nil {
 		return nil, err
@@ -182,12 +194,13 @@ func remoteIP(r *http.Request) string {
 }
 
 // Handler is the handler behind a gate, which forwards requests to the upstream.
-// Its error is returned by ServeHTTP.
+// The URL of its request has nothing but the upstream's path and query. It may be
+// called a second time for a request that the upstream redirects.
 type Handler func(http.ResponseWriter, *http.Request) error
 
 // ServeHTTP serves one request: read, authorize, admit, forward. The response is
-// metered, and its calls are recorded, on its way back. The error is that of
-// next, or of writing to the client.
+// metered, and its calls are recorded, on its way back. The error is one of
+// writing to the client, or of next when the client has gone.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) error {
 	if isDiscovery(r.URL.Path) {
 		limitDrain(w, r)
@@ -199,7 +212,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 	}
 	defer x.backend.release()
 	if origins := r.Header["Origin"]; len(origins) > 0 {
-		if ref := x.checkOrigin(origins); ref != nil {
+		if ref := x.checkOrigin(origins, r.Host); ref != nil {
 			return x.reject(ref)
 		}
 		if isPreflight(r) {
@@ -207,6 +220,10 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 			answerPreflight(w, r)
 			return nil
 		}
+	}
+	var ref *refusal
+	if x.endpoint, ref = g.findEndpoint(r); ref != nil {
+		return x.reject(ref)
 	}
 	x.identify(r)
 	if ref := x.readRequest(r); ref != nil {

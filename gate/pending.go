@@ -398,6 +398,9 @@ func (r *CallRegistry) begin(x *exchange) {
 		x.later.earlier = x
 	}
 	r.inFlight = x
+	if x.gate.stopping.Load() {
+		r.endStreamsLocked(x.gate)
+	}
 }
 
 func (r *CallRegistry) end(x *exchange) {
@@ -412,6 +415,9 @@ func (r *CallRegistry) end(x *exchange) {
 		r.inFlight = x.later
 	}
 	x.earlier, x.later = nil, nil
+	if x.gate.stopping.Load() {
+		r.endStreamsLocked(x.gate)
+	}
 	if r.drained != nil && r.inFlight == nil {
 		close(r.drained)
 		r.drained = nil

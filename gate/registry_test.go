@@ -177,7 +177,7 @@ func TestRequestFactsAreLazy(t *testing.T) {
 		},
 		"no header comes": func(http.ResponseWriter) error { return nil },
 	} {
-		x := &exchange{gate: g, method: http.MethodPost, principal: &authn.Principal{UserID: "u"}, arrived: time.Now()}
+		x := &exchange{gate: g, endpoint: g.endpoints[0], method: http.MethodPost, principal: &authn.Principal{UserID: "u"}, arrived: time.Now()}
 		x.backend = &Backend{Calls: newTestRegistry(t, j)}
 		x.response = meteringWriter{ResponseWriter: httptest.NewRecorder(), x: x}
 		if err := x.body.Read([]byte(gatetest.CallBody("rows")), false); err != nil {
@@ -238,7 +238,7 @@ func TestFlushes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x := &exchange{gate: g, method: http.MethodPost, principal: &authn.Principal{UserID: "u"}, arrived: time.Now()}
+		x := &exchange{gate: g, endpoint: g.endpoints[0], method: http.MethodPost, principal: &authn.Principal{UserID: "u"}, arrived: time.Now()}
 		x.backend = &Backend{Authenticator: unwatched{}, Calls: newTestRegistry(t, new(gatetest.Journal))}
 		client := &flushCounter{ResponseWriter: httptest.NewRecorder()}
 		x.response = meteringWriter{ResponseWriter: client, x: x}

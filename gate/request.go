@@ -78,7 +78,9 @@ func (x *exchange) readMessages(r *http.Request) *refusal {
 			return badRequest(fmt.Errorf("an id is longer than %d bytes", maxID))
 		}
 	}
-	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(data)), int64(len(data)), nil
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
+	r.Body, _ = r.GetBody()
+	r.ContentLength, r.TransferEncoding = int64(len(data)), nil
 	return nil
 }
 
@@ -139,20 +141,29 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// prepareForUpstream turns the request into what the upstream gets: without the
-// key, and asking for what every server can give and the gate can meter.
+// notForUpstream are the headers that the upstream does not get: the key, and what
+// the gate has decided and some servers would decide otherwise, such as a page's
+// origin.
+var notForUpstream = []string{
+	"Authorization", "X-Api-Key", "Cookie", "Origin", "Referer",
+	"Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User",
+	"Connection", // it would have the proxy remove the headers that it names
+	"Upgrade",    // the messages of another protocol would pass unread
+}
+
+// prepareForUpstream turns the request into what the upstream gets: without what
+// is not for it, and asking for what every server can give and the gate can meter.
 func prepareForUpstream(r *http.Request) {
 	h := r.Header
-	delete(h, "Authorization")
-	delete(h, "X-Api-Key")
+	for _, name := range notForUpstream {
+		delete(h, name)
+	}
 	for name := range h {
 		// Many servers take X_User_Id and X.User.Id for X-User-Id.
 		if strings.IndexByte(name, '_') >= 0 || strings.IndexByte(name, '.') >= 0 {
 			delete(h, name)
 		}
 	}
-	delete(h, "Connection") // it would have the proxy remove the headers that it names
-	delete(h, "Upgrade")    // the messages of another protocol would pass unread
 	h["Accept-Encoding"] = []string{"identity"}
 	if accept := h["Accept"]; len(accept) == 0 || len(accept) == 1 && (accept[0] == "" || accept[0] == "*/*") {
 		h["Accept"] = []string{"application/json, text/event-stream"}

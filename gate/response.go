@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"strings"
@@ -29,6 +30,7 @@ type meteringWriter struct {
 	partial    bool          // the last chunk ends within a message, of which a client can use no part
 	unflushed  bool          // a flush was skipped, and nothing has been flushed since
 	ended      bool          // the next handler returned, and did not panic
+	redirect   *string       // the location of a redirect, no part of which reaches the client
 
 	watch     authn.Watch // of the key, during an event stream
 	watched   bool
@@ -39,7 +41,15 @@ var scanners = sync.Pool{New: func() any { return new(scan.Scanner) }}
 
 // WriteHeader sees how the upstream answers, and gets ready to scan the body.
 func (w *meteringWriter) WriteHeader(status int) {
+	if w.redirect != nil {
+		return
+	}
 	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		if isRedirect(status, w.Header()) {
+			location := w.Header().Get("Location")
+			w.redirect = &location
+			return
+		}
 		w.status = status
 		w.begin()
 	}
@@ -49,6 +59,7 @@ func (w *meteringWriter) WriteHeader(status int) {
 func (w *meteringWriter) begin() {
 	x, h := w.x, w.Header()
 	x.readRequestFacts()
+	removeAddresses(h)
 	if x.origin != "" {
 		exposeTo(h, x.origin)
 	}
@@ -149,6 +160,9 @@ func (w *meteringWriter) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
+	if w.redirect != nil {
+		return len(p), nil
+	}
 	w.partial = false
 	switch {
 	case w.scanner == nil || !w.x.awaits():
@@ -193,6 +207,9 @@ func (w *meteringWriter) FlushError() error {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
+	if w.redirect != nil {
+		return nil
+	}
 	if w.partial {
 		w.unflushed = true
 		return nil
@@ -229,29 +246,33 @@ func (w *meteringWriter) found(reply *scan.Reply) {
 	}
 }
 
-// awaitedReply returns which of the pending replies this is, or nil. An HTTP
-// error may come with the id null; it answers the only request there is.
+// awaitedReply returns which of the pending replies this is, or nil. Where only
+// one is pending, an error without an id as the whole body is its answer, and so is
+// a reply whose id differs in its type alone, which clients take for theirs.
 func (w *meteringWriter) awaitedReply(reply *scan.Reply) *pendingReply {
 	if reply.Notification {
 		return nil
 	}
 	pending := w.x.pending
 	for i := range pending {
-		p := &pending[i]
-		if !p.answered && (mcp.SameID(p.msg.ID, reply.ID) || w.status >= 400 && len(pending) == 1 && !mcp.SameID(reply.ID, reply.ID)) {
+		if p := &pending[i]; !p.answered && mcp.SameID(p.msg.ID, reply.ID) {
 			return p
 		}
+	}
+	if len(pending) != 1 || pending[0].answered {
+		return nil
+	}
+	p := &pending[0]
+	if hasID := mcp.SameID(reply.ID, reply.ID); !hasID && (w.status >= 400 || reply.RPCError && !w.stream) || hasID && looselySameID(p.msg.ID, reply.ID) {
+		return p
 	}
 	return nil
 }
 
-// returned takes in what the next handler returned. An error before a response
-// becomes one after the gate is done.
-func (w *meteringWriter) returned(err error) {
-	w.ended = true
-	if err != nil && w.status == 0 {
-		w.status = w.x.gate.errorStatus(err)
-	}
+// looselySameID reports whether two ids, as JSON text, are the same but for the
+// quotes: servers answer 1 with "1".
+func looselySameID(a, b []byte) bool {
+	return bytes.Equal(bytes.Trim(a, `"`), bytes.Trim(b, `"`))
 }
 
 // statusClientClosed is what Caddy and nginx say instead of a status when the

@@ -62,7 +62,13 @@ func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "plain http error":
 		http.Error(w, "no", http.StatusBadGateway)
 	case "other id":
+		json(200, `{"jsonrpc":"2.0","id":77,`+rows+`}`)
+	case "id as a string":
 		json(200, `{"jsonrpc":"2.0","id":"1",`+rows+`}`)
+	case "error with the id null":
+		json(200, `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no"}}`)
+	case "error without an id":
+		json(200, `{"jsonrpc":"2.0","error":{"code":-32600,"message":"no"}}`)
 	case "broken json":
 		json(200, `{"jsonrpc":"2.0","id":1,"result":{"content":[}`)
 	case "nothing":

@@ -2,19 +2,19 @@ package scan
 
 import "crypto/sha256"
 
-// Texts are unescaped textChunkSize bytes at a time. The first chunk of a long
-// text is smaller, since the first bytes often show that the rest is not needed.
+// textPiece is how much of a text is unescaped at once. Of its beginning it is
+// less: that often tells that nothing is wanted of the rest, or little.
 const (
-	textChunkSize      = 4096
-	textFirstChunkSize = 128
+	textPiece = 4096
+	textFirst = 128
 )
 
-// beginText prepares for a string that is unescaped in chunks.
+// beginText gets ready for a text that is unescaped piece by piece.
 func (d *document) beginText() {
-	if d.chunk == nil {
-		d.chunk = make([]byte, 0, textChunkSize+64)
+	if d.piece == nil {
+		d.piece = make([]byte, 0, textPiece+64)
 	}
-	d.chunk = d.chunk[:0]
+	d.piece = d.piece[:0]
 	if d.node.text != nil {
 		if d.text == nil {
 			d.text = new(textReader)
@@ -31,8 +31,8 @@ func (d *document) beginText() {
 	}
 }
 
-// endText is called after a text, or as soon as nothing more can be learned from
-// it.
+// endText is called behind a text, or where nothing of it can be known any
+// more.
 func (d *document) endText() {
 	if n := d.node; n.text != nil {
 		d.matches.texts--
@@ -40,31 +40,31 @@ func (d *document) endText() {
 	}
 }
 
-// readText unescapes a chunk of a text and passes it to the text reader and the
-// hash. When neither needs the rest of the text, it skips that.
+// readText unescapes a piece of a text and hands it to whom it concerns, or
+// passes over what concerns nobody.
 func (d *document) readText(p []byte) int {
 	n := d.node
-	limit := textChunkSize
-	if len(d.chunk) == 0 {
-		if len(p) > textChunkSize/2 { // a short text is read at once
-			limit = textFirstChunkSize
+	limit := textPiece
+	if len(d.piece) == 0 {
+		if len(p) > textPiece/2 { // a short text is read at once
+			limit = textFirst
 		}
 	}
-	chunk, length, closed, ok := d.unescape.Read(d.chunk[:0], p, limit)
+	piece, length, closed, ok := d.unescape.Read(d.piece[:0], p, limit)
 	if !ok {
 		d.state = docBroken
 		return length
 	}
-	if len(chunk) > 0 {
-		d.chunk = chunk
+	if len(piece) > 0 {
+		d.piece = piece
 	}
-	alive := n.text != nil && d.text.feed(chunk)
+	alive := n.text != nil && d.text.feed(piece)
 	if n.hash {
-		d.hash.Write(chunk)
+		d.hash.Write(piece)
 	}
 	if n.keep && !d.over {
-		if d.over = len(d.kept)+len(chunk) > maxKept; !d.over {
-			d.kept = append(d.kept, chunk...)
+		if d.over = len(d.kept)+len(piece) > maxKept; !d.over {
+			d.kept = append(d.kept, piece...)
 		}
 	}
 	switch {
@@ -74,7 +74,7 @@ func (d *document) readText(p []byte) int {
 		if n.hash {
 			v.sum = d.hash.Sum(d.sum[:0])
 		}
-		d.report(v)
+		d.found(v)
 		d.endValue()
 	case !alive && !n.hash && (!n.keep || d.over):
 		d.endText()
