@@ -1,6 +1,6 @@
 package scan
 
-// Words of eight equal bytes, for looking at eight bytes at once.
+// Words of eight equal bytes, to test eight bytes at once.
 const (
 	ones  = 0x0101010101010101
 	lows  = 0x7f * ones

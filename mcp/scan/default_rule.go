@@ -2,25 +2,26 @@ package scan
 
 import "slices"
 
-// Line is a line of the default rule: places that mean the same, and why they
-// are taken. Of a source (the structured content, the texts, a number) the
-// first line that is known counts; the sources have to agree.
+// Line is a line of the default rule: places with the same meaning, and the
+// reason for it. Of each source (the structured content, the texts, a number),
+// the first line that is known counts. The sources have to agree.
 type Line struct {
 	Name   string // the label of a metric
 	Places []string
 	Why    string
 
 	source source
-	boxed  bool // the rows have a name, in an object that may have more
+	boxed  bool // the rows are under a name, in an object that may also have their number
 }
 
-// Names under which servers put what they answer.
+// The names that servers use.
 var (
 	rowNames      = []string{"rows.#", "records.#", "data.rows.#", "data.#"}
 	affectedPaths = slices.Concat(affectedNames, []string{"changes"}, under("data.", affectedNames), under("result.", affectedNames))
 )
 
-// DefaultLines are the places that the default rule takes a count from.
+// DefaultLines are the places where the default rule looks for a record count.
+// docs/metering.md lists them.
 var DefaultLines = []*Line{
 	{Name: "structured_rows", boxed: true, source: sourceStructured, Places: structured(rowNames...),
 		Why: "rows in the structured content, under a name that means rows"},
@@ -59,7 +60,7 @@ var DefaultLines = []*Line{
 		Why: "a short text that says so: No rows returned"},
 }
 
-// AffectedLines are the places that it takes a number of affected rows from.
+// AffectedLines are the places where it looks for a number of affected rows.
 var AffectedLines = []*Line{
 	{Name: "structured_affected", Places: slices.Concat(structured(affectedPaths...), structured(under("result.", []string{"changes"})...)),
 		Why: "a number under a name that means affected rows"},
@@ -73,10 +74,10 @@ var AffectedLines = []*Line{
 		Why: "a short text that says so: 3 rows affected"},
 }
 
-// DefaultRule is for tools that no rule is for. It holds what public MCP servers
-// in front of databases have in common, as far as it means one thing only; what
-// could mean another stays unknown. docs/metering.md tells whose shapes these
-// are.
+// DefaultRule is for tools that no other rule matches. It knows the shapes that
+// public MCP servers for databases have in common, as far as they have one
+// meaning only; a shape that could mean something else stays unknown.
+// docs/metering.md names the servers.
 var DefaultRule = func() Rule {
 	r := Rule{
 		Tool: "*",
@@ -99,11 +100,11 @@ var DefaultRule = func() Rule {
 	return r
 }()
 
-// LineNames are the names of all lines, in their order.
+// LineNames are the names of all lines, in order.
 var LineNames []string
 
-// lineOf is the place in LineNames of the line that a place of DefaultRule is
-// of, by the rank of the place.
+// lineOf maps the rank of a place of DefaultRule to the index in LineNames of
+// its line.
 var lineOf []int
 
 func init() {
@@ -113,8 +114,8 @@ func init() {
 	}
 }
 
-// Line is the name of the line of DefaultRule that Records is from; "" where it
-// is unknown or from an operator's rule.
+// Line returns the name of the line of DefaultRule that Records was found by. It
+// is "" if Records is unknown or found by an operator's rule.
 func (f Facts) Line() string {
 	if !f.RecordsKnown || f.operator {
 		return ""
@@ -138,7 +139,7 @@ func sum(paths []string) (sums []string) {
 	return sums
 }
 
-// texts are places in the result's texts, added up.
+// texts returns places in the texts of a result, summed over all of them.
 func texts(modifier string, names ...string) []string {
 	if len(names) == 0 {
 		names = []string{""}

@@ -9,71 +9,73 @@ import (
 	"github.com/tallygate/tallygate/internal/jsonskip"
 )
 
-// document follows one JSON value that comes in pieces, along the nodes of a
-// plan. It remembers the objects and arrays that a path goes through, at most
-// as many as a path has steps; all others it skips, however deep they are. It
-// checks JSON's syntax in what it follows, and in what it skips no more than
-// that strings and brackets end.
+// document follows one JSON value along the nodes of a plan, chunk by chunk. Its
+// stack holds only the objects and arrays that a path leads through, so it is no
+// deeper than the longest path. All other values are skipped, at any depth.
+// JSON's syntax is checked in what is followed; in what is skipped, only that
+// strings and brackets end.
+//
+// Call begin, then feed for each chunk, then end. What is found goes to matches.
 type document struct {
 	state    docState
 	matches  *matches
-	node     *node   // what is wanted of the value that begins or passes; nil: nothing
-	open     []frame // around it
+	node     *node   // node of the current value; nil if no path leads to it
+	open     []frame // objects and arrays around it, the innermost last
 	skip     jsonskip.Skipper
 	unescape jsonskip.Unescaper
-	escape   bool        // in a string that is skipped: the next byte is escaped
-	kept     []byte      // of a name, string or scalar that is read
-	over     bool        // it is longer than any that counts
-	text     *textReader // of a string
-	piece    []byte      // of that string, unescaped
-	hash     hash.Hash   // of that string
+	escape   bool        // the next byte of a skipped string is escaped
+	kept     []byte      // the name, string or scalar so far
+	over     bool        // it is longer than maxKept
+	text     *textReader // reads the current string
+	chunk    []byte      // its current chunk, unescaped
+	hash     hash.Hash   // of the current string
 	sum      [sha256.Size]byte
 }
 
-// frame is an object or array that is being followed.
+// frame is an open object or array that is being followed.
 type frame struct {
 	node    *node
 	array   bool
-	counted bool    // of the array's elements nothing but the number is wanted any more
-	index   int     // of the array's element
-	element element // of an array, the first; or this, if it is one
+	counted bool    // only the number of further elements is needed
+	index   int     // of the current element of an array
+	element element // the first element of an array; or this object, if it is a first element
 }
 
 type docState uint8
 
 const (
-	docValue      docState = iota // a value is to come
-	docFirstName                  // behind {
-	docName                       // behind the comma in an object
-	docInName                     // in a name
-	docSkipName                   // in a name that is longer than any wanted
-	docColon                      // behind a name
-	docFirst                      // behind [
-	docCountFirst                 // behind [ of an array that is only counted
-	docCount                      // in it
-	docSkip                       // in an object or array that nothing is wanted of
-	docSkipString                 // in a string that nothing more is wanted of
-	docRawString                  // in a string that is wanted as it is written
-	docString                     // in a string that is wanted
-	docText                       // in a string that is unescaped piece by piece: its JSON is followed, or it is hashed
-	docScalar                     // in a number, true, false or null
-	docNext                       // behind a value in an object or array
-	docDone                       // behind the whole value
-	docBroken                     // this is no JSON
+	docValue      docState = iota // before a value
+	docFirstName                  // after {
+	docName                       // after the comma in an object
+	docInName                     // inside a name
+	docSkipName                   // inside a name that is longer than any in the plan
+	docColon                      // after a name
+	docFirst                      // after [
+	docCountFirst                 // after [ of an array that is only counted
+	docCount                      // inside such an array
+	docSkip                       // inside an object or array that is skipped
+	docSkipString                 // inside a string that is skipped
+	docRawString                  // inside a string that is kept as written, escapes included
+	docString                     // inside a string that is kept unescaped
+	docText                       // inside a string that is unescaped in chunks, for a textReader or a hash
+	docScalar                     // inside a number, true, false or null
+	docNext                       // after a value in an object or array
+	docDone                       // after the whole value
+	docBroken                     // malformed
 )
 
-// maxKept is more than what is looked for in a name, string or scalar has.
+// maxKept is one more than the longest name, string or scalar that is needed.
 const maxKept = maxID + 2 + 1
 
-func (d *document) begin(c *matches, root *node) {
-	d.state, d.matches, d.node, d.open = docValue, c, root, d.open[:0]
+func (d *document) begin(m *matches, root *node) {
+	d.state, d.matches, d.node, d.open = docValue, m, root, d.open[:0]
 	if d.kept == nil {
 		d.kept = make([]byte, 0, maxKept+16)
 	}
 }
 
-// end is called when nothing more comes, and reports whether it was
-// one whole value.
+// end is called after the last chunk. It reports whether the document was one
+// complete value.
 func (d *document) end() bool {
 	if d.state == docScalar && len(d.open) == 0 {
 		d.endScalar()
@@ -81,8 +83,8 @@ func (d *document) end() bool {
 	return d.state == docDone
 }
 
-// feed takes in the next bytes and returns how many: all of them, unless the
-// value ends before or turns out to be none.
+// feed reads a chunk and returns how many bytes it used: all of them, unless the
+// value ends earlier or is malformed.
 func (d *document) feed(p []byte) int {
 	i := 0
 	for i < len(p) {
@@ -105,9 +107,9 @@ func (d *document) feed(p []byte) int {
 		case docSkipName, docSkipString, docRawString:
 			n := jsonskip.QuoteEnd(p[i:], &d.escape)
 			if closed := i+n < len(p); closed {
-				i += d.passString(p[i:i+n+1], true)
+				i += d.skipString(p[i:i+n+1], true)
 			} else {
-				i += d.passString(p[i:], false)
+				i += d.skipString(p[i:], false)
 			}
 		case docString:
 			i += d.readString(p[i:])
@@ -127,8 +129,8 @@ func (d *document) feed(p []byte) int {
 	return i
 }
 
-// feedLast is feed for what has the document to itself: behind the value only
-// white space may come.
+// feedLast is feed for the last chunk, when nothing but white space may follow
+// the value.
 func (d *document) feedLast(p []byte) {
 	n := d.feed(p)
 	for n < len(p) && isSpace(p[n]) {
@@ -139,8 +141,8 @@ func (d *document) feedLast(p []byte) {
 	}
 }
 
-// token takes in a byte that is no white space where a token begins, and
-// returns 1 if it is used up.
+// token reads the first byte of a token, which is not white space. It returns 1
+// if it used the byte, and 0 if the new state has to read it.
 func (d *document) token(c byte) int {
 	switch d.state {
 	case docFirst:
@@ -152,7 +154,7 @@ func (d *document) token(c byte) int {
 		return d.value(c)
 	case docCountFirst:
 		if c == ']' {
-			d.matches.counted(d.node, 0, nil)
+			d.matches.recordCount(d.node, 0, nil)
 			d.endValue()
 			return 1
 		}
@@ -181,8 +183,8 @@ func (d *document) token(c byte) int {
 		case c == ',' && top.array:
 			d.nextElement(top.index + 1)
 			d.state = docValue
-			// Often the first element settles all but the number.
-			if top.index == 1 && top.node.last < 1 && !d.matches.openAny(top.node.eachAll) {
+			// Often the first element decides everything but the number.
+			if top.index == 1 && top.node.last < 1 && !d.matches.anyOpen(top.node.belowEach) {
 				top.counted = true
 				d.state = docCount
 				d.skip.Begin(true)
@@ -203,23 +205,24 @@ func (d *document) token(c byte) int {
 	return 0
 }
 
-// beginName is called behind the quote that a name begins with.
+// beginName is called after the opening quote of a name.
 func (d *document) beginName() {
 	d.state, d.kept, d.unescape = docInName, d.kept[:0], jsonskip.Unescaper{}
 }
 
-// value takes in the first byte of a value.
+// value reads the first byte of a value. Like token, it returns how many bytes
+// it used.
 func (d *document) value(c byte) int {
 	n := d.node
-	if n != nil && n.probe == probeNone && !n.isFirst && !d.matches.open(n) {
+	if n != nil && n.probe == probeNone && !n.isFirst && !d.matches.isOpen(n) {
 		n, d.node = nil, nil
 	}
 	if n != nil {
-		d.mismatch(n, c)
+		d.recordMismatch(n, c)
 	}
 	switch c {
 	case '{':
-		d.found(value{kind: isObject})
+		d.report(value{kind: isObject})
 		if n == nil || n.members == nil {
 			d.state = docSkip
 			d.skip.Begin(false)
@@ -229,7 +232,7 @@ func (d *document) value(c byte) int {
 		d.state = docFirstName
 		return 1
 	case '[':
-		d.found(value{kind: isArray})
+		d.report(value{kind: isArray})
 		switch {
 		case n == nil || n.count == nil && n.index == nil && n.each == nil:
 			d.state = docSkip
@@ -244,7 +247,7 @@ func (d *document) value(c byte) int {
 	case '"':
 		d.kept, d.over, d.escape, d.unescape = d.kept[:0], false, false, jsonskip.Unescaper{}
 		switch {
-		case n != nil && (n.hash || n.text != nil && d.matches.openAny(n.text.all)):
+		case n != nil && (n.hash || n.text != nil && d.matches.anyOpen(n.text.all)):
 			d.state = docText
 			d.beginText()
 		case n == nil || !n.keep:
@@ -265,36 +268,38 @@ func (d *document) value(c byte) int {
 	return 0
 }
 
-// mismatch notes what a value that begins with c cannot give.
-func (d *document) mismatch(n *node, c byte) {
+// recordMismatch records that a value beginning with c is not of the type that
+// some targets need.
+func (d *document) recordMismatch(n *node, c byte) {
 	if c != '"' {
-		for _, w := range n.textOf {
-			if !d.matches.closed(w) {
+		for _, w := range n.textTargets {
+			if !d.matches.isClosed(w) {
 				d.matches.fail(w, WrongType)
 			}
 		}
 	}
 	if c != '[' {
-		d.matches.note(n.count, WrongType)
-		d.matches.noArray(n)
+		d.matches.recordReason(n.count, WrongType)
+		d.matches.recordNotArray(n)
 	}
 }
 
-// found hands the value at the node on.
-func (d *document) found(v value) {
+// report passes the value at the current node to the element around it and to
+// matches.
+func (d *document) report(v value) {
 	if d.node == nil {
 		return
 	}
 	switch {
 	case d.node.probe != probeNone:
-		d.open[len(d.open)-1].element.take(d.node.probe, v)
+		d.open[len(d.open)-1].element.observeMember(d.node.probe, v)
 	case d.node.isFirst:
-		d.open[len(d.open)-1].element.takeFirst(v)
+		d.open[len(d.open)-1].element.observe(v)
 	}
-	d.matches.found(d.node, v)
+	d.matches.recordValue(d.node, v)
 }
 
-// endValue is called behind a value.
+// endValue is called after each value.
 func (d *document) endValue() {
 	d.state = docNext
 	if len(d.open) == 0 {
@@ -302,7 +307,7 @@ func (d *document) endValue() {
 	}
 }
 
-// endSkip is called behind an object or array that was skipped or counted.
+// endSkip is called after an object or array that was skipped or counted.
 func (d *document) endSkip() {
 	switch {
 	case d.state == docSkip:
@@ -310,12 +315,12 @@ func (d *document) endSkip() {
 	case len(d.open) > 0 && d.open[len(d.open)-1].counted:
 		d.endArray(d.open[len(d.open)-1].index + int(d.skip.Commas()) + 1)
 	default:
-		d.matches.counted(d.node, d.skip.Commas()+1, nil)
+		d.matches.recordCount(d.node, d.skip.Commas()+1, nil)
 		d.endValue()
 	}
 }
 
-// close leaves the object or array that is open.
+// close leaves the innermost open object or array.
 func (d *document) close() {
 	last := len(d.open) - 1
 	if closed := &d.open[last]; closed.node.isFirst && !closed.array {
@@ -329,9 +334,9 @@ func (d *document) close() {
 func (d *document) endArray(elements int) {
 	top := &d.open[len(d.open)-1]
 	n := top.node
-	d.matches.counted(n, int64(elements), &top.element)
+	d.matches.recordCount(n, int64(elements), &top.element)
 	if n.isFirst {
-		d.open[len(d.open)-2].element.takeArray(elements, &top.element)
+		d.open[len(d.open)-2].element.observeArray(elements, &top.element)
 	}
 	d.matches.endArray(n, elements)
 	d.close()
@@ -350,7 +355,7 @@ func (d *document) readName(p []byte) int {
 	if len(d.kept) == 0 && d.unescape == (jsonskip.Unescaper{}) {
 		for i, c := range p {
 			if c == '"' { // the usual: whole, and without an escape
-				d.named(parent.child(p[:i]))
+				d.endName(parent.child(p[:i]))
 				return i + 1
 			}
 			if c == '\\' {
@@ -364,17 +369,17 @@ func (d *document) readName(p []byte) int {
 	case !ok:
 		d.state = docBroken
 	case closed:
-		d.named(parent.child(kept))
+		d.endName(parent.child(kept))
 	case len(kept) > maxName:
-		d.named(nil)
+		d.endName(nil)
 		d.escape = d.unescape.BehindBackslash()
 		d.state = docSkipName
 	}
 	return n
 }
 
-// named is called behind a member's name, with the node of the member.
-func (d *document) named(member *node) {
+// endName is called after a member's name. member is the node of that member.
+func (d *document) endName(member *node) {
 	d.node, d.state = member, docColon
 	if f := &d.open[len(d.open)-1]; f.node.isFirst {
 		f.element.members++
@@ -382,8 +387,8 @@ func (d *document) named(member *node) {
 	}
 }
 
-// passString takes in a piece of a string that is not unescaped.
-func (d *document) passString(p []byte, closed bool) int {
+// skipString reads a chunk of a string that is not unescaped.
+func (d *document) skipString(p []byte, closed bool) int {
 	if d.state == docRawString && !d.over {
 		if d.over = len(d.kept)+len(p) > maxKept; !d.over {
 			d.kept = append(d.kept, p...)
@@ -394,7 +399,7 @@ func (d *document) passString(p []byte, closed bool) int {
 	case d.state == docSkipName:
 		d.state = docColon
 	default:
-		d.found(value{kind: isString, text: d.kept, over: d.over})
+		d.report(value{kind: isString, text: d.kept, over: d.over})
 		d.endValue()
 	}
 	return len(p)
@@ -407,7 +412,7 @@ func (d *document) readString(p []byte) int {
 	case !ok:
 		d.state = docBroken
 	case closed:
-		d.found(value{kind: isString, text: kept})
+		d.report(value{kind: isString, text: kept})
 		d.endValue()
 	case len(kept) >= maxKept:
 		d.over, d.escape = true, d.unescape.BehindBackslash()
@@ -416,7 +421,7 @@ func (d *document) readString(p []byte) int {
 	return n
 }
 
-// readScalar reads a number, true, false or null, up to what follows it.
+// readScalar reads a number, true, false or null, up to the byte after it.
 func (d *document) readScalar(p []byte) int {
 	n := 0
 	for n < len(p) && isScalar(p[n]) {
@@ -450,7 +455,7 @@ func (d *document) endScalar() {
 			}
 		}
 	}
-	d.found(v)
+	d.report(v)
 	d.endValue()
 }
 

@@ -2,19 +2,19 @@ package scan
 
 import "crypto/sha256"
 
-// textPiece is how much of a text is unescaped at once. Of its beginning it is
-// less: that often tells that nothing is wanted of the rest, or little.
+// Texts are unescaped textChunkSize bytes at a time. The first chunk of a long
+// text is smaller, since the first bytes often show that the rest is not needed.
 const (
-	textPiece = 4096
-	textFirst = 128
+	textChunkSize      = 4096
+	textFirstChunkSize = 128
 )
 
-// beginText gets ready for a text that is unescaped piece by piece.
+// beginText prepares for a string that is unescaped in chunks.
 func (d *document) beginText() {
-	if d.piece == nil {
-		d.piece = make([]byte, 0, textPiece+64)
+	if d.chunk == nil {
+		d.chunk = make([]byte, 0, textChunkSize+64)
 	}
-	d.piece = d.piece[:0]
+	d.chunk = d.chunk[:0]
 	if d.node.text != nil {
 		if d.text == nil {
 			d.text = new(textReader)
@@ -31,8 +31,8 @@ func (d *document) beginText() {
 	}
 }
 
-// endText is called behind a text, or where nothing of it can be known any
-// more.
+// endText is called after a text, or as soon as nothing more can be learned from
+// it.
 func (d *document) endText() {
 	if n := d.node; n.text != nil {
 		d.matches.texts--
@@ -40,31 +40,31 @@ func (d *document) endText() {
 	}
 }
 
-// readText unescapes a piece of a text and hands it to whom it concerns, or
-// passes over what concerns nobody.
+// readText unescapes a chunk of a text and passes it to the text reader and the
+// hash. When neither needs the rest of the text, it skips that.
 func (d *document) readText(p []byte) int {
 	n := d.node
-	limit := textPiece
-	if len(d.piece) == 0 {
-		if len(p) > textPiece/2 { // a short text is read at once
-			limit = textFirst
+	limit := textChunkSize
+	if len(d.chunk) == 0 {
+		if len(p) > textChunkSize/2 { // a short text is read at once
+			limit = textFirstChunkSize
 		}
 	}
-	piece, length, closed, ok := d.unescape.Read(d.piece[:0], p, limit)
+	chunk, length, closed, ok := d.unescape.Read(d.chunk[:0], p, limit)
 	if !ok {
 		d.state = docBroken
 		return length
 	}
-	if len(piece) > 0 {
-		d.piece = piece
+	if len(chunk) > 0 {
+		d.chunk = chunk
 	}
-	alive := n.text != nil && d.text.feed(piece)
+	alive := n.text != nil && d.text.feed(chunk)
 	if n.hash {
-		d.hash.Write(piece)
+		d.hash.Write(chunk)
 	}
 	if n.keep && !d.over {
-		if d.over = len(d.kept)+len(piece) > maxKept; !d.over {
-			d.kept = append(d.kept, piece...)
+		if d.over = len(d.kept)+len(chunk) > maxKept; !d.over {
+			d.kept = append(d.kept, chunk...)
 		}
 	}
 	switch {
@@ -74,7 +74,7 @@ func (d *document) readText(p []byte) int {
 		if n.hash {
 			v.sum = d.hash.Sum(d.sum[:0])
 		}
-		d.found(v)
+		d.report(v)
 		d.endValue()
 	case !alive && !n.hash && (!n.keep || d.over):
 		d.endText()

@@ -1,26 +1,26 @@
 package scan
 
-// element is what an array that is counted begins with: a row, or what only
-// looks like one. An MCP content block ({"type":"text","text":…}, which some
-// frameworks repeat as structured content) is no row, and an array of them has
-// no number of rows. A status row ({"affected_rows":3}) is the answer to a
-// statement that writes.
+// element describes the first element of an array that is counted, to decide
+// whether it is a row. An MCP content block ({"type":"text","text":…}, which
+// some frameworks repeat as structured content) is not a row, and an array of
+// them has no record count. A status row ({"affected_rows":3}) is the result of
+// a statement that writes.
 type element struct {
 	object   bool
-	list     bool // an array of objects, or an empty one: not the values of a row
+	list     bool // an array of objects, or an empty array: not a row given as an array of values
 	scalar   bool // neither an object nor an array
-	number   bool // a whole number, which is affected
-	bare     bool // an array of one whole number, which is affected
+	number   bool // a whole number, in affected
+	bare     bool // an array of one whole number, in affected
 	members  int
-	content  bool // its type is that of a content block
-	payload  bool // it has what a content block has
-	counts   int  // members that say how many rows were affected
+	content  bool // its member type is a type of content block
+	payload  bool // it has a member that content blocks have
+	counts   int  // members that give the number of affected rows
 	others   int  // other members that only a status row has
-	certain  bool // the member that counts is called by a name for nothing else
+	certain  bool // such a member has a name that means nothing else
 	affected int64
 }
 
-// probe is what a member of an array's first element may tell of it.
+// probe is what a member of an array's first element may reveal about it.
 type probe uint8
 
 const (
@@ -29,7 +29,7 @@ const (
 	probePayload
 	probeAffected // a name that only the number of affected rows has
 	probeCount    // a name that a column of a row may have as well
-	probeStatus   // what may stand beside these
+	probeStatus   // what may be beside these
 )
 
 var probes = []struct {
@@ -43,12 +43,12 @@ var probes = []struct {
 	{probeStatus, []string{"insertId", "insert_id", "lastInsertRowid", "last_insert_rowid", "lastInsertId", "last_insert_id", "lastID", "success"}},
 }
 
-// affectedNames are what servers call the number of rows that a statement
+// affectedNames are servers' names for the number of rows that a statement
 // affected.
 var affectedNames = []string{"affected_rows", "affectedRows", "rows_affected", "rowsAffected"}
 
-// take takes in the value of a member.
-func (e *element) take(p probe, v value) {
+// observeMember records the value of a member.
+func (e *element) observeMember(p probe, v value) {
 	switch p {
 	case probeType:
 		switch string(v.text) {
@@ -65,8 +65,8 @@ func (e *element) take(p probe, v value) {
 	}
 }
 
-// takeFirst takes in the element itself.
-func (e *element) takeFirst(v value) {
+// observe records the element itself.
+func (e *element) observe(v value) {
 	e.object = v.kind == isObject
 	e.scalar = v.kind != isObject && v.kind != isArray
 	if n, ok := v.wholeNumber(); ok {
@@ -74,9 +74,9 @@ func (e *element) takeFirst(v value) {
 	}
 }
 
-// takeArray takes in how many elements it has, if it is an array, and what its
-// own first is.
-func (e *element) takeArray(elements int, first *element) {
+// observeArray records, for an element that is an array, how many elements it
+// has and what its own first element is.
+func (e *element) observeArray(elements int, first *element) {
 	e.list = elements == 0 || first.object
 	if elements == 1 && first.number {
 		e.bare, e.affected = true, first.affected
@@ -89,16 +89,16 @@ func (e *element) isStatus() bool {
 	return e.object && e.counts == 1 && e.members == e.counts+e.others
 }
 
-// status is what the arrays whose elements are counted say of affected rows:
-// whether each of them is one status row.
+// status sums up the arrays that one target counts: whether each of them is a
+// single status row, and how many affected rows those report.
 type status struct {
 	arrays, rows int
-	doubtful     bool // a name may be a column's as well
+	doubtful     bool // the name may also be that of a column
 	affected     int64
-	bare         bool // an array is one row of one whole number, which is affected
+	bare         bool // an array is one row of one whole number, in affected
 	scalars      bool // an array begins with neither an object nor an array
 	lists        bool // an array begins with a list of rows
-	flat         bool // an array begins with what is no row of a list of lists
+	flat         bool // an array begins with something that is not a row of a list of lists
 }
 
 func (s *status) add(elements int64, first *element) {
@@ -108,7 +108,7 @@ func (s *status) add(elements int64, first *element) {
 	s.flat = s.flat || elements > 0 && (first == nil || !first.object)
 	if elements == 1 && first != nil && first.isStatus() {
 		s.rows++
-		s.affected += first.affected // a sum over 2⁶³ is found by the count beside it
+		s.affected += first.affected // the count beside it detects a sum over 2⁶³
 		s.doubtful = s.doubtful || !first.certain
 	} else if elements == 1 && first != nil && first.bare {
 		s.bare = true
@@ -116,10 +116,10 @@ func (s *status) add(elements int64, first *element) {
 	}
 }
 
-// is reports whether there is nothing but status rows.
-func (s *status) is() bool { return s.arrays > 0 && s.rows == s.arrays && s.affected >= 0 }
+// onlyStatusRows reports whether all arrays are status rows.
+func (s *status) onlyStatusRows() bool { return s.arrays > 0 && s.rows == s.arrays && s.affected >= 0 }
 
-func (s *status) join(other status) {
+func (s *status) merge(other status) {
 	s.arrays += other.arrays
 	s.rows += other.rows
 	s.affected += other.affected
@@ -130,15 +130,15 @@ func (s *status) join(other status) {
 	s.flat = s.flat || other.flat
 }
 
-// probeFirst makes the node of an array, whose elements are counted, look at
-// the first of them.
+// probeFirst makes first, the node of the first element of a counted array n,
+// record what element needs.
 func (n *node) probeFirst(first *node) {
 	first.isFirst = true
-	// Its own first element, if it is an array, tells a list of rows from a row.
+	// If first is an array, its own first element distinguishes a list of rows from a row.
 	inner := first.element(0)
 	if inner == first.each {
 		inner = &node{last: -1}
-		if first.each != nil { // the others are not looked at like this
+		if first.each != nil { // the other elements are not probed
 			*inner = *first.each
 		}
 		first.index = append(first.index, edge{index: 0, node: inner})

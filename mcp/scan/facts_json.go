@@ -2,8 +2,8 @@ package scan
 
 import "encoding/json"
 
-// storedFacts are Facts as they outlive the process that found them: all that
-// Merge goes by.
+// storedFacts is the JSON form of Facts, for calls that end in another process.
+// It has all that Merge needs.
 type storedFacts struct {
 	Counts        counts       `json:"counts"`
 	TablesUnknown Reason       `json:"tables_unknown"`
@@ -18,7 +18,7 @@ type storedTerm struct {
 	Weak  bool     `json:"weak,omitempty"`
 }
 
-// MarshalJSON writes the facts for UnmarshalJSON.
+// MarshalJSON encodes the facts for UnmarshalJSON.
 func (f Facts) MarshalJSON() ([]byte, error) {
 	s := storedFacts{Counts: f.counts, TablesUnknown: f.TablesUnknown}
 	for _, t := range f.terms.appendTo(nil) {
@@ -27,7 +27,7 @@ func (f Facts) MarshalJSON() ([]byte, error) {
 	return json.Marshal(s)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
+// UnmarshalJSON decodes facts that MarshalJSON encoded.
 func (f *Facts) UnmarshalJSON(b []byte) error {
 	var s storedFacts
 	if err := json.Unmarshal(b, &s); err != nil {
@@ -37,6 +37,6 @@ func (f *Facts) UnmarshalJSON(b []byte) error {
 	for _, t := range s.Terms {
 		f.terms.add(foundTerm{t.Term, t.Rank, t.Why, t.Names, t.Weak})
 	}
-	f.sumUp()
+	f.summarize()
 	return nil
 }

@@ -5,36 +5,36 @@ import (
 	"sync/atomic"
 )
 
-// Habit is what the results of one tool had in common so far. The specification
-// asks servers to repeat structured content as JSON in a text (MCP 2025-11-25,
-// server features, tools, structured content), so most results say everything
-// twice, text first. To check every token of that JSON costs ten times as much
-// as to pass over it by its quotes and brackets. It need not be checked where
-// the structured content follows: the count is then that of the structured
-// content, and the text a second sign that has to agree.
+// Habit is what the results of one tool have had in common so far. The
+// specification asks servers to repeat structured content as JSON in a text (MCP
+// 2025-11-25, server features, tools, structured content), so most results
+// contain everything twice, the text first. Checking every token of that JSON
+// takes ten times as long as skipping it by its quotes and brackets. The check
+// is not needed if structured content follows: the count is then taken from the
+// structured content, and the text only has to agree.
 //
-// Whether it follows is not known yet when the text passes. So a tool whose
-// result had both, checked and in agreement, is taken to do so again. The first
-// result that does not makes its count unknown (Unchecked), and from then on
-// each text of the tool is checked.
+// When the text passes, it is not known yet whether structured content will
+// follow. So if one result of a tool had both, checked and in agreement, the
+// next is assumed to have both, too. If it has not, its count is unknown
+// (Unchecked), and from then on every text of the tool is checked.
 //
-// Only the default rule has habits: an operator's rule may mean the text. The
-// zero Habit knows nothing and learns nothing.
+// Only the default rule uses habits: an operator's rule may refer to the text
+// itself. The zero Habit assumes nothing and learns nothing.
 type Habit struct {
 	slot *atomic.Uint64
 	tag  uint64 // of the tool
 }
 
-// What a slot holds beside the tag of its tool.
+// A slot holds one of these in the low bits of its tag.
 const (
 	habitNone  = iota // nothing is known
-	habitBoth         // the structured content repeats the text
-	habitMixed        // not always
+	habitBoth         // the structured content has repeated the text
+	habitMixed        // it has not always done so
 	habitMask  = 3
 )
 
-// habits are the habits of tools, each at the place that its name's hash says,
-// where the next one takes it over.
+// habits is a fixed-size cache of habits. The hash of a tool's name selects the
+// slot; a tool that hashes to the same slot replaces the one before.
 type habits [1024]atomic.Uint64
 
 // of returns the habit of a tool.
@@ -43,7 +43,8 @@ func (h *habits) of(tool string) Habit {
 	return Habit{&h[sum%uint64(len(h))], sum &^ habitMask}
 }
 
-// Habit returns the habit of a tool whose extractor is e.
+// Habit returns the habit of a tool whose extractor is e. It is the zero Habit
+// unless e is the default rule's.
 func (x *Extractors) Habit(tool string, e *Extractor) Habit {
 	if e == nil || !e.isDefault() {
 		return Habit{}
@@ -51,11 +52,11 @@ func (x *Extractors) Habit(tool string, e *Extractor) Habit {
 	return x.habits.of(tool)
 }
 
-// repeats reports whether the structured content will repeat the texts.
+// repeats reports whether structured content is expected to repeat the texts.
 func (h Habit) repeats() bool { return h.slot != nil && h.slot.Load() == h.tag|habitBoth }
 
-// learn takes in a result whose rows are known from the structured content, from
-// the texts, or from both; unchecked says that the texts were not checked.
+// learn updates the habit with the rows of a result, as the structured content
+// and the texts give them. unchecked is set if a text was not checked.
 func (h Habit) learn(structured, text count, unchecked bool) {
 	if h.slot == nil {
 		return

@@ -5,55 +5,55 @@ import (
 	"math/bits"
 )
 
-// jsonCheck reports whether bytes that come in pieces are a JSON value (RFC
-// 8259): every token, to the end. What tools put into texts need not be JSON
-// because it begins with a bracket, so the readers of texts ask it before they
-// count anything. It knows nothing of what the value means. Beside JSON it takes
-// NaN, Infinity and -Infinity, which Python's json module writes.
+// jsonCheck checks that bytes, which come in chunks, are one valid JSON value
+// (RFC 8259). A text that begins with a bracket need not be JSON, so the readers
+// of texts check it before they count anything in it. jsonCheck does not
+// interpret the value. Beyond JSON it accepts NaN, Infinity and -Infinity, which
+// Python's json module writes.
 //
 // It allocates nothing. A value nested deeper than maxNesting is refused.
 type jsonCheck struct {
 	state    checkState
-	name     bool   // the string that passes is a member's name
-	hex      uint8  // digits of a \u escape that are still to come
-	literal  string // what is still to come of true, false or null
+	name     bool   // the current string is a member's name
+	hex      uint8  // digits missing from a \u escape
+	literal  string // the letters missing from a literal
 	depth    int
-	inObject bool                    // and not in an array
+	inObject bool                    // the innermost open value is an object
 	object   [maxNesting / 64]uint64 // bit i: the open value at depth i+1 is an object
 }
 
-// maxNesting bounds how deep a JSON value in a text may be nested.
+// maxNesting is how deeply a JSON value in a text may be nested.
 const maxNesting = 1024
 
 type checkState uint8
 
 const (
-	checkValue     checkState = iota // a value comes
-	checkFirst                       // behind [
-	checkFirstName                   // behind {
-	checkName                        // behind the comma in an object
-	checkColon                       // behind a name
-	checkString                      // in a string
-	checkEscape                      // behind a backslash
-	checkHex                         // in a \u escape
-	checkLiteral                     // in true, false or null
-	checkMinus                       // behind the minus of a number
-	checkZero                        // behind the zero that a number begins with
+	checkValue     checkState = iota // before a value
+	checkFirst                       // after [
+	checkFirstName                   // after {
+	checkName                        // after the comma in an object
+	checkColon                       // after a name
+	checkString                      // inside a string
+	checkEscape                      // after a backslash
+	checkHex                         // inside a \u escape
+	checkLiteral                     // inside true, false or null
+	checkMinus                       // after the minus of a number
+	checkZero                        // after the zero that a number begins with
 	checkInteger                     // in the digits before the point
-	checkPoint                       // behind the point
-	checkFraction                    // in the digits behind the point
-	checkE                           // behind the e
-	checkESign                       // behind the sign of the exponent
+	checkPoint                       // after the point
+	checkFraction                    // in the digits after the point
+	checkE                           // after the e
+	checkESign                       // after the sign of the exponent
 	checkExponent                    // in the digits of the exponent
-	checkNext                        // behind a value in an object or array
-	checkDone                        // behind the whole value
-	checkBroken                      // this is no JSON
+	checkNext                        // after a value in an object or array
+	checkDone                        // after the whole value
+	checkBroken                      // malformed
 )
 
 func (v *jsonCheck) begin() { v.state, v.depth, v.name = checkValue, 0, false }
 
-// end reports whether the value is complete, given that nothing follows. A
-// number at the top has no other end.
+// end reports whether the value is complete if nothing follows. Only the end of
+// the text ends a number at the top.
 func (v *jsonCheck) end() bool {
 	return v.state == checkDone || v.depth == 0 && v.state.endsNumber()
 }
@@ -62,11 +62,12 @@ func (s checkState) endsNumber() bool {
 	return s == checkZero || s == checkInteger || s == checkFraction || s == checkExponent
 }
 
-// feed takes in the next bytes and returns how many: all of them, unless the
-// value ends before (checkDone) or they are no JSON (checkBroken).
+// feed reads a chunk and returns how many bytes it used: all of them, unless the
+// value ends earlier (checkDone) or is malformed (checkBroken).
 //
-// What a row is made of (a comma, a name in quotes, a colon, a string or digits)
-// goes from one case right into the next; what is rarer goes by token and inside.
+// The states of a typical row (a comma, a quoted name, a colon, a string or
+// digits) lead directly into each other; the rarer ones go through token and
+// insideToken.
 func (v *jsonCheck) feed(p []byte) int {
 	for i := 0; i < len(p); {
 		switch v.state {
@@ -96,7 +97,7 @@ func (v *jsonCheck) feed(p []byte) int {
 		case checkDone, checkBroken:
 			return i
 		default:
-			n, ok := v.inside(p[i])
+			n, ok := v.insideToken(p[i])
 			if !ok {
 				return v.broken(i)
 			}
@@ -106,9 +107,9 @@ func (v *jsonCheck) feed(p []byte) int {
 	return len(p)
 }
 
-// string takes in a string from p[i] on, up to and with its closing quote, and
-// returns where it has come to. Of a name it takes the colon as well, and what
-// begins behind that if it is a string.
+// string reads a string from p[i] on, up to and including its closing quote, and
+// returns the index after it. After a name it also reads the colon, and the
+// value if that is a string.
 func (v *jsonCheck) string(p []byte, i int) int {
 	for {
 		i = plainEnd(p, i)
@@ -139,7 +140,7 @@ func (v *jsonCheck) string(p []byte, i int) int {
 	}
 }
 
-// isEscape reports whether c, behind a backslash, is an escape of one letter.
+// isEscape reports whether a backslash and c form an escape of one letter.
 func isEscape(c byte) bool {
 	switch c {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
@@ -153,8 +154,8 @@ func (v *jsonCheck) broken(i int) int {
 	return i
 }
 
-// plainEnd is the index of the first byte of p from i on that is a quote, a
-// backslash or a control character, or len(p).
+// plainEnd returns the index of the first byte of p, from i on, that is a quote,
+// a backslash or a control character, or len(p).
 func plainEnd(p []byte, i int) int {
 	for ; len(p)-i >= 8; i += 8 {
 		w := binary.LittleEndian.Uint64(p[i:])
@@ -171,7 +172,8 @@ func plainEnd(p []byte, i int) int {
 	return i
 }
 
-// token takes in the first byte of a token, which is no white space.
+// token reads the first byte of a token, which is not white space. It returns
+// false if no token begins with it here.
 func (v *jsonCheck) token(c byte) bool {
 	switch v.state {
 	case checkNext:
@@ -229,9 +231,9 @@ func (v *jsonCheck) token(c byte) bool {
 	return true
 }
 
-// inside takes in a byte of an escape, a literal, or a part of a number that
-// one digit ends. n is 0 where the byte is behind the number.
-func (v *jsonCheck) inside(c byte) (n int, ok bool) {
+// insideToken reads a byte of an escape, of a literal, or of those parts of a
+// number that may be a single digit. n is 0 if the byte comes after the number.
+func (v *jsonCheck) insideToken(c byte) (n int, ok bool) {
 	digit := c-'0' <= 9
 	switch v.state {
 	case checkEscape:
@@ -282,7 +284,7 @@ func (v *jsonCheck) inside(c byte) (n int, ok bool) {
 	}
 }
 
-// afterDigits takes in what follows digits of a number, and returns 1 if it
+// afterDigits reads the byte after some digits of a number. It returns 1 if it
 // belongs to the number.
 func (v *jsonCheck) afterDigits(c byte) int {
 	switch {

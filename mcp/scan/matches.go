@@ -8,97 +8,101 @@ import (
 	"unicode/utf8"
 )
 
-// Caps on what of a reply is kept while it passes.
+// Caps, in bytes, on the fields of a reply.
 const (
 	maxID   = 512
 	maxWord = 64 // a resultType or a status
 )
 
-// matches is what has been found in the document that passes.
+// matches collects what is found in the current document: an answer for each
+// target, and the fields of the reply. document and textReader report values to
+// it; Reply.Facts reads the answers.
 type matches struct {
 	plan    *plan
-	answers []answer // by the target's number; small, since a reply has a hundred
+	answers []answer // by the number of the target; kept small, since a reply has about a hundred
 	names   []tableName
-	text    []byte // of the names
+	text    []byte // the bytes of all names
 	reply   Reply
 
-	statuses []status // of the answers that counted arrays
+	statuses []status // one for each answer that counts arrays; see answer.status
 
-	id []byte // memory of reply.ID
+	id []byte // the buffer of reply.ID
 
-	habit     Habit // of the tool whose result passes
-	unchecked bool  // a text was taken for JSON without a check
+	habit     Habit // of the tool whose result this is
+	unchecked bool  // the JSON in a text was not checked; see Habit
 
-	statement  statement // that the request's query is
-	statements int       // in it
+	statement  statement // the kind of the request's query
+	statements int       // how many statements the query has
 
 	hasID, hasMethod, taskMethod bool
 
-	texts int // around what passes
+	texts int // open texts around the current value
 
 	outcomes [outcomes]outcome
 	tasks    [descriptions]task
 }
 
-// outcome is what is said at one of the places where a result or an error may
+// outcome is the outcome at one of the positions where a result or an error may
 // stand.
 type outcome struct {
 	Outcome
 	result bool // there is a result
 }
 
-// task is what is said at one of the places where a task may be described.
+// task is the task described at one of the positions where a message may have
+// one.
 type task struct {
-	id     []byte // empty: none
+	id     []byte // empty if there is none
 	status string
 	ttl    int64
 	hasTTL bool
 }
 
-// answer is what has been found of one target.
+// answer is what has been found for one target so far.
 type answer struct {
-	done      bool // it has its answer; what comes later does not count
-	inElement bool // the same for this element, of a path through each
-	taking    bool // the strings of the array that passes are its tables
-	known     bool
-	weak      bool   // of tables: the statement that names them may be prose
-	why       Reason // the most telling of what was in the way
-	status    uint16 // of the arrays counted: an index of matches.statuses, plus one
-	number    int64
+	done       bool // closed: later values do not count
+	inElement  bool // closed until the next element, for a path through all elements
+	collecting bool // the strings of the current array are its tables
+	known      bool
+	weak       bool   // the statement that names the tables may be prose
+	why        Reason // the most specific reason so far why there is no answer
+	status     uint16 // an index into matches.statuses, plus one; 0 if there is no status
+	number     int64
 }
 
-// tableName is a table name that answers one target.
+// tableName is one table name found for a target.
 type tableName struct {
 	target     int
 	start, end int // in matches.text
 }
 
-func (c *matches) reset(p *plan) {
-	c.plan = p
-	c.answers = slices.Grow(c.answers[:0], len(p.targets))[:len(p.targets)]
-	clear(c.answers)
-	c.names, c.text, c.statuses = c.names[:0], c.text[:0], c.statuses[:0]
-	c.reply = Reply{matches: c}
-	c.statement, c.statements = statementNone, 0
-	c.hasID, c.hasMethod, c.taskMethod, c.texts, c.unchecked = false, false, false, 0, false
-	c.outcomes = [outcomes]outcome{}
-	for i := range c.tasks {
-		c.tasks[i] = task{id: c.tasks[i].id[:0]}
+func (m *matches) reset(p *plan) {
+	m.plan = p
+	m.answers = slices.Grow(m.answers[:0], len(p.targets))[:len(p.targets)]
+	clear(m.answers)
+	m.names, m.text, m.statuses = m.names[:0], m.text[:0], m.statuses[:0]
+	m.reply = Reply{matches: m}
+	m.statement, m.statements = statementNone, 0
+	m.hasID, m.hasMethod, m.taskMethod, m.texts, m.unchecked = false, false, false, 0, false
+	m.outcomes = [outcomes]outcome{}
+	for i := range m.tasks {
+		m.tasks[i] = task{id: m.tasks[i].id[:0]}
 	}
 }
 
-// message is what the whole document is: a reply or a notification, or nil.
-func (c *matches) message() *Reply {
-	r, t := &c.reply, &c.tasks[atOwn]
-	own := &c.outcomes[atReply]
+// message returns the document as a reply or a notification, or nil if it is
+// neither.
+func (m *matches) message() *Reply {
+	r, t := &m.reply, &m.tasks[atOwn]
+	own := &m.outcomes[atReply]
 	switch {
-	case !c.hasMethod && (own.RPCError || c.hasID && own.result): // an error may come without an id
-		if len(c.tasks[atTask].id) > 0 {
-			t = &c.tasks[atTask]
+	case m.hasID && !m.hasMethod && (own.result || own.RPCError):
+		if len(m.tasks[atTask].id) > 0 {
+			t = &m.tasks[atTask]
 		}
 		r.Outcome = own.Outcome
-	case c.taskMethod && !c.hasID:
-		t = &c.tasks[atParams]
+	case m.taskMethod && !m.hasID:
+		t = &m.tasks[atParams]
 		r.Notification = true
 		r.ResultType, r.HasState = "", false
 	default:
@@ -111,138 +115,142 @@ func (c *matches) message() *Reply {
 	return r
 }
 
-// open reports whether anything is still to be found at the node or below.
-func (c *matches) open(n *node) bool { return c.openAny(n.all) }
+// isOpen reports whether a target at the node or below it still needs a value.
+func (m *matches) isOpen(n *node) bool { return m.anyOpen(n.all) }
 
-func (c *matches) openAny(targets []int) bool {
+// anyOpen is isOpen for a list of targets.
+func (m *matches) anyOpen(targets []int) bool {
 	for _, w := range targets {
-		if s := &c.answers[w]; !s.done && !s.inElement || s.taking {
+		if s := &m.answers[w]; !s.done && !s.inElement || s.collecting {
 			return true
 		}
 	}
 	return false
 }
 
-// closed reports whether w has its answer, for now.
-func (c *matches) closed(w int) bool {
-	s := &c.answers[w]
+// isClosed reports whether the target w needs no further value, in this element
+// at least.
+func (m *matches) isClosed(w int) bool {
+	s := &m.answers[w]
 	return s.done || s.inElement
 }
 
-// note remembers what was in the way of those that have no answer.
-func (c *matches) note(targets []int, why Reason) {
+// recordReason records why a value was no answer, for each of the targets that
+// has none yet.
+func (m *matches) recordReason(targets []int, why Reason) {
 	for _, w := range targets {
-		if s := &c.answers[w]; !s.done && !s.inElement {
+		if s := &m.answers[w]; !s.done && !s.inElement {
 			s.why = max(s.why, why)
 		}
 	}
 }
 
-// noArray is for a value that is none where a path goes through each element.
-// The array of a sum is looked for once.
-func (c *matches) noArray(n *node) {
-	for _, through := range n.eachOf {
+// recordNotArray is called for a value that is not an array although paths go
+// through its elements. A sum takes the first value at its path, so it fails.
+func (m *matches) recordNotArray(n *node) {
+	for _, through := range n.eachTargets {
 		w := through.target
 		switch {
-		case c.closed(w):
-		case c.plan.targets[w].kind.isNumber():
-			c.fail(w, WrongType)
+		case m.isClosed(w):
+		case m.plan.targets[w].kind.isNumber():
+			m.fail(w, WrongType)
 		default:
-			c.answers[w].why = max(c.answers[w].why, WrongType)
+			m.answers[w].why = max(m.answers[w].why, WrongType)
 		}
 	}
 }
 
-// fail is the answer that there is none. Of an element, it is the answer for
-// the sum of all.
-func (c *matches) fail(w int, why Reason) {
-	s := &c.answers[w]
+// fail closes the target w without an answer. If w is a sum over elements, one
+// element without an answer makes the sum unknown.
+func (m *matches) fail(w int, why Reason) {
+	s := &m.answers[w]
 	s.why = max(s.why, why)
-	s.done, s.taking = true, false
-	if c.plan.targets[w].kind.isNumber() {
+	s.done, s.collecting = true, false
+	if m.plan.targets[w].kind.isNumber() {
 		s.known = false
 	}
 }
 
-// passOver is for a text that holds nothing of what is wanted in it: a sum goes
-// on with the next.
-func (c *matches) passOver(targets []int) {
+// skipText is called for a text that has nothing for the targets. A sum goes on
+// with the next text.
+func (m *matches) skipText(targets []int) {
 	for _, w := range targets {
 		switch {
-		case c.closed(w):
-		case c.plan.targets[w].several:
-			c.answers[w].why = max(c.answers[w].why, NotFound)
+		case m.isClosed(w):
+		case m.plan.targets[w].several:
+			m.answers[w].why = max(m.answers[w].why, NotFound)
 		default:
-			c.fail(w, WrongFormat)
+			m.fail(w, WrongFormat)
 		}
 	}
 }
 
-// number is the answer n; of an element, it is added to those of the others.
-func (c *matches) number(w int, n int64) {
-	s := &c.answers[w]
-	if c.plan.targets[w].several {
+// addNumber answers w with n. For a path through elements it adds n to the
+// numbers of the other elements.
+func (m *matches) addNumber(w int, n int64) {
+	s := &m.answers[w]
+	if m.plan.targets[w].several {
 		s.inElement, s.known = true, true
 		if s.number > math.MaxInt64-n {
-			c.fail(w, OverCap)
+			m.fail(w, OverCap)
 			return
 		}
 		s.number += n
 		return
 	}
 	s.done, s.known, s.number = true, true, n
-	c.settle(w)
+	m.closeAlternatives(w)
 }
 
-// settle stops looking for what comes after the answer of w, once that is
-// certain.
-func (c *matches) settle(w int) {
-	if c.texts > 0 {
-		return // the text may turn out to be none of that format
+// closeAlternatives closes the alternatives that rank behind w, once the answer
+// of w is final.
+func (m *matches) closeAlternatives(w int) {
+	if m.texts > 0 {
+		return // the text may still turn out not to be of that format
 	}
-	this := &c.plan.targets[w]
+	this := &m.plan.targets[w]
 	first, end := this.alternatives[0], this.alternatives[1]
 	for i := first; i < end; i++ {
-		if s := &c.answers[i]; c.plan.targets[i].rank == this.rank && (!s.done || !s.known) {
+		if s := &m.answers[i]; m.plan.targets[i].rank == this.rank && (!s.done || !s.known) {
 			return
 		}
 	}
 	for i := first; i < end; i++ {
-		if c.plan.targets[i].rank > this.rank {
-			c.answers[i].done, c.answers[i].taking = true, false
+		if m.plan.targets[i].rank > this.rank {
+			m.answers[i].done, m.answers[i].collecting = true, false
 		}
 	}
 }
 
-// settleText is called behind a text, for what is wanted in it: where it gave
-// no answer, there is none.
-func (c *matches) settleText(targets []int, why Reason) {
+// closeText is called after a text with the targets in it. Those that the text
+// did not answer fail.
+func (m *matches) closeText(targets []int, why Reason) {
 	for _, w := range targets {
-		s := &c.answers[w]
+		s := &m.answers[w]
 		switch {
 		case s.done && s.known:
-			c.settle(w)
+			m.closeAlternatives(w)
 		case !s.done && !s.inElement:
-			c.fail(w, why)
+			m.fail(w, why)
 		}
 	}
 }
 
-// forget drops what was found of a text that turned out to be broken.
-func (c *matches) forget(targets []int) {
+// discard removes the answers found in a text that turned out to be malformed.
+func (m *matches) discard(targets []int) {
 	for _, w := range targets {
-		s := &c.answers[w]
+		s := &m.answers[w]
 		*s = answer{why: s.why}
 	}
-	c.names = slices.DeleteFunc(c.names, func(found tableName) bool { return slices.Contains(targets, found.target) })
+	m.names = slices.DeleteFunc(m.names, func(found tableName) bool { return slices.Contains(targets, found.target) })
 }
 
-// value is a value at a node where something was looked for.
+// value is the value at a node that has targets.
 type value struct {
 	kind valueKind
-	text []byte // of a string, unescaped, or of a number; of an id, as it is written
-	over bool   // the text is longer than any that counts
-	sum  []byte // SHA-256 of a string, where it is wanted
+	text []byte // a string, unescaped, or a number; an id as written
+	over bool   // the text is longer than maxKept, and cut
+	sum  []byte // SHA-256 of a string, if the node asks for it
 }
 
 type valueKind uint8
@@ -257,71 +265,72 @@ const (
 	isNull
 )
 
-// found takes in the value at a node.
-func (c *matches) found(n *node, v value) {
+// recordValue records the value at a node.
+func (m *matches) recordValue(n *node, v value) {
 	for _, w := range n.leaf {
-		if c.closed(w) {
+		if m.isClosed(w) {
 			continue
 		}
-		s, target := &c.answers[w], &c.plan.targets[w]
+		s, target := &m.answers[w], &m.plan.targets[w]
 		if target.several {
 			s.inElement = true
 		} else {
 			s.done = true
-			s.taking = v.kind == isArray && target.kind == targetTable
+			s.collecting = v.kind == isArray && target.kind == targetTable
 		}
-		c.keep(w, v)
+		m.storeValue(w, v)
 	}
-	for _, w := range n.take {
-		if c.answers[w].taking && v.kind == isString {
-			c.table(w, v)
+	for _, w := range n.tableItems {
+		if m.answers[w].collecting && v.kind == isString {
+			m.addTable(w, v)
 		}
 	}
 }
 
-func (c *matches) keep(w int, v value) {
-	s, r, target := &c.answers[w], &c.reply, &c.plan.targets[w]
+// storeValue records a value for the target w.
+func (m *matches) storeValue(w int, v value) {
+	s, r, target := &m.answers[w], &m.reply, &m.plan.targets[w]
 	switch target.kind {
 	case targetTable:
 		switch v.kind {
 		case isString:
-			c.table(w, v)
+			m.addTable(w, v)
 		case isArray:
 		default:
 			s.why = max(s.why, WrongType)
 		}
 	case targetRecords, targetAffected:
 		if n, ok := v.wholeNumber(); ok {
-			c.number(w, n)
+			m.addNumber(w, n)
 		} else {
-			c.fail(w, WrongType)
+			m.fail(w, WrongType)
 		}
 	case targetID:
-		c.hasID = true
+		m.hasID = true
 		if (v.kind == isString || v.kind == isNumber || v.kind == isNull) && !v.over && len(v.text) <= maxID {
-			c.id = append(c.id[:0], v.text...)
-			r.ID = c.id
+			m.id = append(m.id[:0], v.text...)
+			r.ID = m.id
 		}
 	case targetMethod:
-		c.hasMethod = true
+		m.hasMethod = true
 	case targetTaskMethod:
 		switch string(v.text) {
 		case "notifications/tasks", "notifications/tasks/status":
-			c.taskMethod = v.kind == isString
+			m.taskMethod = v.kind == isString
 		}
 	case targetResult:
-		// A result that is null is the result of a request that has none to give.
-		c.outcomes[target.at].result = target.at == atReply || v.kind != isNull
+		// A request without anything to return may have the result null.
+		m.outcomes[target.at].result = target.at == atReply || v.kind != isNull
 	case targetError:
-		c.outcomes[target.at].RPCError = v.kind != isNull
+		m.outcomes[target.at].RPCError = v.kind != isNull
 	case targetCode:
 		if v.kind == isNumber && !v.over {
 			if code, err := strconv.ParseInt(string(v.text), 10, 64); err == nil {
-				c.outcomes[target.at].RPCCode, c.outcomes[target.at].HasCode = code, true
+				m.outcomes[target.at].RPCCode, m.outcomes[target.at].HasCode = code, true
 			}
 		}
 	case targetIsError:
-		c.outcomes[target.at].ToolError = v.kind == isTrue
+		m.outcomes[target.at].ToolError = v.kind == isTrue
 	case targetResultType:
 		r.ResultType = word(v)
 	case targetState:
@@ -331,18 +340,19 @@ func (c *matches) keep(w int, v value) {
 		}
 	case targetTaskID:
 		if v.kind == isString && !v.over && len(v.text) <= maxID {
-			c.tasks[target.at].id = append(c.tasks[target.at].id[:0], v.text...)
+			m.tasks[target.at].id = append(m.tasks[target.at].id[:0], v.text...)
 		}
 	case targetTaskStatus:
-		c.tasks[target.at].status = word(v)
+		m.tasks[target.at].status = word(v)
 	case targetTaskTTL:
-		if t := &c.tasks[target.at]; v.kind == isNumber && !v.over && !t.hasTTL {
+		if t := &m.tasks[target.at]; v.kind == isNumber && !v.over && !t.hasTTL {
 			t.ttl, t.hasTTL = wholeNumber(v.text)
 		}
 	}
 }
 
-// word is a string of few bytes, without an allocation for the usual ones.
+// word returns a short string, without an allocation for the common ones. It
+// returns "" for any other value.
 func word(v value) string {
 	if v.kind != isString || v.over || len(v.text) > maxWord {
 		return ""
@@ -366,126 +376,127 @@ func word(v value) string {
 	return string(v.text)
 }
 
-// table takes in one table name. What no table can be called is passed over.
-func (c *matches) table(w int, v value) {
-	s := &c.answers[w]
+// addTable adds a table name. It ignores a string that cannot be one: an empty
+// one, or one that is not UTF-8.
+func (m *matches) addTable(w int, v value) {
+	s := &m.answers[w]
 	switch {
 	case s.why == OverCap || len(v.text) == 0 && !v.over:
 		return
 	case v.over || len(v.text) > maxTableBytes:
-		s.giveUp()
+		s.exceedCap()
 		return
 	case !utf8.Valid(v.text):
 		return
 	}
 	n := 0
-	for _, found := range c.names {
+	for _, found := range m.names {
 		if found.target == w {
-			if bytes.Equal(c.text[found.start:found.end], v.text) {
+			if bytes.Equal(m.text[found.start:found.end], v.text) {
 				return
 			}
 			n++
 		}
 	}
 	if n == maxTables {
-		s.giveUp()
+		s.exceedCap()
 		return
 	}
-	start := len(c.text)
-	c.text = append(c.text, v.text...)
-	c.names = append(c.names, tableName{w, start, len(c.text)})
+	start := len(m.text)
+	m.text = append(m.text, v.text...)
+	m.names = append(m.names, tableName{w, start, len(m.text)})
 	s.known = true
-	if s.done && !s.taking {
-		c.settle(w)
+	if s.done && !s.collecting {
+		m.closeAlternatives(w)
 	}
 }
 
-// giveUp is for what is over a cap: it is looked for no more.
-func (a *answer) giveUp() {
-	a.why, a.known, a.done, a.taking = OverCap, false, true, false
+// exceedCap closes a target whose answer is over a cap.
+func (a *answer) exceedCap() {
+	a.why, a.known, a.done, a.collecting = OverCap, false, true, false
 }
 
-// counted takes in the number of elements of the array at a node, and what the
-// first of them is.
-func (c *matches) counted(n *node, elements int64, first *element) {
+// recordCount records the number of elements of the array at a node. first is
+// its first element, or nil.
+func (m *matches) recordCount(n *node, elements int64, first *element) {
 	for _, w := range n.count {
 		switch {
-		case c.closed(w):
+		case m.isClosed(w):
 		case first != nil && first.isContent():
-			c.fail(w, WrongType)
+			m.fail(w, WrongType)
 		default:
-			c.statusOf(w).add(elements, first)
-			c.number(w, elements)
+			m.statusOf(w).add(elements, first)
+			m.addNumber(w, elements)
 		}
 	}
 }
 
-// statusOf returns what the arrays counted for w say of affected rows.
-func (c *matches) statusOf(w int) *status {
-	s := &c.answers[w]
+// statusOf returns the status of the arrays counted for w.
+func (m *matches) statusOf(w int) *status {
+	s := &m.answers[w]
 	if s.status == 0 {
-		c.statuses = append(c.statuses, status{})
-		s.status = uint16(len(c.statuses))
+		m.statuses = append(m.statuses, status{})
+		s.status = uint16(len(m.statuses))
 	}
-	return &c.statuses[s.status-1]
+	return &m.statuses[s.status-1]
 }
 
 // nextElement is called before each element of the array at a node.
-func (c *matches) nextElement(n *node, index int) {
-	for _, through := range n.eachOf {
+func (m *matches) nextElement(n *node, index int) {
+	for _, through := range n.eachTargets {
 		if index > 0 {
-			c.endElement(through)
+			m.endElement(through)
 		}
-		c.answers[through.target].inElement = false
+		m.answers[through.target].inElement = false
 	}
 }
 
-// endElement is called behind each element. One that gives no number makes the
-// sum unknown, unless there is nothing that a modifier could be told.
-func (c *matches) endElement(through through) {
-	s, target := &c.answers[through.target], &c.plan.targets[through.target]
+// endElement is called after each element. An element without a number makes a
+// sum unknown, unless the number would be in a text and the element has no text.
+func (m *matches) endElement(through eachTarget) {
+	s, target := &m.answers[through.target], &m.plan.targets[through.target]
 	if target.kind.isNumber() && !s.inElement && !s.done && !through.texts {
-		c.fail(through.target, NotFound)
+		m.fail(through.target, NotFound)
 	}
 }
 
-// endArray is called after the last.
-func (c *matches) endArray(n *node, elements int) {
-	for _, through := range n.eachOf {
+// endArray is called after the last element.
+func (m *matches) endArray(n *node, elements int) {
+	for _, through := range n.eachTargets {
 		w := through.target
-		s, target := &c.answers[w], &c.plan.targets[w]
+		s, target := &m.answers[w], &m.plan.targets[w]
 		if elements > 0 {
-			c.endElement(through)
+			m.endElement(through)
 		}
 		switch {
 		case s.done:
 			continue
-		case through.inner: // the element of the array around has its number
+		case through.inner: // this array is part of an element, which now has its number
 			s.inElement, s.known = true, true
 			continue
 		case elements == 0 && target.kind.isNumber() && (!through.texts || target.countsLines):
-			s.known = true // nothing to add is 0, and no text has no lines
+			s.known = true // the sum of no elements is 0, and so is the number of lines of no texts
 		}
 		if s.known && s.number < target.atLeast {
-			c.fail(w, WrongFormat)
+			m.fail(w, WrongFormat)
 			continue
 		}
 		s.inElement, s.done = false, true
 		if s.known {
-			c.settle(w)
+			m.closeAlternatives(w)
 		}
 	}
 	for _, w := range n.leaf {
-		if s := &c.answers[w]; s.taking {
-			s.taking = false
+		if s := &m.answers[w]; s.collecting {
+			s.collecting = false
 			if s.known {
-				c.settle(w)
+				m.closeAlternatives(w)
 			}
 		}
 	}
 }
 
-// wholeNumber is the number that the value is, if it is whole.
+// wholeNumber returns the value if it is a whole number.
 func (v value) wholeNumber() (n int64, ok bool) {
 	if v.kind != isNumber || v.over {
 		return 0, false
@@ -493,15 +504,15 @@ func (v value) wholeNumber() (n int64, ok bool) {
 	return wholeNumber(v.text)
 }
 
-// wholeNumber reads a JSON number that is an integer, not negative, and fits:
-// digits, and zeros alone behind a point.
+// wholeNumber parses a JSON number that is a non-negative integer and fits an
+// int64. Zeros after a decimal point are allowed.
 func wholeNumber(text []byte) (n int64, ok bool) {
 	whole, fraction, point := bytes.Cut(text, []byte("."))
 	if point && (len(fraction) == 0 || len(bytes.Trim(fraction, "0")) > 0) {
 		return 0, false
 	}
 	if len(whole) == 0 || !isDigit(whole[0]) {
-		return 0, false // before ParseInt, whose errors are allocated
+		return 0, false // checked first because an error of ParseInt is an allocation
 	}
 	n, err := strconv.ParseInt(string(whole), 10, 64)
 	if err != nil {

@@ -134,31 +134,31 @@ type consumer struct {
 // a node with the targets of both; so there is never more than one node to
 // follow.
 type node struct {
-	leaf  []int // targets that end here
-	take  []int // targets for whose array of strings a string here is an element
-	count []int // targets that end in # here: the number of elements
-	keep  bool  // the text of a string or scalar here is needed
-	raw   bool  // as it is written
-	hash  bool  // the SHA-256 of a string here is needed
+	leaf       []int // targets that end here
+	tableItems []int // targets for whose array of strings a string here is an element
+	count      []int // targets that end in # here: the number of elements
+	keep       bool  // the text of a string or scalar here is needed
+	raw        bool  // as it is written
+	hash       bool  // the SHA-256 of a string here is needed
 
-	members []edge    // of an object
-	index   []edge    // of an array, by index
-	each    *node     // of an array: every element that index has not
-	eachOf  []through // targets that go on through each
-	eachAll []int     // targets in it
+	members     []edge       // of an object
+	index       []edge       // of an array, by index
+	each        *node        // of an array: every element that index has not
+	eachTargets []eachTarget // targets that go on through each
+	belowEach   []int        // targets in it
 
 	isFirst bool  // it is the first element of an array whose elements are counted
 	probe   probe // of a member of that
 	last    int   // the greatest index in index, or -1
 
-	text   *textNode // inside a string
-	textOf []int     // targets that go on through text
+	text        *textNode // inside a string
+	textTargets []int     // targets that go on through text
 
 	all []int // targets here and below
 }
 
 // through is a target whose path goes on through each element of an array.
-type through struct {
+type eachTarget struct {
 	target int
 	inner  bool // another # comes before, whose element this array is a part of
 	texts  bool // a modifier comes behind: an element without a text gives nothing
@@ -194,7 +194,7 @@ func (n *node) element(index int) *node {
 func newParamsPlan(e *Extractor) *plan {
 	p := &plan{}
 	p.consumers = []consumer{{extractor: e}}
-	p.root = p.compile(p.add(nil, e.params, []string{rootArguments}, 0, 0), nil)
+	p.root = p.compile(p.addTargets(nil, e.params, []string{rootArguments}, 0, 0), nil)
 	return p
 }
 
@@ -209,14 +209,14 @@ func newReplyPlan(scope Scope, extractors []*Extractor) *plan {
 	}
 	var suffixes []pathSuffix
 	for _, m := range members {
-		suffixes = append(suffixes, pathSuffix{len(p.targets), intoEach(m.names)})
+		suffixes = append(suffixes, pathSuffix{len(p.targets), memberSteps(m.names)})
 		p.targets = append(p.targets, target{kind: m.kind, at: m.at})
 	}
 	for _, e := range extractors {
 		a := consumer{extractor: e, first: [outcomes]int{-1, -1, -1}}
 		for at := range places {
 			a.first[at] = len(p.targets)
-			suffixes = p.add(suffixes, e.result, resultOf[at], len(p.consumers), at)
+			suffixes = p.addTargets(suffixes, e.result, resultOf[at], len(p.consumers), at)
 		}
 		p.consumers = append(p.consumers, a)
 	}
@@ -225,7 +225,7 @@ func newReplyPlan(scope Scope, extractors []*Extractor) *plan {
 }
 
 // intoEach is the steps into members of these names, one in the other.
-func intoEach(names []string) (steps []step) {
+func memberSteps(names []string) (steps []step) {
 	for _, name := range names {
 		steps = append(steps, step{name: name, index: -1})
 	}
@@ -272,9 +272,9 @@ type pathSuffix struct {
 	steps  []step
 }
 
-func (p *plan) add(suffixes []pathSuffix, ws []target, root []string, consumer int, at uint8) []pathSuffix {
+func (p *plan) addTargets(suffixes []pathSuffix, ws []target, root []string, consumer int, at uint8) []pathSuffix {
 	for _, w := range ws {
-		steps := append(intoEach(root), w.path.steps...)
+		steps := append(memberSteps(root), w.path.steps...)
 		suffixes = append(suffixes, pathSuffix{len(p.targets), steps})
 		w.consumer, w.at = consumer, at
 		w.several, w.countsLines, w.atLeast = w.path.several(), w.path.countsLines(), w.path.minLines()
@@ -283,7 +283,7 @@ func (p *plan) add(suffixes []pathSuffix, ws []target, root []string, consumer i
 	added := p.targets[len(p.targets)-len(ws):]
 	for i, n := 0, len(p.targets)-len(ws); i < len(added); {
 		end := i + 1
-		for end < len(added) && added[end].answersLike(&added[i]) {
+		for end < len(added) && added[end].isAlternativeTo(&added[i]) {
 			end++
 		}
 		for first := i; i < end; i++ {
@@ -295,13 +295,13 @@ func (p *plan) add(suffixes []pathSuffix, ws []target, root []string, consumer i
 
 // answersLike reports whether two targets of an extractor answer the same
 // question.
-func (w *target) answersLike(o *target) bool {
+func (w *target) isAlternativeTo(o *target) bool {
 	return w.kind == o.kind && w.term == o.term && w.source == o.source
 }
 
 // compile makes the node that the suffixes begin at.
 func (p *plan) compile(suffixes []pathSuffix, take []int) *node {
-	n := &node{take: take, all: slices.Clone(take), keep: len(take) > 0}
+	n := &node{tableItems: take, all: slices.Clone(take), keep: len(take) > 0}
 	var each, text []pathSuffix
 	for _, w := range suffixes {
 		n.all = append(n.all, w.target)
@@ -322,14 +322,14 @@ func (p *plan) compile(suffixes []pathSuffix, take []int) *node {
 		switch st := w.steps[0]; {
 		case st.kind.isModifier():
 			text = append(text, w)
-			n.textOf = append(n.textOf, w.target)
+			n.textTargets = append(n.textTargets, w.target)
 		case st.kind == stepEach && len(rest.steps) == 0:
 			n.count = append(n.count, w.target)
 		case st.kind == stepEach:
 			each = append(each, rest)
 			before := p.targets[w.target].path.steps
 			before = before[:len(before)-len(w.steps)]
-			n.eachOf = append(n.eachOf, through{
+			n.eachTargets = append(n.eachTargets, eachTarget{
 				target: w.target,
 				inner:  slices.ContainsFunc(before, func(st step) bool { return st.kind == stepEach }),
 				texts:  slices.ContainsFunc(rest.steps, func(st step) bool { return st.kind.isModifier() }),
@@ -348,17 +348,17 @@ func (p *plan) compile(suffixes []pathSuffix, take []int) *node {
 		}
 	}
 	for _, name := range distinct(suffixes, func(st step) string { return st.name }) {
-		n.members = append(n.members, edge{name: name, node: p.compile(beyond(suffixes, func(st step) bool { return st.name == name }), nil)})
+		n.members = append(n.members, edge{name: name, node: p.compile(suffixesBelow(suffixes, func(st step) bool { return st.name == name }), nil)})
 	}
 	for _, index := range distinct(suffixes, func(st step) int { return st.index }) {
 		if index >= 0 {
-			below := append(beyond(suffixes, func(st step) bool { return st.index == index }), each...)
+			below := append(suffixesBelow(suffixes, func(st step) bool { return st.index == index }), each...)
 			n.index = append(n.index, edge{index: index, node: p.compile(below, elements)})
 		}
 	}
 	if len(each) > 0 || len(elements) > 0 {
 		n.each = p.compile(each, elements)
-		n.eachAll = n.each.all
+		n.belowEach = n.each.all
 	}
 	if slices.ContainsFunc(n.count, func(w int) bool { return !p.targets[w].path.isContent() }) {
 		if i := slices.IndexFunc(n.index, func(e edge) bool { return e.index == 0 }); i < 0 {
@@ -389,7 +389,7 @@ func distinct[T comparable](suffixes []pathSuffix, of func(step) T) []T {
 
 // beyond returns the suffixes behind the next step, of those whose next step is
 // in.
-func beyond(suffixes []pathSuffix, in func(step) bool) []pathSuffix {
+func suffixesBelow(suffixes []pathSuffix, in func(step) bool) []pathSuffix {
 	var rest []pathSuffix
 	for _, w := range suffixes {
 		if len(w.steps) > 0 && w.steps[0].kind == stepInto && in(w.steps[0]) {

@@ -2,60 +2,60 @@ package scan
 
 import "github.com/tallygate/tallygate/mcp/sql"
 
-// maxQuery bounds in bytes a query whose tables are wanted.
+// maxQuery is the length in bytes of the longest query that is read.
 const maxQuery = sql.MaxQuery
 
-// endQuery is called behind a text that is a query: for the tables that it
-// names, and for what kind of statement it is.
+// endQuery is called at the end of a text that is a query. It records the tables
+// that the query names for the target w, and the kind of statement.
 func (r *textReader) endQuery(w int) {
-	c := r.matches
-	if c.closed(w) {
+	m := r.matches
+	if m.isClosed(w) {
 		return
 	}
 	if r.over {
-		c.addStatement(statementUnread, 1)
-		c.fail(w, OverCap)
+		m.addStatement(statementUnread, 1)
+		m.fail(w, OverCap)
 		return
 	}
-	steps := c.plan.targets[w].path.steps
+	steps := m.plan.targets[w].path.steps
 	dialect, _ := sql.ParseDialect(steps[len(steps)-1].name)
 	found := sql.Read(dialect, r.kept)
-	// A dialect, or an argument of this name, says that it is no prose.
+	// A dialect in the rule, or an argument named sql, rules out prose.
 	isSQL := dialect != sql.Generic || len(steps) > 1 && steps[len(steps)-2].name == "sql"
 	switch found.Status {
 	case sql.Known:
 	case sql.OverCap:
-		c.addStatement(statementUnread, 1)
-		c.fail(w, OverCap)
+		m.addStatement(statementUnread, 1)
+		m.fail(w, OverCap)
 		return
 	default:
 		if found.Status == sql.NotSQL && !isSQL {
-			c.fail(w, WrongFormat)
+			m.fail(w, WrongFormat)
 			return
 		}
-		c.addStatement(statementUnread, 1)
-		c.fail(w, SQLUnread)
+		m.addStatement(statementUnread, 1)
+		m.fail(w, SQLUnread)
 		return
 	}
-	s := &c.answers[w]
+	s := &m.answers[w]
 	s.weak = s.weak || found.Weak && !isSQL && !inCapitals(r.kept)
-	c.addStatement(statementOf(&found), found.Statements)
+	m.addStatement(statementOf(&found), found.Statements)
 	for _, name := range found.Tables {
-		c.table(w, value{kind: isString, text: []byte(name)})
+		m.addTable(w, value{kind: isString, text: []byte(name)})
 	}
 	if s.why == Known {
-		s.known = true // also where it names none
-		if c.plan.targets[w].several {
+		s.known = true // also if the query names no table
+		if m.plan.targets[w].several {
 			s.inElement = true
 			return
 		}
 		s.done = true
-		c.settle(w)
+		m.closeAlternatives(w)
 	}
 }
 
 // inCapitals reports whether a statement begins with a word in capitals and goes
-// on with others that are not: DROP TABLE users, and not drop table users.
+// on with words that are not: DROP TABLE users, but not drop table users.
 func inCapitals(query []byte) bool {
 	letters, small, word := 0, false, true
 	for _, c := range query {
@@ -73,15 +73,15 @@ func inCapitals(query []byte) bool {
 	return small && letters > 1
 }
 
-// addStatement adds what a query is to what the call's other queries are.
-func (c *matches) addStatement(kind statement, statements int) {
+// addStatement adds a query of the call to those before it.
+func (m *matches) addStatement(kind statement, statements int) {
 	switch {
-	case c.statement == statementNone:
-		c.statement = kind
-	case c.statement != kind:
-		c.statement = statementMixed
+	case m.statement == statementNone:
+		m.statement = kind
+	case m.statement != kind:
+		m.statement = statementMixed
 	}
-	c.statements += statements
+	m.statements += statements
 }
 
 func statementOf(r *sql.Result) statement {

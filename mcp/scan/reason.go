@@ -1,21 +1,22 @@
 package scan
 
-// Reason is why a question about a call has no answer. Its text is stable: it
-// is the label of a metric.
+// Reason is why the tables or the record count of a call are unknown. Its text
+// is a label of a metric and does not change.
 type Reason uint8
 
-// The reasons, from the least to the most telling.
+// The reasons. Where several apply, the last of them in this order is given, as
+// the most specific.
 const (
 	Known         Reason = iota
-	NoRule               // the tool's rule does not say where to look
-	NotFound             // nothing stands where the rule says
-	NotCounted           // the statement has no rows to count: DDL, EXPLAIN, several of different kinds
-	WrongType            // what stands there is no table name, no whole number, no array of rows
-	WrongFormat          // a text is not of the format that the rule says
-	SQLUnread            // a query cannot be read
-	Unchecked            // the JSON in a text was not checked, since structured content was expected: Habit
-	OverCap              // there is an answer, but more or longer than is kept
-	Contradiction        // two signs of the same thing differ
+	NoRule               // the rule has no path for it
+	NotFound             // there is no value at the path
+	NotCounted           // the statement has no rows to count: DDL, EXPLAIN, or several statements of different kinds
+	WrongType            // the value is not a table name, a whole number or an array of rows
+	WrongFormat          // the text is not in the format that the rule names
+	SQLUnread            // the query cannot be parsed
+	Unchecked            // the JSON in a text was not checked, because structured content was expected: see Habit
+	OverCap              // the value exists but is larger than the caps allow
+	Contradiction        // two values that should agree do not
 )
 
 var reasonNames = [...]string{
@@ -25,7 +26,7 @@ var reasonNames = [...]string{
 
 func (r Reason) String() string { return reasonNames[r] }
 
-// Reasons are all of them, but for Known.
+// Reasons returns all of them except Known.
 func Reasons() []Reason {
 	return []Reason{NoRule, NotFound, NotCounted, WrongType, WrongFormat, SQLUnread, Unchecked, OverCap, Contradiction}
 }

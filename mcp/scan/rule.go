@@ -282,7 +282,7 @@ func (e *Extractor) withConstants(f Facts) Facts {
 		number := count{Known: true, Number: c.number, Rank: c.rank, Named: true, Operator: true}
 		switch c.kind {
 		case targetTable:
-			own.terms = terms{some: true, first: foundTerm{term: c.term, rank: c.rank, names: []string{c.name}}}
+			own.terms = terms{present: true, first: foundTerm{term: c.term, rank: c.rank, names: []string{c.name}}}
 		case targetAffected:
 			own.counts.Affected = number
 		default:

@@ -11,60 +11,60 @@ const (
 	SSE                // an event stream whose events are each what a JSON body is
 )
 
-// Scope says which messages a Scanner looks for.
+// Scope is which messages a Scanner looks for.
 type Scope uint8
 
 // The scopes.
 const (
-	Calls Scope = iota // replies to requests: the usual
-	Tasks              // also what carries a task's state: replies to tasks/get, and notifications about tasks
+	Calls Scope = iota // replies to requests
+	Tasks              // also replies to tasks/get and notifications about tasks, which carry a task's state
 )
 
-// Scanner looks through a response's body for replies while it passes. It is
-// told the bytes as they come, in pieces of any size, and gathers none of them.
-// It remembers a few kilobytes and the table names that it found, whose number
-// and length have caps: at most 256 KB for a rule, whatever comes.
+// Scanner finds the replies in a response body while it passes. It takes the
+// body in chunks of any size and buffers none of them. It keeps a few kilobytes
+// of state and the table names found so far. Both are bounded: at most 256 KB
+// for a rule, whatever the body is.
 //
-// It finds out no more than it is asked for. What no path leads to is skipped
-// by its quotes and brackets alone, so that what stands there may be JSON or
-// not as long as its strings end and its brackets balance ({] counts as a
-// pair). Where the rest turns out to be no JSON, it makes up nothing: a JSON
-// body is not looked at any further, an event stream from the next event on
-// again.
+// A Scanner reads no more than it has to. A value that no path leads to is
+// skipped by its quotes and brackets alone. There, malformed JSON goes unnoticed
+// as long as its strings end and its brackets balance ({] counts as a pair).
+// Where malformed JSON is noticed, the scanner reports nothing for that message:
+// of a JSON body it ignores the rest, and in an event stream it goes on with the
+// next event.
 //
-// A Scanner is ready after Reset, and can be reset and used again for another
-// body. It is for one goroutine.
+// Call Reset before the first chunk of each body. A Scanner can be reused, but
+// not by several goroutines at once.
 type Scanner struct {
-	plan    *plan // for the messages to come
-	scope   Scope
-	format  Format
-	state   scanState
-	batch   bool // inside an array of messages
-	bom     int  // bytes of a byte-order mark that have come; len(byteOrderMark) behind it
-	doc     document
-	matches matches
-	size    int64 // of the message that passes
-	whole   bool  // the last piece has the end of an event in it, or of a reply in JSON
-	stream  sse.Reader
-	event   eventState
+	plan      *plan // for the next messages
+	scope     Scope
+	format    Format
+	state     scanState
+	batch     bool // inside an array of messages
+	bom       int  // bytes of a byte-order mark read so far; len(byteOrderMark) once that is decided
+	doc       document
+	matches   matches
+	size      int64 // bytes of the current message so far
+	completes bool  // see Completes
+	stream    sse.Reader
+	event     eventState
 }
 
 type scanState uint8
 
 const (
-	scanFirst       scanState = iota // a message or an array of them is to come
-	scanFirstOfMany                  // behind [
-	scanMessage                      // in a message
-	scanNext                         // behind a message in an array
-	scanNextOfMany                   // behind the comma
-	scanDone                         // behind all; nothing is looked at any more
+	scanFirst       scanState = iota // before a message or an array of messages
+	scanFirstOfMany                  // after [
+	scanMessage                      // inside a message
+	scanNext                         // after a message in an array
+	scanNextOfMany                   // after the comma
+	scanDone                         // the rest of the body, or of the event, is ignored
 )
 
 const byteOrderMark = "\xef\xbb\xbf"
 
-// Reset makes the scanner ready for the first byte of a body. For the replies
-// in it, Reply.Facts will know what the extractors in want find; nil ones are
-// left out. With one extractor at most, it allocates nothing.
+// Reset prepares the scanner for the first byte of a body. Reply.Facts will
+// return what the extractors in want find; nil extractors are ignored. With at
+// most one extractor, Reset allocates nothing.
 func (s *Scanner) Reset(format Format, scope Scope, want ...*Extractor) {
 	s.format, s.scope, s.state, s.batch, s.bom = format, scope, scanFirst, false, 0
 	s.stream, s.event = sse.Reader{}, eventState{}
@@ -72,39 +72,40 @@ func (s *Scanner) Reset(format Format, scope Scope, want ...*Extractor) {
 	s.Want(want...)
 }
 
-// Expect says which tool's result is to come, where it is one.
+// Expect sets the habit of the tool whose result comes next. Without it, the
+// scanner assumes nothing about the result.
 func (s *Scanner) Expect(h Habit) { s.matches.habit = h }
 
-// Want changes what is looked for, from the next message on. It is for streams
-// that answer calls which were not known at Reset.
+// Want changes the extractors, from the next message on. It is for streams that
+// answer calls which were not known at Reset.
 func (s *Scanner) Want(want ...*Extractor) {
 	s.plan = replyPlan(s.scope, want)
 }
 
-// Resumable reports whether an event with an id has passed, so that a client can
-// ask for the events behind it should the stream break.
+// Resumable reports whether an event with an id has passed. If the stream
+// breaks, the client can ask for the events after it.
 func (s *Scanner) Resumable() bool { return s.event.resumable }
 
-// Completes reports whether the piece that was scanned last has the end of an event
-// in it, or of a reply in JSON. Whoever gets one that has not can do nothing with
-// it yet, unless the body ends there.
-func (s *Scanner) Completes() bool { return s.whole }
+// Completes reports whether the last chunk contained the end of an event, or of
+// a reply in JSON. A client cannot act on a chunk without one, unless the body
+// ends there.
+func (s *Scanner) Completes() bool { return s.completes }
 
-// Scan takes in the next bytes of the body. It calls found for each reply,
-// during the Scan of the piece that holds the reply's closing brace; what found
-// is given is good until found returns.
+// Scan reads the next chunk of the body. It calls found for each reply, during
+// the Scan of the chunk that has the closing brace of the reply. The Reply is
+// valid until found returns.
 //
-// In an event stream that is before the end of the event. An event whose type
-// is not message carries no replies, but an event: line that comes behind the
-// data is too late to say so.
+// In an event stream, found is called before the event ends. An event whose type
+// is not message carries no replies, but only an event line before the data can
+// say so: one after it comes too late.
 func (s *Scanner) Scan(p []byte, found func(*Reply)) {
-	s.whole = false
+	s.completes = false
 	if s.format == SSE {
 		s.events(p, found)
 		return
 	}
-	// Clients differ in whether they take a byte-order mark in front of JSON;
-	// where one does, the reply has been answered.
+	// Some clients accept a byte-order mark before JSON. To them this is a
+	// reply, so it is one here, too.
 	for s.bom < len(byteOrderMark) && len(p) > 0 {
 		if p[0] != byteOrderMark[s.bom] {
 			begun := byteOrderMark[:s.bom]
@@ -118,7 +119,7 @@ func (s *Scanner) Scan(p []byte, found func(*Reply)) {
 	s.messages(p, found)
 }
 
-// messages takes in a piece of a JSON body, or of the data of an event.
+// messages reads a chunk of a JSON body, or of the data of an event.
 func (s *Scanner) messages(p []byte, found func(*Reply)) {
 	for len(p) > 0 && s.state != scanDone {
 		if s.state == scanMessage {
@@ -145,7 +146,7 @@ func (s *Scanner) messages(p []byte, found func(*Reply)) {
 			s.state, s.batch = scanFirstOfMany, true
 		case c == ',' && s.state == scanNext:
 			s.state = scanNextOfMany
-		default: // also the end of the array
+		default: // the end of the array, or malformed
 			s.state = scanDone
 		}
 	}
@@ -165,7 +166,7 @@ func (s *Scanner) endMessage(found func(*Reply)) {
 	}
 	if r := s.matches.message(); r != nil {
 		r.Size = s.size
-		s.whole = s.whole || s.format == JSON
+		s.completes = s.completes || s.format == JSON
 		found(r)
 	}
 }

@@ -69,7 +69,7 @@ func kept(s *Scanner) int {
 }
 
 func keptBy(d *document) int {
-	n := cap(d.kept) + cap(d.piece) + 72*cap(d.open)
+	n := cap(d.kept) + cap(d.chunk) + 72*cap(d.open)
 	if d.text != nil {
 		n += keptByText(d.text)
 	}

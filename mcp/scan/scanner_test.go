@@ -181,7 +181,7 @@ func TestFacts(t *testing.T) {
 		{rows, `{"text":""}`, Facts{}},
 		{rows, `{"text":1,"text":"{\"rows\":[1,2]}"}`, Facts{}}, // looked for once
 		{rows, `{"text":"oops","text":"{\"rows\":[1,2]}"}`, Facts{}},
-		{rows, `{"text":"oops` + strings.Repeat("!", 2*textPiece) + `","text":"{\"rows\":[1,2]}"}`, Facts{}},
+		{rows, `{"text":"oops` + strings.Repeat("!", 2*textChunkSize) + `","text":"{\"rows\":[1,2]}"}`, Facts{}},
 		{Rule{Tables: []string{"result.a.0.b", "result.a.#.c"}, Records: []string{"result.a.#"}}, `{"a":[{"c":"x"},{"b":"n","c":"y"}]}`, Facts{Tables: []string{"x", "y"}, Records: 2, RecordsKnown: true}},
 	} {
 		var s Scanner

@@ -6,24 +6,24 @@ import (
 	"github.com/tallygate/tallygate/internal/sse"
 )
 
-// eventState is what is known of the event that passes in an event stream.
+// eventState is what is known of the current event of an event stream.
 type eventState struct {
-	hasData bool                     // it has a line of data
+	hasData bool                     // it has a data line
 	ignored bool                     // its type is not message
-	kind    [len("message") + 1]byte // the value of the event line that passes, cut
+	kind    [len("message") + 1]byte // the value of the current event line, truncated
 	length  int                      // of kind
 
-	idEmpty   bool // the id line that passes has no value so far
-	idNUL     bool // it has a NUL, and is ignored therefore
+	idEmpty   bool // the current id line has no value so far
+	idNUL     bool // the current id line has a NUL, so it is ignored
 	hasID     bool // the last id line that was not ignored had a value
 	resumable bool // an event with an id has passed
 }
 
-// lineFeed stands between the lines of an event's data.
+// lineFeed separates the lines of an event's data.
 var lineFeed = []byte{'\n'}
 
-// events takes the next bytes of an event stream. Of its fields only data, event
-// and id mean anything here.
+// events reads a chunk of an event stream. Of the fields only data, event and id
+// matter here.
 func (s *Scanner) events(p []byte, found func(*Reply)) {
 	e := &s.event
 	for len(p) > 0 {
@@ -57,19 +57,19 @@ func (s *Scanner) events(p []byte, found func(*Reply)) {
 			s.state, s.batch = scanFirst, false
 			e.hasData, e.ignored = false, false
 			e.resumable = e.resumable || e.hasID
-			s.whole = true
+			s.completes = true
 		}
 		p = p[n:]
 	}
 }
 
-// beginValue is called behind the name of a field.
+// beginValue is called after the name of a field.
 func (s *Scanner) beginValue() {
 	e := &s.event
 	switch s.stream.Field() {
 	case sse.Data:
 		if e.hasData && !e.ignored {
-			s.messages(lineFeed, nil) // a line feed completes no reply
+			s.messages(lineFeed, nil) // a line feed cannot complete a reply
 		}
 		e.hasData = true
 	case sse.Event:

@@ -114,15 +114,15 @@ type textReader struct {
 	memory   []*partReader                // of parts
 }
 
-func (r *textReader) begin(c *matches, place *textNode) {
-	r.matches, r.node, r.wantsJSON = c, place, place.wantsJSON()
+func (r *textReader) begin(m *matches, place *textNode) {
+	r.matches, r.node, r.wantsJSON = m, place, place.wantsJSON()
 	for kind := range place.values {
 		if v := &place.values[kind]; v.node != nil {
-			r.documents[kind].begin(c, v.node)
+			r.documents[kind].begin(m, v.node)
 		}
 	}
 	if r.wantsJSON {
-		r.json.begin(!c.habit.repeats())
+		r.json.begin(!m.habit.repeats())
 	}
 	if r.isPython = place.values[stepPython].node != nil; r.isPython {
 		r.python.begin()
@@ -141,7 +141,7 @@ func (r *textReader) begin(c *matches, place *textNode) {
 		if i == len(r.memory) {
 			r.memory = append(r.memory, new(partReader))
 		}
-		r.memory[i].begin(c, &place.parts[i])
+		r.memory[i].begin(m, &place.parts[i])
 		r.parts = append(r.parts, r.memory[i])
 	}
 	r.kept, r.over = r.kept[:0], false
@@ -236,8 +236,8 @@ func (r *textReader) endValue(kind stepKind, targets []int) {
 	case stepFromStr:
 		is = r.json.isWhole()
 	case stepEmbedded:
-		if r.json.isNote() {
-			r.matches.passOver(targets)
+		if r.json.isProse() {
+			r.matches.skipText(targets)
 			return
 		}
 		is = r.json.isEmbedded()
@@ -245,28 +245,28 @@ func (r *textReader) endValue(kind stepKind, targets []int) {
 		is = r.isPython && r.python.end()
 	}
 	if is && r.documents[kind].end() {
-		r.matches.settleText(targets, NotFound)
+		r.matches.closeText(targets, NotFound)
 		return
 	}
-	r.matches.forget(targets)
-	r.matches.settleText(targets, WrongFormat)
+	r.matches.discard(targets)
+	r.matches.closeText(targets, WrongFormat)
 }
 
 func (r *textReader) endRows(targets []int, found rowsFound, ok bool) {
 	for _, w := range targets {
 		target := &r.matches.plan.targets[w]
 		fits := found.fits(target.path.steps[len(target.path.steps)-2]) && (target.several || found.rows >= target.atLeast)
-		if ok && fits && !r.matches.closed(w) {
-			r.matches.number(w, found.rows)
+		if ok && fits && !r.matches.isClosed(w) {
+			r.matches.addNumber(w, found.rows)
 		}
 	}
-	r.matches.settleText(targets, WrongFormat)
+	r.matches.closeText(targets, WrongFormat)
 }
 
 // endWords is called behind a text that may say a number in words.
 func (r *textReader) endWords() {
 	if r.over {
-		r.matches.passOver(r.node.words)
+		r.matches.skipText(r.node.words)
 		return
 	}
 	r.words.read(r.kept)
@@ -277,10 +277,10 @@ func (r *textReader) endWords() {
 			read = r.words.noRows
 		}
 		if n, ok := read(); !ok {
-			r.matches.passOver([]int{w})
-		} else if !r.matches.closed(w) {
-			r.matches.number(w, n)
-			r.matches.settle(w)
+			r.matches.skipText([]int{w})
+		} else if !r.matches.isClosed(w) {
+			r.matches.addNumber(w, n)
+			r.matches.closeAlternatives(w)
 		}
 	}
 }

@@ -32,12 +32,12 @@ type jsonText struct {
 type jsonTextState uint8
 
 const (
-	textLineStart    jsonTextState = iota // at the beginning of a line, or behind its white space
-	textProse                             // in a line of prose
-	textInValue                           // in an object or array
-	textScalar                            // in a string, number or literal that the text begins with
-	textBehind                            // behind an object or array, in the same line
-	textBehindScalar                      // behind the scalar
+	textLineStart   jsonTextState = iota // at the beginning of a line, or behind its white space
+	textProse                            // in a line of prose
+	textInValue                          // in an object or array
+	textScalar                           // in a string, number or literal that the text begins with
+	textAfterValue                       // behind an object or array, in the same line
+	textAfterScalar                      // behind the scalar
 )
 
 // begin gets ready for a text. The objects and arrays in it are checked, or only
@@ -73,7 +73,7 @@ func (r *jsonText) feed(p []byte, whole, embedded *document) {
 			case c == '\n':
 				r.state = textLineStart
 			case isSpace(c):
-			case r.state == textBehindScalar:
+			case r.state == textAfterScalar:
 				r.startProse()
 				r.last = c
 			default: // right behind a value
@@ -126,7 +126,7 @@ func (r *jsonText) feedValue(p []byte, whole, embedded *document) (rest []byte) 
 		n = r.check.feed(p)
 		done, broken = r.check.state == checkDone, r.check.state == checkBroken
 	} else {
-		n, done, broken = r.passUnchecked(p, embedded)
+		n, done, broken = r.skipUnchecked(p, embedded)
 		embedded = nil
 	}
 	if r.lines && bytes.IndexByte(p[:n], '\n') >= 0 {
@@ -141,9 +141,9 @@ func (r *jsonText) feedValue(p []byte, whole, embedded *document) (rest []byte) 
 	switch {
 	case done && r.state == textInValue:
 		r.values++
-		r.state = textBehind
+		r.state = textAfterValue
 	case done:
-		r.state, r.scalar = textBehindScalar, true
+		r.state, r.scalar = textAfterScalar, true
 	case broken && r.state == textInValue:
 		r.fail()
 	case broken:
@@ -155,7 +155,7 @@ func (r *jsonText) feedValue(p []byte, whole, embedded *document) (rest []byte) 
 // passUnchecked takes in the next bytes of an object or array that is not
 // checked, by the document that follows it, or without one by its quotes and
 // brackets.
-func (r *jsonText) passUnchecked(p []byte, d *document) (n int, done, broken bool) {
+func (r *jsonText) skipUnchecked(p []byte, d *document) (n int, done, broken bool) {
 	r.unchecked = true
 	if d != nil {
 		n = d.feed(p)
@@ -186,7 +186,7 @@ func (r *jsonText) isEmbedded() bool { return r.embedded && r.values == 1 && !r.
 
 // isNote reports whether the text is prose, or nothing, with no line that an
 // object or array begins.
-func (r *jsonText) isNote() bool { return r.embedded && r.values == 0 && !r.inValue() }
+func (r *jsonText) isProse() bool { return r.embedded && r.values == 0 && !r.inValue() }
 
 // rows counts the lines of NDJSON.
 func (r *jsonText) rows() (found rowsFound, ok bool) {

@@ -52,7 +52,7 @@ func (r *markdownRows) reset(rows *textRows) { *r = markdownRows{only: rows.only
 
 func (r *markdownRows) feed(p []byte) bool {
 	if r.line == (markdownLine{}) {
-		p = r.passRows(p)
+		p = r.skipRows(p)
 	}
 	for len(p) > 0 {
 		c := p[0]
@@ -69,7 +69,7 @@ func (r *markdownRows) feed(p []byte) bool {
 		if !r.endLine() {
 			return false
 		}
-		p = r.passRows(p)
+		p = r.skipRows(p)
 	}
 	return !r.only || !r.other
 }
@@ -77,7 +77,7 @@ func (r *markdownRows) feed(p []byte) bool {
 // passRows counts what rows of a table p, at the beginning of a line, begins
 // with, and returns what is behind them. These begin with a pipe, as nearly all
 // do, and are there to their ends; the others go through add.
-func (r *markdownRows) passRows(p []byte) []byte {
+func (r *markdownRows) skipRows(p []byte) []byte {
 	for r.table && len(p) > 0 && p[0] == '|' {
 		lf := bytes.IndexByte(p, '\n')
 		if lf < 0 {

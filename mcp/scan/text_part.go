@@ -30,16 +30,16 @@ type partState uint8
 const (
 	partBefore partState = iota
 	partIn
-	partBehind
+	partAfter
 	partBroken
 )
 
-func (r *partReader) begin(c *matches, place *textPart) {
+func (r *partReader) begin(m *matches, place *textPart) {
 	if r.text == nil {
 		r.text = new(textReader)
 	}
 	r.part, r.line, r.inLine, r.state, r.edge, r.alive = place, r.line[:0], false, partBefore, r.edge[:0], true
-	r.text.begin(c, place.text)
+	r.text.begin(m, place.text)
 }
 
 func (r *partReader) feed(p []byte) bool {
@@ -66,10 +66,10 @@ func (r *partReader) add(piece []byte, last bool) {
 			}
 			return
 		}
-		r.pass(r.line)
+		r.feedText(r.line)
 		r.line, r.inLine, piece = r.line[:0], true, piece[n:]
 	}
-	r.pass(piece)
+	r.feedText(piece)
 	if last {
 		r.inLine = false
 	}
@@ -87,7 +87,7 @@ func (r *partReader) mayBeEdge() bool {
 	return text[0] == '`' || text[0] == '~'
 }
 
-func (r *partReader) pass(p []byte) {
+func (r *partReader) feedText(p []byte) {
 	if r.state == partIn && r.alive {
 		r.alive = r.text.feed(p)
 	}
@@ -97,15 +97,15 @@ func (r *partReader) endLine() {
 	line := strings.TrimRight(string(r.line), " \t\r\n")
 	switch {
 	case r.state == partIn && r.part.ends(string(r.edge), line):
-		r.state = partBehind
+		r.state = partAfter
 	case r.state != partIn && r.part.begins(line):
-		if r.state == partBehind {
+		if r.state == partAfter {
 			r.state = partBroken
 			break
 		}
 		r.state, r.edge = partIn, append(r.edge[:0], line...)
 	default:
-		r.pass(r.line)
+		r.feedText(r.line)
 	}
 	r.line = r.line[:0]
 }
@@ -158,9 +158,9 @@ func (r *partReader) end() {
 	if len(r.line) > 0 && !r.inLine {
 		r.endLine()
 	}
-	if r.state != partBehind {
-		r.text.matches.forget(r.part.text.all)
-		r.text.matches.settleText(r.part.text.all, WrongFormat)
+	if r.state != partAfter {
+		r.text.matches.discard(r.part.text.all)
+		r.text.matches.closeText(r.part.text.all, WrongFormat)
 		return
 	}
 	r.text.end()
