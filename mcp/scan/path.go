@@ -12,10 +12,9 @@ import (
 	"github.com/tallygate/tallygate/mcp/sql"
 )
 
-// Path says where a value stands in a call's arguments or its result. It is
-// the part of gjson's path syntax that can be followed while the bytes pass,
-// nothing gathered and nothing read twice, and a few modifiers more for what
-// tools put into texts:
+// Path is the position of a value in a call's arguments or its result. The
+// syntax is the subset of gjson's that can be followed in one pass without
+// buffering, plus modifiers for the formats that tools put into texts:
 //
 //	arguments.table                               a member of a member
 //	result.content.0.text                         an element of an array, from 0
@@ -29,15 +28,15 @@ import (
 //	arguments.query|@sql                          the tables that a query names
 //
 // It begins with arguments (of the request's params) or result (of the reply).
-// Modifiers are told a string, and find nothing in any other value:
+// A modifier applies to a string, and finds nothing in any other value:
 //
 //	@fromstr     the one JSON value that the text is, from end to end
 //	@embedded    the one JSON object or array that begins a line and ends one,
-//	             whatever other lines are around it; a text without is passed over
+//	             whatever other lines are around it; a text without one is skipped
 //	@python      the Python list or dict that the text is, as repr writes it
 //	@fenced      the inside of the text's one fenced code block (```)
-//	@tagged:X    what stands between a line <X> and a line </X>, the one such
-//	             part of the text; a name that begins with X will do
+//	@tagged:X    the lines between <X> and </X>, the one such part of the text;
+//	             the name of the tag may be longer than X
 //	@csv         comma-separated values with a header line (RFC 4180); @csv:N:
 //	             at least N columns, 2 unless said
 //	@tsv         tab-separated values with a header line; @tsv:N likewise
@@ -47,24 +46,24 @@ import (
 //	             lines, in all texts of a sum together
 //	@html        the tables of an HTML text
 //	@yaml        a YAML sequence of mappings, sequences or flows, in block style
-//	@vertical    rows one below the other, each behind a line "N. row"
+//	@vertical    rows one below the other, each after a line "N. row"
 //	@affected    a short text that says how many rows a statement affected
 //	@norows      a short text that says that there are no rows: 0
 //	@sql         a query, of whatever dialect; @sql:D: of the dialect D
 //
-// Behind @csv, @tsv, @markdown, @ndjson, @html, @yaml and @vertical stands #
-// and the path ends: it gives the number of rows, a header not counted. Behind
-// @affected, @norows and @sql the path ends; @sql is for arguments only. Behind the
-// others it goes on; @fenced and @tagged are followed by another modifier.
+// After @csv, @tsv, @markdown, @ndjson, @html, @yaml and @vertical, the path
+// ends in #: the number of rows, without the header. After @affected, @norows
+// and @sql the path ends; @sql is for arguments only. After the others it goes
+// on; @fenced and @tagged need another modifier.
 //
-// A # that is not the last component goes through each element of an array;
-// there can be one, and in a sum two. Where a name occurs twice in an object, the first that leads
-// to the path's end counts; but what stands before a modifier, or before the #
-// of a sum, is looked for once.
+// A # that is not the last component goes through each element of an array.
+// There can be one, and in a sum two. If an object has a name twice, the first
+// that leads to the end of the path counts. Before a modifier, or before the #
+// of a sum, only the first is tried.
 //
 // It differs from gjson where gjson guesses: @fromstr finds nothing in a value
-// that is no string or a text that is not one JSON value from end to end, and
-// # is for arrays only.
+// that is not a string, or in a text that is not one JSON value from end to end,
+// and # is for arrays only.
 type Path struct {
 	text  string
 	root  string
@@ -77,7 +76,7 @@ const (
 	rootResult    = "result"
 )
 
-// Caps on a path; they bound what a scanner has to remember.
+// Caps on a path. They bound the state of a scanner.
 const (
 	maxSteps = 32
 	maxName  = 256 // bytes of a member's name
@@ -88,7 +87,7 @@ const (
 type step struct {
 	kind  stepKind
 	name  string // of a member, for stepInto; a modifier's argument
-	index int    // the same as an array's index, or -1; a modifier's number
+	index int    // name as the index of an array, or -1; a modifier's number
 }
 
 type stepKind uint8
@@ -97,11 +96,11 @@ const (
 	stepInto stepKind = iota // a member by name or an element by index
 	stepEach                 // #: every element, or their number at the path's end
 
-	stepFromStr // the path goes on in the value that the text is
+	stepFromStr // the path goes on inside the value that the text is
 	stepEmbedded
 	stepPython
 
-	stepFenced // the path goes on in a part of the text
+	stepFenced // the path goes on inside a part of the text
 	stepTagged
 
 	stepCSV // counts rows
@@ -112,13 +111,13 @@ const (
 	stepYAML
 	stepVertical
 
-	stepAffected // says a number in words
+	stepAffected // reads a number from a sentence
 	stepNoRows
 
 	stepSQL
 )
 
-// modifiers are the words behind @.
+// modifiers are the names after @.
 var modifiers = map[string]stepKind{
 	"fromstr": stepFromStr, "embedded": stepEmbedded, "python": stepPython,
 	"fenced": stepFenced, "tagged": stepTagged,
@@ -130,17 +129,18 @@ var modifiers = map[string]stepKind{
 func (k stepKind) isModifier() bool { return k >= stepFromStr }
 func (k stepKind) countsRows() bool { return k >= stepCSV && k <= stepVertical }
 
-// isValue reports whether the step takes the text for a value that the path
-// goes on in.
+// isValue reports whether the step parses the text as a value, inside which the
+// path goes on.
 func (k stepKind) isValue() bool { return k >= stepFromStr && k <= stepPython }
 
-// isWords reports whether the step reads a number out of a short text.
+// isWords reports whether the step reads a number out of a sentence.
 func (k stepKind) isWords() bool { return k == stepAffected || k == stepNoRows }
 
-// within reports whether the step narrows a text down and leaves it a text.
+// within reports whether the step selects a part of the text, for another
+// modifier.
 func (k stepKind) within() bool { return k == stepFenced || k == stepTagged }
 
-// ParsePath reads a path. Its errors say what in s cannot be followed.
+// ParsePath parses a path. Its errors say what in s is not supported.
 func ParsePath(s string) (Path, error) {
 	p := Path{text: s}
 	fail := func(format string, args ...any) (Path, error) {
@@ -157,7 +157,7 @@ func ParsePath(s string) (Path, error) {
 		return fail("it ends where it should say what of the %s is meant", root)
 	}
 	p.root = root
-	var last step // before the one that is read
+	var last step // the one before the current one
 	each, texts := 0, 0
 	for sep := s[len(root)]; ; {
 		st, n, err := parseStep(rest)
@@ -212,8 +212,8 @@ func (k stepKind) String() string {
 	return "#"
 }
 
-// parseStep reads the component that s begins with, up to a . or |, and returns
-// its length.
+// parseStep parses the component at the beginning of s, up to a . or |, and
+// returns its length.
 func parseStep(s string) (st step, n int, err error) {
 	if s == "" || s[0] == '.' || s[0] == '|' {
 		return step{}, 0, fmt.Errorf("a component is empty")
@@ -267,7 +267,8 @@ scan:
 	return st, n, nil
 }
 
-// parseModifier reads the argument of a modifier.
+// parseModifier parses the argument of a modifier. given is false if there is
+// none.
 func parseModifier(kind stepKind, arg string, given bool) (step, error) {
 	st := step{kind: kind, index: -1}
 	switch kind {
@@ -312,19 +313,19 @@ func parseModifier(kind stepKind, arg string, given bool) (step, error) {
 	return st, nil
 }
 
-// String is the path as it was written.
+// String returns the path as it was written.
 func (p Path) String() string { return p.text }
 
-// counts reports whether the path ends in the number of an array's elements.
+// counts reports whether the path ends in #, the number of an array's elements.
 func (p Path) counts() bool {
 	return len(p.steps) > 0 && p.steps[len(p.steps)-1].kind == stepEach
 }
 
-// several reports whether the path gives several values: it goes through every
-// element of an array.
+// several reports whether the path gives several values, because it goes through
+// every element of an array.
 func (p Path) several() bool { return p.each() >= 0 }
 
-// each is the index of the step through every element, or -1.
+// each returns the index of the first step through every element, or -1.
 func (p Path) each() int {
 	for i, st := range p.steps {
 		if st.kind == stepEach && i < len(p.steps)-1 {
@@ -334,33 +335,34 @@ func (p Path) each() int {
 	return -1
 }
 
-// nests reports whether the path goes through the elements of arrays that are
-// in elements of another.
+// nests reports whether the path goes through the elements of arrays within the
+// elements of another.
 func (p Path) nests() bool {
 	i := p.each()
 	return i >= 0 && slices.ContainsFunc(p.steps[i+1:len(p.steps)-1], func(st step) bool { return st.kind == stepEach })
 }
 
-// modifiesEach reports whether a modifier stands behind the step through every
+// modifiesEach reports whether a modifier comes after the step through every
 // element.
 func (p Path) modifiesEach() bool {
 	i := p.each()
 	return i >= 0 && slices.ContainsFunc(p.steps[i:], func(st step) bool { return st.kind.isModifier() })
 }
 
-// isContent reports whether the path gives the number of the result's contents.
+// isContent reports whether the path is the number of content blocks of the
+// result.
 func (p Path) isContent() bool {
 	return p.root == rootResult && len(p.steps) == 2 && p.steps[0].name == "content"
 }
 
-// countsLines reports whether the path gives the number of lines of NDJSON.
+// countsLines reports whether the path is the number of lines of NDJSON.
 func (p Path) countsLines() bool {
 	n := len(p.steps)
 	return n > 1 && p.steps[n-2].kind == stepNDJSON
 }
 
-// minLines is how many lines of NDJSON the path asks for; 0 where it does not
-// count lines.
+// minLines returns how many lines of NDJSON the path requires, or 0 if it does
+// not count lines.
 func (p Path) minLines() int64 {
 	if p.countsLines() {
 		return int64(p.steps[len(p.steps)-2].index)
@@ -368,7 +370,7 @@ func (p Path) minLines() int64 {
 	return 0
 }
 
-// isSQL reports whether the path gives the tables of a query.
+// isSQL reports whether the path is the tables of a query.
 func (p Path) isSQL() bool {
 	return len(p.steps) > 0 && p.steps[len(p.steps)-1].kind == stepSQL
 }

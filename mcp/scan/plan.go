@@ -2,14 +2,14 @@ package scan
 
 import "slices"
 
-// targetKind is what a value is looked for as.
+// targetKind is what the value of a target is used for.
 type targetKind uint8
 
 const (
 	targetTable    targetKind = iota // a string, or strings in an array
 	targetRecords                    // an integer, or the length of an array
 	targetAffected                   // the same, of the rows that a statement affected
-	// What every reply is looked through for.
+	// The fields of a reply.
 	targetID
 	targetMethod
 	targetTaskMethod // the method of a notification about a task
@@ -27,39 +27,40 @@ const (
 // isNumber reports whether the value is a count.
 func (w targetKind) isNumber() bool { return w == targetRecords || w == targetAffected }
 
-// target is a value to look for. Its index in plan.targets is its number; what has
-// been found of it is the answer of that number.
+// target is one value to look for: a place of a rule, or a field of every reply.
+// Its index in plan.targets is its number, and matches.answers has the answer of
+// the same number.
 type target struct {
 	kind targetKind
-	at   uint8 // at which of several places in a message it stands
+	at   uint8 // which position of an outcome or a task it belongs to
 	path Path
-	// The answer that it belongs to: of tables, which term of the rule, and of
-	// the alternatives for it (for records, for the question) which one, from
-	// the best on. What has the same of both is added up.
+	// term is the index of a table term in the rule, and rank the index among
+	// the alternatives, the best first. Records and affected rows have ranks
+	// only. Numbers with the same term and rank are added up.
 	term, rank int
 	source     source
-	operator   bool // of an operator's rule
+	operator   bool // from an operator's rule
 	inText     bool // a modifier reads it out of a text
-	boxed      bool // rows under a name, in an object that may have their number too
+	boxed      bool // rows under a name, in an object that may also have their number
 	consumer   int  // its index in plan.consumers
-	// What the path says of itself, which a document asks again and again.
+	// Properties of the path, kept because the document needs them often.
 	several     bool
 	countsLines bool  // of NDJSON
 	atLeast     int64 // lines of NDJSON, in all texts together
-	// The first and the one behind the last of the targets that answer the same
-	// question, among them this.
+	// The numbers of the first alternative and of the one after the last; the
+	// target itself is among them.
 	alternatives [2]int
 }
 
-// Where in a message a result or an error stands.
+// The positions of an outcome (a result or an error) in a message.
 const (
-	atReply  uint8 = iota // as the message's own
+	atReply  uint8 = iota // that of the message itself
 	atState               // in the state of a task that is a reply's result
 	atNotice              // in the state of a task that is a notification's params
 	outcomes              // how many there are
 )
 
-// Where in a message a task is described.
+// The positions of a task in a message.
 const (
 	atTask       uint8 = iota // result.task (2025-11-25)
 	atOwn                     // result itself
@@ -67,14 +68,14 @@ const (
 	descriptions              // how many there are
 )
 
-// fieldSpec is a member of a message that its reading itself needs.
+// fieldSpec is a field of a message that the scanner itself needs.
 type fieldSpec struct {
 	kind  targetKind
 	at    uint8
 	names []string
 }
 
-// replyFields are what every reply is looked through for.
+// replyFields are the fields of every reply.
 var replyFields = []fieldSpec{
 	{targetID, 0, []string{"id"}},
 	{targetMethod, 0, []string{"method"}},
@@ -93,7 +94,7 @@ var replyFields = []fieldSpec{
 	{targetTaskTTL, atOwn, []string{"result", "ttlMs"}}, // tasks extension, 2026-07-28
 }
 
-// taskFields are what comes on top for tasks.
+// taskFields are the additional fields in the scope Tasks.
 var taskFields = []fieldSpec{
 	{targetTaskMethod, 0, []string{"method"}},
 	{targetTaskID, atParams, []string{"params", "taskId"}},
@@ -110,67 +111,68 @@ var taskFields = []fieldSpec{
 	{targetIsError, atNotice, []string{"params", "result", "isError"}},
 }
 
-// resultOf is where the result at each place stands.
+// resultOf maps each position of an outcome to the members that lead to its
+// result.
 var resultOf = [outcomes][]string{atReply: {"result"}, atState: {"result", "result"}, atNotice: {"params", "result"}}
 
-// plan is what to look for in one document, as a tree that is walked along
-// with the bytes.
+// plan is everything to look for in one document, as a trie. document walks the
+// trie while it reads. A plan does not change once it is made.
 type plan struct {
 	root      *node
 	targets   []target
 	consumers []consumer
 }
 
-// consumer is an extractor that a plan looks for. Its targets in the result at
-// each place are those from number first on; -1: that place is not looked at.
+// consumer is an extractor of a plan. first has the number of its first target,
+// for each position of a result, or -1 if that position is not searched.
 type consumer struct {
 	extractor *Extractor
 	first     [outcomes]int
 }
 
-// node is a node of a trie: one position in the document, and the targets that
-// can be reached from it. Paths that begin alike share their nodes, and an
-// element of an array that two paths lead to, one by # and one by its index, has
-// a node with the targets of both; so there is never more than one node to
-// follow.
+// node is a node of the trie: one position in the document, with the targets
+// that can be reached from it. Paths with the same beginning share nodes. An
+// element of an array may be reached by # and by its index; its node then has
+// the targets of both, so that there is only ever one node to follow.
 type node struct {
 	leaf       []int // targets that end here
-	tableItems []int // targets for whose array of strings a string here is an element
+	tableItems []int // targets that take a string here as one of an array of table names
 	count      []int // targets that end in # here: the number of elements
 	keep       bool  // the text of a string or scalar here is needed
-	raw        bool  // as it is written
+	raw        bool  // it is needed as written, escapes included
 	hash       bool  // the SHA-256 of a string here is needed
 
 	members     []edge       // of an object
 	index       []edge       // of an array, by index
-	each        *node        // of an array: every element that index has not
-	eachTargets []eachTarget // targets that go on through each
-	belowEach   []int        // targets in it
+	each        *node        // of an array: every element that is not in index
+	eachTargets []eachTarget // targets whose paths go through each
+	belowEach   []int        // targets at each and below it
 
-	isFirst bool  // it is the first element of an array whose elements are counted
-	probe   probe // of a member of that
+	isFirst bool  // this is the first element of an array whose elements are counted
+	probe   probe // what a member of such an element reveals
 	last    int   // the greatest index in index, or -1
 
-	text        *textNode // inside a string
-	textTargets []int     // targets that go on through text
+	text        *textNode // what is inside a string here
+	textTargets []int     // targets whose paths go into text
 
 	all []int // targets here and below
 }
 
-// through is a target whose path goes on through each element of an array.
+// eachTarget is a target whose path goes through each element of an array.
 type eachTarget struct {
 	target int
-	inner  bool // another # comes before, whose element this array is a part of
-	texts  bool // a modifier comes behind: an element without a text gives nothing
+	inner  bool // the array is itself part of an element of another #
+	texts  bool // a modifier follows: an element without a text is skipped
 }
 
+// edge leads to the node of a member, by name, or of an element, by index.
 type edge struct {
 	name  string
 	index int
 	node  *node
 }
 
-// child returns the node of an object's member, or nil.
+// child returns the node of a member, or nil.
 func (n *node) child(name []byte) *node {
 	for i := range n.members {
 		if n.members[i].name == string(name) {
@@ -180,7 +182,7 @@ func (n *node) child(name []byte) *node {
 	return nil
 }
 
-// element returns the node of an array's element, or nil.
+// element returns the node of an element, or nil.
 func (n *node) element(index int) *node {
 	for i := range n.index {
 		if n.index[i].index == index {
@@ -190,7 +192,7 @@ func (n *node) element(index int) *node {
 	return n.each
 }
 
-// newParamsPlan looks for e's targets in a request's params.
+// newParamsPlan returns the plan for a request's params, with the targets of e.
 func newParamsPlan(e *Extractor) *plan {
 	p := &plan{}
 	p.consumers = []consumer{{extractor: e}}
@@ -198,7 +200,8 @@ func newParamsPlan(e *Extractor) *plan {
 	return p
 }
 
-// newReplyPlan looks through replies, and for the targets of every extractor.
+// newReplyPlan returns the plan for replies, with the targets of every
+// extractor.
 func newReplyPlan(scope Scope, extractors []*Extractor) *plan {
 	p := &plan{}
 	members, places := replyFields, outcomes
@@ -224,7 +227,7 @@ func newReplyPlan(scope Scope, extractors []*Extractor) *plan {
 	return p
 }
 
-// intoEach is the steps into members of these names, one in the other.
+// memberSteps returns the steps into nested members of these names.
 func memberSteps(names []string) (steps []step) {
 	for _, name := range names {
 		steps = append(steps, step{name: name, index: -1})
@@ -232,11 +235,11 @@ func memberSteps(names []string) (steps []step) {
 	return steps
 }
 
-// plainReplyPlans look through replies and for nothing else.
+// plainReplyPlans are the plans for replies without any extractor, by Scope.
 var plainReplyPlans = [...]*plan{newReplyPlan(Calls, nil), newReplyPlan(Tasks, nil)}
 
-// replyPlan is the plan for replies to calls with these extractors. The usual,
-// one extractor or none, is made once.
+// replyPlan returns the plan for replies with these extractors. With at most one
+// extractor, as nearly always, the plan is cached.
 func replyPlan(scope Scope, want []*Extractor) *plan {
 	var one *Extractor
 	for _, e := range want {
@@ -266,12 +269,14 @@ func distinctExtractors(want []*Extractor) []*Extractor {
 	return extractors
 }
 
-// pathSuffix is what is left of the path of one target below a node.
+// pathSuffix is the rest of a target's path below a node.
 type pathSuffix struct {
 	target int
 	steps  []step
 }
 
+// addTargets adds an extractor's targets, whose paths begin at root, to the
+// plan. It returns suffixes with theirs appended.
 func (p *plan) addTargets(suffixes []pathSuffix, ws []target, root []string, consumer int, at uint8) []pathSuffix {
 	for _, w := range ws {
 		steps := append(memberSteps(root), w.path.steps...)
@@ -293,15 +298,16 @@ func (p *plan) addTargets(suffixes []pathSuffix, ws []target, root []string, con
 	return suffixes
 }
 
-// answersLike reports whether two targets of an extractor answer the same
-// question.
+// isAlternativeTo reports whether two targets of an extractor are places of the
+// same value.
 func (w *target) isAlternativeTo(o *target) bool {
 	return w.kind == o.kind && w.term == o.term && w.source == o.source
 }
 
-// compile makes the node that the suffixes begin at.
-func (p *plan) compile(suffixes []pathSuffix, take []int) *node {
-	n := &node{tableItems: take, all: slices.Clone(take), keep: len(take) > 0}
+// compile returns the node at which the suffixes begin. tableItems are the
+// targets for which the node is an element of an array of table names.
+func (p *plan) compile(suffixes []pathSuffix, tableItems []int) *node {
+	n := &node{tableItems: tableItems, all: slices.Clone(tableItems), keep: len(tableItems) > 0}
 	var each, text []pathSuffix
 	for _, w := range suffixes {
 		n.all = append(n.all, w.target)
@@ -339,8 +345,8 @@ func (p *plan) compile(suffixes []pathSuffix, take []int) *node {
 	if len(text) > 0 {
 		n.text = p.compileText(text)
 	}
-	// The strings of an array are the tables of a path that ends at the array.
-	// Not so in each element: there a path gives one name an element.
+	// A path that ends at an array takes its strings as tables. A path through
+	// each element does not: it takes one name from each.
 	var elements []int
 	for _, w := range n.leaf {
 		if p.targets[w].kind == targetTable && !p.targets[w].path.several() {
@@ -373,8 +379,8 @@ func (p *plan) compile(suffixes []pathSuffix, take []int) *node {
 	return n
 }
 
-// distinct returns what the suffixes' next steps into a member or element differ
-// in, in their order.
+// distinct returns the different names or indexes of the next steps of the
+// suffixes, in order.
 func distinct[T comparable](suffixes []pathSuffix, of func(step) T) []T {
 	var found []T
 	for _, w := range suffixes {
@@ -387,8 +393,8 @@ func distinct[T comparable](suffixes []pathSuffix, of func(step) T) []T {
 	return found
 }
 
-// beyond returns the suffixes behind the next step, of those whose next step is
-// in.
+// suffixesBelow returns the suffixes whose next step satisfies in, without that
+// step.
 func suffixesBelow(suffixes []pathSuffix, in func(step) bool) []pathSuffix {
 	var rest []pathSuffix
 	for _, w := range suffixes {

@@ -13,55 +13,56 @@ import (
 	"github.com/tallygate/tallygate/mcp"
 )
 
-// Rule says where the tools it is for name their tables and their record
-// count, as an operator writes it.
+// Rule is where tools have their table names and their record count, as an
+// operator writes it.
 type Rule struct {
-	// Tool is a glob that a tool's whole name has to match: * stands for any
-	// characters, ? for any one, everything else for itself.
+	// Tool is a glob that has to match the whole name of a tool: * matches any
+	// characters, ? any one character, and everything else itself.
 	Tool string
-	// Tables are where table names stand, all of which count: paths of a
-	// string, of an array of strings, of one string in each element of an array,
-	// or of a query (@sql); constants (=name); or first(…) of several of these,
-	// of which the first that is known counts.
+	// Tables are the places of table names. All of them count. A place is a path, a
+	// constant (=name), or first(…) of several, of which the first that is known
+	// counts. A path may lead to a string, to an array of strings, to one string in
+	// each element of an array, or to a query (@sql).
 	Tables []string
-	// Records are where the number of records may stand, of which the first that
-	// is known counts: paths of the length of an array (they end in #) or of a
-	// number; constants (=1); or sum(…) of several paths, which may go through
+	// Records are the places of the number of records, of which the first that is
+	// known counts. A place is a path of the length of an array (ending in #) or of
+	// a number, a constant (=1), or sum(…) of several paths, which may go through
 	// each element of an array.
 	Records []string
-	// Affected are where the number of rows may stand that a statement affected
-	// which writes and returns none, likewise.
+	// Affected are the places of the number of affected rows, in the same form. It
+	// counts for statements that write and return no rows.
 	Affected []string
 
-	lines []*Line // by Records, of DefaultRule; nil: an operator's rule
+	lines []*Line // the line of each of Records; nil for an operator's rule
 }
 
-// Extractors are the rules of a gate. They are safe for concurrent use.
+// Extractors are the extractors of all rules of a gate. They are safe for
+// concurrent use.
 type Extractors struct {
 	rules []*Extractor
-	// byPrefix finds the rules whose glob begins with the same literal
-	// characters, in their order; lengths are those of its keys. So a look-up
-	// does not grow with the number of rules, but for those that share a prefix.
+	// byPrefix maps the literal beginning of a glob to the indexes of its rules,
+	// in order; lengths are the lengths of its keys. So the cost of a look-up
+	// grows only with the number of rules that share a prefix.
 	byPrefix map[string][]int
 	lengths  []int
-	// found are extractors, each at the place that its tool's hash says, where the
-	// next one takes it over. So rules that do share a prefix do not show either,
-	// and what clients may ask for takes no more room.
+	// found is a fixed-size cache: the hash of a tool's name is its slot, and
+	// the next tool in the slot replaces it. So rules that share a prefix cost
+	// little, too, and clients cannot make it grow by asking for many tools.
 	found  [1024]atomic.Pointer[foundFor]
 	habits habits
 }
 
-// foundFor is the extractor of a tool.
+// foundFor is the extractor of one tool.
 type foundFor struct {
 	tool      string
 	extractor *Extractor
 }
 
-// maxFound bounds in bytes the names of tools whose extractors are remembered.
+// maxFound is the length in bytes of the longest tool name that is cached.
 const maxFound = 256
 
-// NewExtractors reads rules. Where none of them matches a tool, DefaultRule is
-// used. Its errors name the rule and the path.
+// NewExtractors compiles rules. DefaultRule is used for tools that no rule
+// matches. An error names the rule and the path.
 func NewExtractors(rules []Rule) (*Extractors, error) {
 	x := &Extractors{byPrefix: map[string][]int{}}
 	for i, r := range append(slices.Clip(rules), DefaultRule) {
@@ -82,13 +83,14 @@ func NewExtractors(rules []Rule) (*Extractors, error) {
 	return x, nil
 }
 
-// hashSeed makes the indexes in Extractors.found unpredictable.
+// hashSeed makes the slots in Extractors.found unpredictable.
 var hashSeed = maphash.MakeSeed()
 
-// fewRules are those that are tried one by one sooner than looked up.
+// fewRules is up to how many rules are tried one by one, which is then faster
+// than the cache.
 const fewRules = 4
 
-// For returns the extractor of the first rule that the tool's name matches.
+// For returns the extractor of the first rule that matches the tool's name.
 func (x *Extractors) For(tool string) *Extractor {
 	if len(x.rules) <= fewRules {
 		return x.rules[slices.IndexFunc(x.rules, func(e *Extractor) bool { return glob.Match(e.tool, tool) })]
@@ -96,15 +98,16 @@ func (x *Extractors) For(tool string) *Extractor {
 	if len(tool) > maxFound {
 		return x.search(tool)
 	}
-	place := &x.found[maphash.String(hashSeed, tool)%uint64(len(x.found))]
-	if a := place.Load(); a != nil && a.tool == tool {
+	slot := &x.found[maphash.String(hashSeed, tool)%uint64(len(x.found))]
+	if a := slot.Load(); a != nil && a.tool == tool {
 		return a.extractor
 	}
 	e := x.search(tool)
-	place.Store(&foundFor{strings.Clone(tool), e})
+	slot.Store(&foundFor{strings.Clone(tool), e})
 	return e
 }
 
+// search is For without the cache.
 func (x *Extractors) search(tool string) *Extractor {
 	first := len(x.rules)
 	for _, n := range x.lengths {
@@ -120,14 +123,14 @@ func (x *Extractors) search(tool string) *Extractor {
 			}
 		}
 	}
-	return x.rules[first] // DefaultRule matches all
+	return x.rules[first] // DefaultRule matches every tool
 }
 
 // All returns the extractors of all rules, for a Scanner of a stream that may
 // answer any call.
 func (x *Extractors) All() []*Extractor { return x.rules }
 
-// Extractor is a rule made ready. The nil Extractor looks for nothing.
+// Extractor is a compiled rule. The nil Extractor looks for nothing.
 type Extractor struct {
 	tool      string
 	rule      Rule
@@ -135,14 +138,14 @@ type Extractor struct {
 	records   []term
 	affected  []term
 	constants []constant
-	params    []target // what to look for in the request's params
-	result    []target // what to look for in the reply
+	params    []target // in the request's params
+	result    []target // in the reply
 
 	paramsPlan *plan
-	replyPlans [2]func() *plan // by Scope; they take tens of KB, so each is made when it is needed
+	replyPlans [2]func() *plan // by Scope; each is made when first needed, since it takes tens of KB
 }
 
-// constant is an answer that a rule gives itself.
+// constant is a value that the rule itself gives.
 type constant struct {
 	kind       targetKind
 	term, rank int
@@ -153,10 +156,10 @@ type constant struct {
 // isDefault reports whether the rule is DefaultRule.
 func (e *Extractor) isDefault() bool { return e.rule.lines != nil }
 
-// Rule is the rule that the extractor was made of.
+// Rule returns the rule that the extractor was compiled from.
 func (e *Extractor) Rule() Rule { return e.rule }
 
-// Caps on facts. What is over a cap is unknown: never cut, never guessed.
+// Caps on facts. Whatever exceeds a cap is unknown, never truncated.
 const (
 	maxTables     = 64  // of one call
 	maxTableBytes = 256 // of one name
@@ -199,8 +202,8 @@ func newExtractor(r Rule) (*Extractor, error) {
 	return e, nil
 }
 
-// addNumbers looks for numbers at places of which the first that is known
-// counts; w says of which kind, and the rank of the first.
+// addNumbers adds the places of a number, of which the first that is known
+// counts. w has the kind of number and the rank of the first place.
 func (e *Extractor) addNumbers(places []string, w target, lines []*Line) (terms []term, err error) {
 	w.operator = lines == nil
 	for i, text := range places {
@@ -224,6 +227,7 @@ func (e *Extractor) addNumbers(places []string, w target, lines []*Line) (terms 
 	return terms, nil
 }
 
+// add adds a constant, or a target in the request or in the result.
 func (e *Extractor) add(p part, w target) {
 	w.inText = slices.ContainsFunc(p.path.steps, func(st step) bool { return st.kind.isModifier() })
 	switch {
@@ -238,8 +242,8 @@ func (e *Extractor) add(p part, w target) {
 	}
 }
 
-// FromParams returns what the request says: params is the JSON text of its
-// params, an object.
+// FromParams returns the facts from a request. params is its params object as
+// JSON text.
 func (e *Extractor) FromParams(params []byte) Facts {
 	if e == nil {
 		return noRule
@@ -250,7 +254,7 @@ func (e *Extractor) FromParams(params []byte) Facts {
 	return e.withConstants(e.from(params, e.paramsPlan.root))
 }
 
-// FromCall is FromParams for a tools/call.
+// FromCall is FromParams for a tools/call that has been read.
 func (e *Extractor) FromCall(m *mcp.Message) Facts {
 	if e == nil {
 		return noRule
@@ -258,11 +262,12 @@ func (e *Extractor) FromCall(m *mcp.Message) Facts {
 	if e.paramsPlan == nil || m.Arguments() == nil {
 		return e.withConstants(e.unknown())
 	}
-	// All paths lead there.
+	// All paths begin with arguments.
 	return e.withConstants(e.from(m.Arguments(), e.paramsPlan.root.child([]byte(rootArguments))))
 }
 
-// from is what is found of the params at a node and below, given as JSON text.
+// from returns the facts at a node of the params and below. text is the value at
+// that node as JSON text.
 func (e *Extractor) from(text []byte, at *node) Facts {
 	s := paramsScanners.Get().(*Scanner)
 	defer paramsScanners.Put(s)
@@ -275,7 +280,7 @@ func (e *Extractor) from(text []byte, at *node) Facts {
 	return s.matches.facts(e, e.params, 0)
 }
 
-// withConstants adds what the rule says itself.
+// withConstants adds the rule's constants to f.
 func (e *Extractor) withConstants(f Facts) Facts {
 	for _, c := range e.constants {
 		var own Facts
@@ -295,9 +300,9 @@ func (e *Extractor) withConstants(f Facts) Facts {
 
 var paramsScanners = sync.Pool{New: func() any { return new(Scanner) }}
 
-// Split returns rules of one path or constant each, in their order: what the
-// rule is made of, to be tried one by one. What stands in sum(…) stays in a sum,
-// since it may go through the elements of an array.
+// Split returns a rule for each single path or constant, in order, so that each
+// can be tried on its own. A path in sum(…) stays in a sum, because only there
+// it may go through the elements of an array.
 func (r Rule) Split() (parts []Rule, err error) {
 	for _, text := range r.Tables {
 		t, err := parseTerm(text, "first")

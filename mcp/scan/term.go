@@ -6,27 +6,27 @@ import (
 	"unicode/utf8"
 )
 
-// term is one answer to a question about a call, in the way a rule writes it:
+// term is one entry of a rule, as written:
 //
 //	result.rows.#            a path
 //	=stock_daily             a constant
-//	first(a, b, …)           the first of these that is known, of tables
-//	sum(a, b, …)             all of these added, of records
+//	first(a, b, …)           the first of these that is known, for tables
+//	sum(a, b, …)             the sum of these, for numbers
 //
-// Inside the brackets, and in a constant, \ takes the next character as it is.
+// Inside the brackets, and in a constant, \ escapes the next character.
 type term struct {
 	text     string
 	parts    []part
 	function string // "", "first" or "sum"
 }
 
-// part is a path or a constant.
+// part is a path or a constant of a term.
 type part struct {
 	path     Path
-	constant string // when path is none
+	constant string // if there is no path
 }
 
-// String is the part as it can stand in a rule.
+// String returns the part as it would stand in a rule.
 func (p part) String() string {
 	if p.isConstant() {
 		return "=" + strings.ReplaceAll(p.constant, `\`, `\\`)
@@ -36,10 +36,10 @@ func (p part) String() string {
 
 func (p part) isConstant() bool { return p.path.text == "" }
 
-// maxParts bounds the paths of one question of a rule.
+// maxParts is the largest number of paths and constants in a rule.
 const maxParts = 128
 
-// parseTerm reads a term. function is the one that may be used.
+// parseTerm parses a term. function is the one that is allowed here.
 func parseTerm(s, function string) (term, error) {
 	t := term{text: s}
 	inside := []string{s}
@@ -71,7 +71,7 @@ func parseTerm(s, function string) (term, error) {
 	return t, nil
 }
 
-// splitEscaped splits at commas that no \ stands before.
+// splitEscaped splits at commas that are not escaped by \.
 func splitEscaped(s string) (parts []string) {
 	begin := 0
 	for i := 0; i < len(s); i++ {
@@ -100,7 +100,7 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// checkTable says why a part cannot give table names.
+// checkTable returns an error if a part cannot give table names.
 func (p part) checkTable() error {
 	switch {
 	case p.isConstant():
@@ -117,7 +117,8 @@ func (p part) checkTable() error {
 	return nil
 }
 
-// checkRecords says why a part cannot give a number; summed is inside sum(…).
+// checkRecords returns an error if a part cannot give a number. summed is set
+// inside sum(…).
 func (p part) checkRecords(summed bool) error {
 	switch {
 	case p.isConstant() && summed:

@@ -1,36 +1,38 @@
 package scan
 
-// textNode is a node inside a string: all that is wanted of the text.
+// textNode is a node inside a string: the targets that are in the text.
 type textNode struct {
-	values [stepPython + 1]textValue // by the modifier that takes the text for a value
-	rows   []textRows                // of a format that counts rows
-	lines  []int                     // targets that are the lines of NDJSON
-	parts  []textPart                // of a part of the text
-	words  []int                     // targets that the text says in words
-	query  []int                     // targets that are the tables of the query that the text is
-	all    []int                     // targets in all of these
+	values [stepPython + 1]textValue // by the modifier that parses the text as a value
+	rows   []textRows                // by format
+	lines  []int                     // targets that count the lines of NDJSON
+	parts  []textPart                // by part of the text
+	words  []int                     // targets that are numbers in words
+	query  []int                     // targets that are the tables of a query
+	all    []int                     // all of these targets
 }
 
-// textValue is what is wanted of the value that a text is; the zero textValue
-// is nothing.
+// textValue is the plan for a text that is a value, or contains one. The zero
+// textValue has no targets.
 type textValue struct {
 	node    *node
 	targets []int
 }
 
+// textRows are the targets that count rows of one format.
 type textRows struct {
 	kind    stepKind
-	only    bool // of Markdown: all want a text that has nothing else
+	only    bool // Markdown: all of the targets require a text without anything else
 	targets []int
 }
 
+// textPart is the plan for a part of the text.
 type textPart struct {
 	kind stepKind
 	tag  string
 	text *textNode
 }
 
-// compileText makes the node of a text that suffixes go into by a modifier.
+// compileText returns the node of a text. The suffixes begin with a modifier.
 func (p *plan) compileText(suffixes []pathSuffix) *textNode {
 	t := &textNode{}
 	var values [stepPython + 1][]pathSuffix
@@ -92,9 +94,9 @@ func (t *textNode) wantsJSON() bool {
 	return t.values[stepFromStr].node != nil || t.values[stepEmbedded].node != nil || len(t.lines) > 0
 }
 
-// textReader follows a text that comes in pieces, along a textPlace. What a
-// text says is known when it has ended; of one that is not of the format that a
-// path says, nothing is.
+// textReader follows a text along a textNode, chunk by chunk. Call begin, feed
+// for each chunk, and end. Whether the text is of a format is known at its end;
+// if it is not, the targets of that format are unknown.
 type textReader struct {
 	matches *matches
 	node    *textNode
@@ -102,53 +104,52 @@ type textReader struct {
 	wantsJSON bool
 	json      jsonText
 	python    pythonText
-	isPython  bool // the text can still be Python's
+	isPython  bool // the text may still be Python
 	documents [stepPython + 1]document
-	rows      []rowCounter // of node.rows; nil: the text is not of that format
+	rows      []rowCounter // by index of node.rows; nil if the text is not of that format
 	parts     []*partReader
-	kept      []byte // of a query, or of a text that says something in words
+	kept      []byte // the text so far, if it is a query or a sentence
 	words     words
-	over      bool // it is longer than any that is read
+	over      bool // the text is too long for that
 
-	counters [stepVertical + 1]rowCounter // memory of rows
+	counters [stepVertical + 1]rowCounter // reused for rows
 	memory   []*partReader                // of parts
 }
 
-func (r *textReader) begin(m *matches, place *textNode) {
-	r.matches, r.node, r.wantsJSON = m, place, place.wantsJSON()
-	for kind := range place.values {
-		if v := &place.values[kind]; v.node != nil {
+func (r *textReader) begin(m *matches, node *textNode) {
+	r.matches, r.node, r.wantsJSON = m, node, node.wantsJSON()
+	for kind := range node.values {
+		if v := &node.values[kind]; v.node != nil {
 			r.documents[kind].begin(m, v.node)
 		}
 	}
 	if r.wantsJSON {
 		r.json.begin(!m.habit.repeats())
 	}
-	if r.isPython = place.values[stepPython].node != nil; r.isPython {
+	if r.isPython = node.values[stepPython].node != nil; r.isPython {
 		r.python.begin()
 	}
 	r.rows = r.rows[:0]
-	for i := range place.rows {
-		kind := place.rows[i].kind
+	for i := range node.rows {
+		kind := node.rows[i].kind
 		if r.counters[kind] == nil {
 			r.counters[kind] = newRowCounter(kind)
 		}
-		r.counters[kind].reset(&place.rows[i])
+		r.counters[kind].reset(&node.rows[i])
 		r.rows = append(r.rows, r.counters[kind])
 	}
 	r.parts = r.parts[:0]
-	for i := range place.parts {
+	for i := range node.parts {
 		if i == len(r.memory) {
 			r.memory = append(r.memory, new(partReader))
 		}
-		r.memory[i].begin(m, &place.parts[i])
+		r.memory[i].begin(m, &node.parts[i])
 		r.parts = append(r.parts, r.memory[i])
 	}
 	r.kept, r.over = r.kept[:0], false
 }
 
-// feed takes in a piece and reports whether anything can still be known of the
-// text.
+// feed reads a chunk and reports whether the rest of the text can still matter.
 func (r *textReader) feed(p []byte) (alive bool) {
 	if r.wantsJSON {
 		r.json.feed(p, r.document(stepFromStr), r.document(stepEmbedded))
@@ -176,8 +177,8 @@ func (r *textReader) feed(p []byte) (alive bool) {
 	return r.keep(p) || alive
 }
 
-// document is what reads the value of that kind, or nil where nothing of it is
-// wanted.
+// document returns the document that reads a value of that kind, or nil if there
+// are no targets in it.
 func (r *textReader) document(kind stepKind) *document {
 	if r.node.values[kind].node == nil {
 		return nil
@@ -185,7 +186,8 @@ func (r *textReader) document(kind stepKind) *document {
 	return &r.documents[kind]
 }
 
-// keep keeps a text that is read as a whole when it has ended.
+// keep stores a short text that is read at its end, as a query or a sentence. It
+// reports whether more of the text can matter.
 func (r *textReader) keep(p []byte) (alive bool) {
 	limit := maxWords
 	if len(r.node.query) > 0 {
@@ -199,7 +201,8 @@ func (r *textReader) keep(p []byte) (alive bool) {
 	return len(r.node.query) > 0 || !r.over
 }
 
-// end is called behind the text, or where nothing of it can be known any more.
+// end is called after the text, or as soon as nothing more can be learned from
+// it.
 func (r *textReader) end() {
 	for kind := range r.node.values {
 		if v := &r.node.values[kind]; v.node != nil {
@@ -229,7 +232,7 @@ func (r *textReader) end() {
 	}
 }
 
-// endValue is called behind a text that may be, or hold, a value.
+// endValue is called at the end of a text that may be a value, or contain one.
 func (r *textReader) endValue(kind stepKind, targets []int) {
 	var is bool
 	switch kind {
@@ -252,6 +255,7 @@ func (r *textReader) endValue(kind stepKind, targets []int) {
 	r.matches.closeText(targets, WrongFormat)
 }
 
+// endRows gives a number of rows to the targets that count them, unless !ok.
 func (r *textReader) endRows(targets []int, found rowsFound, ok bool) {
 	for _, w := range targets {
 		target := &r.matches.plan.targets[w]
@@ -263,7 +267,7 @@ func (r *textReader) endRows(targets []int, found rowsFound, ok bool) {
 	r.matches.closeText(targets, WrongFormat)
 }
 
-// endWords is called behind a text that may say a number in words.
+// endWords is called at the end of a text that may give a number in words.
 func (r *textReader) endWords() {
 	if r.over {
 		r.matches.skipText(r.node.words)
@@ -285,23 +289,23 @@ func (r *textReader) endWords() {
 	}
 }
 
-// rowCounter counts the rows of a text of one format.
+// rowCounter counts the rows of a text in one format.
 type rowCounter interface {
 	reset(*textRows)
-	// feed reports whether the text can still be of the format.
+	// feed reads a chunk and reports whether the text may still be of the format.
 	feed(p []byte) bool
-	// end is not ok when the text is not of the format.
+	// end returns the rows. It is not ok if the text is not of the format.
 	end() (found rowsFound, ok bool)
 }
 
-// rowsFound is what a rowCounter makes of a text.
+// rowsFound is what a rowCounter has found in a text.
 type rowsFound struct {
 	rows    int64
-	columns int64 // of CSV and TSV
-	other   bool  // there is more in the text than the rows
+	columns int64 // for CSV and TSV
+	other   bool  // the text has more than the rows
 }
 
-// fits reports whether that is what the modifier asks for.
+// fits reports whether the rows meet the argument of the modifier.
 func (f rowsFound) fits(modifier step) bool {
 	if f.other && modifier.kind == stepMarkdown && modifier.name == "only" {
 		return false

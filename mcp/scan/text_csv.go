@@ -2,31 +2,33 @@ package scan
 
 import "bytes"
 
-// csvRows counts the rows of comma-separated values as RFC 4180 has them, or
-// of tab-separated values, which know no quotes. The first line is a header. A
-// header alone is none: a sentence with a comma looks the same.
-// Every line has as many fields as the header has: where one has not, or quotes
-// are not as they should be, this is something else, or something is missing.
-// Empty lines may stand at the end, and nowhere else; where there is one column
-// only, an empty line could be a value, and may not stand there either.
+// csvRows counts the rows of comma-separated values (RFC 4180) or of
+// tab-separated values, which have no quotes. The first line is a header. A
+// header without rows is not taken for CSV: a sentence with a comma looks the
+// same.
+//
+// Every line must have as many fields as the header. If one has not, or if
+// quotes are malformed, the text is something else or incomplete. Empty lines
+// are allowed at the end only. If there is a single column, they are not allowed
+// at all, because an empty line could be a value.
 type csvRows struct {
 	comma  byte
 	state  csvState
-	fields int64 // of the line that passes, up to where it has come
-	header int64 // fields of the header; 0: it is still to come
+	fields int64 // of the current line so far
+	header int64 // fields of the header; 0 before it
 	lines  int64
-	empty  bool // an empty line has passed
+	empty  bool // there was an empty line
 }
 
 type csvState uint8
 
 const (
-	csvLine     csvState = iota // at the begin of a line
-	csvField                    // at the begin of a field, behind a comma
-	csvPlain                    // in a field without quotes
-	csvQuoted                   // in one with quotes
-	csvUnquoted                 // behind a quote in it: the closing one, or the first of two
-	csvCR                       // behind a CR, where an LF has to come
+	csvLine     csvState = iota // at the beginning of a line
+	csvField                    // at the beginning of a field, after a comma
+	csvPlain                    // inside a field without quotes
+	csvQuoted                   // inside a field with quotes
+	csvUnquoted                 // after a quote in such a field: the closing one, or the first of two
+	csvCR                       // after a CR, which an LF has to follow
 )
 
 func (r *csvRows) reset(*textRows) { *r = csvRows{comma: r.comma} }
@@ -51,14 +53,15 @@ func (r *csvRows) feed(p []byte) bool {
 	return true
 }
 
-// isPlain reports whether of a line, with its LF, no more than the commas need to
-// be counted. An empty one is not.
+// isPlain reports whether counting the commas is enough for a line, which
+// includes its LF. It is false for an empty line.
 func (r *csvRows) isPlain(line []byte) bool {
 	line = bytes.TrimSuffix(line[:len(line)-1], []byte{'\r'})
 	return len(line) > 0 && bytes.IndexByte(line, '\r') < 0 && (r.comma != ',' || bytes.IndexByte(line, '"') < 0)
 }
 
-// add reports whether what p begins is still such a text.
+// add reads p byte by byte and reports whether the text may still be of the
+// format.
 func (r *csvRows) add(p []byte) bool {
 	for _, c := range p {
 		if r.state == csvQuoted {
@@ -95,7 +98,7 @@ func (r *csvRows) add(p []byte) bool {
 	return true
 }
 
-// endLine reports whether the line is one of such a text.
+// endLine reports whether the line fits the lines before.
 func (r *csvRows) endLine() bool {
 	fields := r.fields
 	r.state, r.fields = csvLine, 0

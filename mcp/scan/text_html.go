@@ -1,14 +1,14 @@
 package scan
 
-// htmlRows counts the rows of the tables of an HTML text: each <tr> with a <td>
-// in it; one with nothing but <th> is a header. Only what is plain counts: each
-// <table> and <tr> is closed or ended by the next, none is in another, there is
-// no <tfoot> (a total is no row), and no comment, script or style, in which
-// tags are none.
+// htmlRows counts the table rows of an HTML text: each <tr> with a <td> in it. A
+// <tr> with nothing but <th> is a header. Only simple tables count: each <table>
+// and <tr> is closed, or ended by the next one; none is nested; there is no
+// <tfoot>, because a total is not a row; and there is no comment, script or
+// style, whose content may look like tags.
 type htmlRows struct {
 	state htmlState
-	name  []byte // of the tag that passes, lower case, as long as it can matter
-	quote byte   // of the attribute that passes
+	name  []byte // of the current tag, in lower case, cut to maxHTMLName
+	quote byte   // of the current attribute value
 	table bool   // inside a table
 	row   bool   // inside a row of it
 	cell  bool   // the row has a <td>
@@ -20,17 +20,17 @@ type htmlState uint8
 
 const (
 	htmlText      htmlState = iota
-	htmlOpen                // behind <
-	htmlName                // in the name of a tag
-	htmlTag                 // behind the name, or an attribute
-	htmlAttribute           // in an attribute's name
-	htmlAfter               // behind that and white space
-	htmlEquals              // behind its =
-	htmlBare                // in its value, without quotes
-	htmlValue               // in its value, in quotes
+	htmlOpen                // after <
+	htmlName                // inside the name of a tag
+	htmlTag                 // after the name, or after an attribute
+	htmlAttribute           // inside an attribute's name
+	htmlAfter               // after that and white space
+	htmlEquals              // after its =
+	htmlBare                // inside its value, without quotes
+	htmlValue               // inside its value, in quotes
 )
 
-// maxHTMLName is more than the names that matter have, a slash included.
+// maxHTMLName is longer than every name that matters, including a slash.
 const maxHTMLName = 8
 
 func (r *htmlRows) reset(*textRows) { *r = htmlRows{name: r.name[:0]} }
@@ -51,7 +51,7 @@ func (r *htmlRows) feed(p []byte) bool {
 			case c == '<' && len(r.name) == 0: // "a <<b>"
 			case c == '!' || c == '?' || len(r.name) > 0: // a comment (13.2.5.6, 13.2.5.7)
 				return false
-			default: // no tag: "a < b"
+			default: // not a tag: "a < b"
 				r.state = htmlText
 			}
 		case htmlValue:
@@ -72,7 +72,7 @@ func (r *htmlRows) feed(p []byte) bool {
 	return true
 }
 
-// inTag takes in a byte of a tag that is not its end (WHATWG HTML, 13.2.5.8 and
+// inTag reads a byte of a tag before its end (WHATWG HTML, 13.2.5.8 and
 // 13.2.5.32 to 13.2.5.39).
 func (r *htmlRows) inTag(c byte) {
 	space := isSpace(c) || c == '\f'
@@ -120,7 +120,7 @@ func lower(c byte) byte {
 	return c
 }
 
-// tag takes in a whole tag and reports whether the rows can still be counted.
+// tag is called after a tag and reports whether the rows can still be counted.
 func (r *htmlRows) tag() bool {
 	switch string(r.name) {
 	case "table":

@@ -6,51 +6,50 @@ import (
 	"github.com/tallygate/tallygate/internal/jsonskip"
 )
 
-// jsonText reads a text for the JSON in it, in the three ways that a path may
-// ask for: one value from end to end (@fromstr), objects and arrays on a line
-// each (@ndjson), and one object or array that begins a line and ends one,
-// alone or among lines of prose (@embedded). The prose before it, if there is
-// any, ends with a colon: below a line of another kind, such as the header of
-// CSV, the value is a part of something else. What the text is, is known when it has
-// ended.
+// jsonText reads a text for the JSON in it, in the three forms that a path may
+// ask for: one value from end to end (@fromstr), an object or array on each line
+// (@ndjson), and one object or array that begins a line and ends one, alone or
+// among lines of prose (@embedded). If there is prose before it, that has to end
+// with a colon: after any other line, such as the header of CSV, the value is
+// part of something else. Which forms the text has is known at its end.
 type jsonText struct {
 	check  jsonCheck
-	skip   jsonskip.Skipper // of a value that is not checked, and that nothing is wanted of
+	skip   jsonskip.Skipper // for a value that is neither checked nor followed
 	checks bool
 	state  jsonTextState
-	values int64 // objects and arrays that have ended
+	values int64 // complete objects and arrays so far
 
-	whole     bool // the text can still be one value
-	lines     bool // the text can still be NDJSON
-	embedded  bool // the text can still be prose with one object or array in it
+	whole     bool // the text may still be one value
+	lines     bool // the text may still be NDJSON
+	embedded  bool // the text may still be prose with one object or array in it
 	scalar    bool // the text begins with a string, number or literal
 	prose     bool // there is a line of prose
-	unchecked bool // an object or array was passed over without a check
-	last      byte // the last byte of the last line of prose that is no white space
+	unchecked bool // an object or array was not checked
+	last      byte // the last byte of the last line of prose, without white space
 }
 
 type jsonTextState uint8
 
 const (
-	textLineStart   jsonTextState = iota // at the beginning of a line, or behind its white space
-	textProse                            // in a line of prose
-	textInValue                          // in an object or array
-	textScalar                           // in a string, number or literal that the text begins with
-	textAfterValue                       // behind an object or array, in the same line
-	textAfterScalar                      // behind the scalar
+	textLineStart   jsonTextState = iota // at the beginning of a line, or after its white space
+	textProse                            // inside a line of prose
+	textInValue                          // inside an object or array
+	textScalar                           // inside a string, number or literal at the beginning of the text
+	textAfterValue                       // after an object or array, in the same line
+	textAfterScalar                      // after the scalar
 )
 
-// begin gets ready for a text. The objects and arrays in it are checked, or only
-// passed over by their quotes and brackets.
+// begin prepares for a text. checks is whether its objects and arrays are
+// checked, or only skipped by their quotes and brackets.
 func (r *jsonText) begin(checks bool) {
 	r.state, r.values, r.checks = textLineStart, 0, checks
 	r.whole, r.lines, r.embedded = true, true, true
 	r.scalar, r.prose, r.unchecked, r.last = false, false, false, 0
 }
 
-// feed takes in a piece and hands the value in it to the documents that read
-// it: as the whole text, and as a part of it. They are nil where nothing of it
-// is wanted.
+// feed reads a chunk and passes the value in it to two documents, which read it
+// as the whole text and as a part of the text. Either is nil if there are no
+// targets in it.
 func (r *jsonText) feed(p []byte, whole, embedded *document) {
 	for len(p) > 0 && (r.whole || r.lines || r.embedded) {
 		switch r.state {
@@ -76,7 +75,7 @@ func (r *jsonText) feed(p []byte, whole, embedded *document) {
 			case r.state == textAfterScalar:
 				r.startProse()
 				r.last = c
-			default: // right behind a value
+			default: // directly after a value
 				r.fail()
 			}
 			p = p[1:]
@@ -84,7 +83,7 @@ func (r *jsonText) feed(p []byte, whole, embedded *document) {
 	}
 }
 
-// startLine decides what the first byte of a line begins.
+// startLine is called with the first byte of a line that is not white space.
 func (r *jsonText) startLine(c byte) {
 	if r.scalar {
 		r.whole, r.prose = false, true
@@ -152,9 +151,8 @@ func (r *jsonText) feedValue(p []byte, whole, embedded *document) (rest []byte) 
 	return p[n:]
 }
 
-// passUnchecked takes in the next bytes of an object or array that is not
-// checked, by the document that follows it, or without one by its quotes and
-// brackets.
+// skipUnchecked reads a chunk of an object or array that is not checked. If d is
+// nil, only quotes and brackets are looked at.
 func (r *jsonText) skipUnchecked(p []byte, d *document) (n int, done, broken bool) {
 	r.unchecked = true
 	if d != nil {
@@ -169,7 +167,7 @@ func (r *jsonText) skipUnchecked(p []byte, d *document) (n int, done, broken boo
 	return n + m, done, false
 }
 
-// fail is called where the text has what looks like a value and is none.
+// fail is called if the text has what looks like a value but is malformed.
 func (r *jsonText) fail() { r.whole, r.lines, r.embedded = false, false, false }
 
 // inValue reports whether the text ends inside an object or array.
@@ -184,11 +182,11 @@ func (r *jsonText) isWhole() bool {
 
 func (r *jsonText) isEmbedded() bool { return r.embedded && r.values == 1 && !r.inValue() }
 
-// isNote reports whether the text is prose, or nothing, with no line that an
-// object or array begins.
+// isProse reports whether the text has no line that begins with an object or
+// array.
 func (r *jsonText) isProse() bool { return r.embedded && r.values == 0 && !r.inValue() }
 
-// rows counts the lines of NDJSON.
+// rows returns the number of lines of NDJSON.
 func (r *jsonText) rows() (found rowsFound, ok bool) {
 	return rowsFound{rows: r.values}, r.lines && !r.inValue()
 }

@@ -2,50 +2,50 @@ package scan
 
 import "bytes"
 
-// markdownRows counts the body rows of the pipe tables of a Markdown text
+// markdownRows counts the body rows of the pipe tables in a Markdown text
 // (GitHub Flavored Markdown, section 4.10). Only what is certainly a table
-// counts: its delimiter row has a pipe and as many cells as the row above it,
-// and a line right below its rows that has no pipe, which GFM takes for one more
-// row and a reader for something else, makes the text unknown. What stands in
-// fenced code blocks or is indented by four and more is no table.
+// counts: its delimiter row has a pipe, and as many cells as the row above it. A
+// line without a pipe directly below the rows makes the text unknown: to GFM it
+// is one more row, to a person it is not. Tables in fenced code blocks, or
+// indented by four spaces or more, do not count.
 type markdownRows struct {
 	line   markdownLine
-	above  int64 // cells of the line above, outside tables; 0: it cannot be a header
+	above  int64 // cells of the line above; 0 if it cannot be a header
 	table  bool  // the line above belongs to a table
 	tables int64
 	rows   int64
 	other  bool // there is a line outside tables
-	only   bool // with which the text is not what is wanted
-	begun  bool // something but spaces has come
-	fence  byte // the character of the fence of the code block that passes, or 0
+	only   bool // such a line makes the text unknown (@markdown:only)
+	begun  bool // there was something other than spaces
+	fence  byte // the fence character of the current code block, or 0
 	ticks  int64
 }
 
-// markdownLine is what has been seen of a line.
+// markdownLine is what is known of the current line.
 type markdownLine struct {
 	indent    int64
-	begun     bool // a byte that is no space has come
+	begun     bool // there was a byte other than a space
 	first     byte
-	run       int64 // of the first byte, if it is a fence's, repeated
+	run       int64 // how often the first byte is repeated
 	running   bool
-	rest      bool // something but spaces stands behind the run
-	tick      bool // a backtick stands behind the run
+	rest      bool // there is something other than spaces after the run
+	tick      bool // there is a backtick after the run
 	pipes     int64
 	pipeFirst bool
-	pipeLast  bool  // the last byte that is no space is a pipe that counts
-	escaped   bool  // the next byte is behind a backslash
-	delimiter bool  // so far it is a delimiter row
-	cell      uint8 // of a delimiter row: where in a cell it has come
+	pipeLast  bool  // the last byte other than spaces is an unescaped pipe
+	escaped   bool  // the next byte is escaped by a backslash
+	delimiter bool  // it may still be a delimiter row
+	cell      uint8 // the position within a cell of a delimiter row
 	dashes    bool
 }
 
-// Where in a cell of a delimiter row a line has come.
+// The positions within a cell of a delimiter row.
 const (
 	cellStart uint8 = iota
 	cellColon
 	cellDash
-	cellEnd // behind the closing colon
-	cellGap // behind spaces behind the cell
+	cellEnd // after the closing colon
+	cellGap // after spaces after the cell
 )
 
 func (r *markdownRows) reset(rows *textRows) { *r = markdownRows{only: rows.only} }
@@ -74,9 +74,9 @@ func (r *markdownRows) feed(p []byte) bool {
 	return !r.only || !r.other
 }
 
-// passRows counts what rows of a table p, at the beginning of a line, begins
-// with, and returns what is behind them. These begin with a pipe, as nearly all
-// do, and are there to their ends; the others go through add.
+// skipRows counts the table rows at the beginning of p, which begins a line, and
+// returns the rest. It handles complete rows that begin with a pipe, as nearly
+// all do; add handles the others.
 func (r *markdownRows) skipRows(p []byte) []byte {
 	for r.table && len(p) > 0 && p[0] == '|' {
 		lf := bytes.IndexByte(p, '\n')
@@ -125,7 +125,7 @@ func (l *markdownLine) add(c byte) {
 	}
 }
 
-// addDelimiter reports whether the line is still a delimiter row.
+// addDelimiter reports whether the line may still be a delimiter row.
 func (l *markdownLine) addDelimiter(c byte, pipe bool) bool {
 	switch {
 	case pipe:
@@ -162,7 +162,7 @@ func (l *markdownLine) addDelimiter(c byte, pipe bool) bool {
 	return false
 }
 
-// cells is the number of cells of a row.
+// cells returns the number of cells, if the line is a row.
 func (l *markdownLine) cells() int64 {
 	n := l.pipes + 1
 	if l.pipeFirst {
@@ -179,7 +179,7 @@ func (l *markdownLine) isDelimiter() bool {
 	return l.delimiter && l.dashes && l.pipes > 0 && (l.pipeLast || l.cell >= cellDash)
 }
 
-// endLine reports whether the text can still be counted.
+// endLine reports whether the rows can still be counted.
 func (r *markdownRows) endLine() bool {
 	l := r.line
 	r.line = markdownLine{}
@@ -209,7 +209,7 @@ func (r *markdownRows) endLine() bool {
 		r.tables++
 		return true
 	}
-	// A header may follow other lines; those stay outside.
+	// A header may directly follow other lines, which are not part of the table.
 	r.other = r.other || r.above != 0
 	r.above = 0
 	if l.pipes > 0 && l.indent < 4 && l.first != '>' && l.first != '#' {

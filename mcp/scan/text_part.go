@@ -5,24 +5,24 @@ import (
 	"strings"
 )
 
-// maxTag bounds the name in @tagged.
+// maxTag is the length in bytes of the longest name in @tagged.
 const maxTag = 64
 
-// maxEdge bounds a line that begins or ends a part of a text. A longer one is a
-// line like others.
+// maxEdge is the length in bytes of the longest line that begins or ends a part
+// of a text. A longer line is part of the text.
 const maxEdge = 256
 
-// partReader follows the one part of a text that a line begins and a line ends.
-// A text with no such part, or two, or one that has no end, is not of that
-// format.
+// partReader finds the one part of a text between a line that begins it and a
+// line that ends it, and passes its inside to another textReader. A text with no
+// such part, with two, or with one that does not end is not of that format.
 type partReader struct {
 	part   *textPart
 	text   *textReader
-	line   []byte // the line that passes, as long as it can be an edge
-	inLine bool   // it cannot be one any more
+	line   []byte // the current line, as long as it may be an edge
+	inLine bool   // the current line is not an edge
 	state  partState
 	edge   []byte // the line that begins the part
-	alive  bool   // the text inside can still be known
+	alive  bool   // the text inside may still matter
 }
 
 type partState uint8
@@ -34,12 +34,12 @@ const (
 	partBroken
 )
 
-func (r *partReader) begin(m *matches, place *textPart) {
+func (r *partReader) begin(m *matches, part *textPart) {
 	if r.text == nil {
 		r.text = new(textReader)
 	}
-	r.part, r.line, r.inLine, r.state, r.edge, r.alive = place, r.line[:0], false, partBefore, r.edge[:0], true
-	r.text.begin(m, place.text)
+	r.part, r.line, r.inLine, r.state, r.edge, r.alive = part, r.line[:0], false, partBefore, r.edge[:0], true
+	r.text.begin(m, part.text)
 }
 
 func (r *partReader) feed(p []byte) bool {
@@ -55,11 +55,11 @@ func (r *partReader) feed(p []byte) bool {
 	return r.state != partBroken && r.alive
 }
 
-// add takes in a piece of a line, or the last of it with the LF.
-func (r *partReader) add(piece []byte, last bool) {
+// add reads a chunk of a line. last is set if the chunk ends with the LF.
+func (r *partReader) add(chunk []byte, last bool) {
 	if !r.inLine {
-		n := min(len(piece), maxEdge+1)
-		r.line = append(r.line, piece[:n]...)
+		n := min(len(chunk), maxEdge+1)
+		r.line = append(r.line, chunk[:n]...)
 		if len(r.line) <= maxEdge && r.mayBeEdge() {
 			if last {
 				r.endLine()
@@ -67,15 +67,16 @@ func (r *partReader) add(piece []byte, last bool) {
 			return
 		}
 		r.feedText(r.line)
-		r.line, r.inLine, piece = r.line[:0], true, piece[n:]
+		r.line, r.inLine, chunk = r.line[:0], true, chunk[n:]
 	}
-	r.feedText(piece)
+	r.feedText(chunk)
 	if last {
 		r.inLine = false
 	}
 }
 
-// mayBeEdge reports whether the line, as far as it has come, can be an edge.
+// mayBeEdge reports whether the line, as far as it is known, may begin or end a
+// part.
 func (r *partReader) mayBeEdge() bool {
 	text := bytes.TrimLeft(r.line, " \t")
 	if len(text) == 0 {
@@ -87,6 +88,7 @@ func (r *partReader) mayBeEdge() bool {
 	return text[0] == '`' || text[0] == '~'
 }
 
+// feedText passes on what is inside the part.
 func (r *partReader) feedText(p []byte) {
 	if r.state == partIn && r.alive {
 		r.alive = r.text.feed(p)
@@ -110,7 +112,7 @@ func (r *partReader) endLine() {
 	r.line = r.line[:0]
 }
 
-// begins reports whether such a part begins with the line.
+// begins reports whether the line begins such a part.
 func (t *textPart) begins(line string) bool {
 	if t.kind == stepTagged {
 		name, ok := strings.CutPrefix(strings.TrimLeft(line, " \t"), "<"+t.tag)
@@ -121,7 +123,7 @@ func (t *textPart) begins(line string) bool {
 	return fence != "" && (fence[0] == '~' || !strings.Contains(info, "`"))
 }
 
-// ends reports whether the line ends a part that the line edge begins.
+// ends reports whether the line ends a part that began with the line edge.
 func (t *textPart) ends(edge, line string) bool {
 	if t.kind == stepTagged {
 		return strings.TrimLeft(line, " \t") == "</"+strings.TrimLeft(edge, " \t")[1:]
@@ -131,8 +133,8 @@ func (t *textPart) ends(edge, line string) bool {
 	return strings.HasPrefix(fence, open) && info == ""
 }
 
-// cutFence returns the fence that a line begins with (CommonMark, section 4.5),
-// and what follows it; no fence is empty.
+// cutFence returns the fence at the beginning of a line (CommonMark, section
+// 4.5), or "", and what follows it.
 func cutFence(line string) (fence, info string) {
 	text := strings.TrimLeft(line, " ")
 	if len(line)-len(text) > 3 || text == "" || text[0] != '`' && text[0] != '~' {
@@ -145,6 +147,7 @@ func cutFence(line string) (fence, info string) {
 	return fence, info
 }
 
+// isTag reports whether s can be the name of a tag.
 func isTag(s string) bool {
 	for _, c := range []byte(s) {
 		if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') && c != '-' && c != '_' {

@@ -6,56 +6,56 @@ import (
 	"unicode/utf8"
 )
 
-// pythonText reads what Python's repr writes of a list or a dict, and writes it
-// on as JSON for a document to read, so that paths go on inside it as in any
-// JSON. It takes what repr writes and nothing else:
+// pythonText translates a Python list or dict, as repr writes it, into JSON for
+// a document, so that paths go on inside it as in any JSON. It accepts the output
+// of repr and nothing else:
 //
 //	[…] (…)             lists and tuples become arrays
-//	{k: v} {k}          dicts and sets become objects; a key that is no string is "?"
+//	{k: v} {k}          dicts and sets become objects; a key that is not a string becomes "?"
 //	'…' "…" b'…'        become strings
 //	None True False     null, true, false
 //	1 -2.5 1e-07 nan    numbers; inf and nan become null
-//	Decimal('1')        null, as every call with arguments of any of these kinds,
-//	                    with or without keywords, and in these names such as
+//	Decimal('1')        null, like every call with arguments of any of these kinds,
+//	                    with or without keywords, and with names such as
 //	                    datetime.timezone.utc
 //
 // repr writes a string in double quotes only if there is a single quote in it,
-// so JSON with a string in it is no Python. An object in angle brackets,
-// <object at 0x7f…>, can be anything, and the text is unknown.
+// so JSON with a string in it is not taken for Python. An object in angle
+// brackets, <object at 0x7f…>, could be anything and makes the text unknown.
 type pythonText struct {
 	state pythonState
 	stack []pythonFrame
-	quiet int    // open brackets whose inside is not written on
-	word  []byte // the name or number that passes
-	quote byte   // of the string that passes
-	inner bool   // a single quote is in that string
-	hex   int    // digits of an escape that are still to come
+	quiet int    // open brackets whose content is not emitted
+	word  []byte // the current name or number
+	quote byte   // of the current string
+	inner bool   // that string has a single quote
+	hex   int    // digits missing from an escape
 	code  rune   // of the escape so far
-	out   []byte // JSON of the piece that passes
+	out   []byte // JSON of the current chunk
 }
 
-// pythonFrame is a bracket that is open.
+// pythonFrame is an open bracket.
 type pythonFrame struct {
 	kind    byte // '[', '(', '{', or 'f' for the bracket of a call
-	silent  bool // nothing inside is written on: a call, or a key that is no string
-	items   int  // elements that have ended; of a dict, keys
+	silent  bool // its content is not emitted: a call, or a key that is not a string
+	items   int  // complete elements; for a dict, keys
 	comma   bool // a comma was the last token
 	dict    bool // of '{': the first key had a colon
-	value   bool // of a dict: behind the colon of this item
-	keyword bool // of a call: behind the = of this argument
+	value   bool // of a dict: after the colon of the current item
+	keyword bool // of a call: after the = of the current argument
 }
 
 type pythonState uint8
 
 const (
-	pythonValue    pythonState = iota // a value comes, or the end of a bracket
-	pythonAfter                       // behind a value
-	pythonInString                    // in a string
-	pythonEscape                      // behind its backslash
-	pythonHex                         // in the digits of an escape
-	pythonWord                        // in a name or a number
-	pythonDone                        // behind the whole
-	pythonBroken                      // this is not what repr writes
+	pythonValue    pythonState = iota // before a value, or the end of a bracket
+	pythonAfter                       // after a value
+	pythonInString                    // inside a string
+	pythonEscape                      // after its backslash
+	pythonHex                         // inside the digits of an escape
+	pythonWord                        // inside a name or a number
+	pythonDone                        // after the list or dict
+	pythonBroken                      // not the output of repr
 )
 
 const (
@@ -67,11 +67,11 @@ func (r *pythonText) begin() {
 	r.state, r.stack, r.quiet = pythonValue, r.stack[:0], 0
 }
 
-// end reports whether the text was a whole list or dict.
+// end reports whether the text was a complete list or dict.
 func (r *pythonText) end() bool { return r.state == pythonDone }
 
-// feed takes in a piece, hands it on to the document, and reports whether the
-// text can still be Python's.
+// feed reads a chunk, passes its translation to the document, and reports
+// whether the text may still be Python.
 func (r *pythonText) feed(p []byte, to *document) bool {
 	r.out = r.out[:0]
 	for i := 0; i < len(p) && r.state != pythonBroken; {
@@ -113,10 +113,11 @@ func (r *pythonText) top() *pythonFrame {
 	return &r.stack[len(r.stack)-1]
 }
 
-// atKey reports whether what comes is a key of a dict, or an element of a set.
+// atKey reports whether the next value is a key of a dict, or an element of a
+// set.
 func (f *pythonFrame) atKey() bool { return f != nil && f.kind == '{' && !f.value }
 
-// token takes in the first byte of a token.
+// token reads the first byte of a token.
 func (r *pythonText) token(c byte) {
 	switch {
 	case r.state == pythonDone:
@@ -138,7 +139,7 @@ func (r *pythonText) token(c byte) {
 	}
 }
 
-// startValue is called where a value begins.
+// startValue is called before each value.
 func (r *pythonText) startValue() {
 	if f := r.top(); f != nil {
 		if f.comma = false; f.items > 0 && !f.value {
@@ -147,7 +148,7 @@ func (r *pythonText) startValue() {
 	}
 }
 
-// endValue is called behind one.
+// endValue is called after each value.
 func (r *pythonText) endValue() {
 	r.state = pythonAfter
 	if f := r.top(); f == nil {
@@ -157,7 +158,7 @@ func (r *pythonText) endValue() {
 	}
 }
 
-// scalar writes a value that is no string.
+// scalar emits a value that is not a string.
 func (r *pythonText) scalar(json []byte) {
 	r.startValue()
 	switch {
@@ -189,7 +190,7 @@ func (r *pythonText) open(kind byte, silent bool) {
 	r.stack = append(r.stack, pythonFrame{kind: kind, silent: silent})
 }
 
-// close takes in a closing bracket, behind a value or where one could begin.
+// close reads a closing bracket, after a value or where a value could begin.
 func (r *pythonText) close(c byte) {
 	f := r.top()
 	if !f.closes(c, r.state == pythonAfter) {
@@ -215,21 +216,22 @@ func (r *pythonText) close(c byte) {
 	r.endValue()
 }
 
-// closes reports whether c closes the bracket, behind a value or not.
-func (f *pythonFrame) closes(c byte, behindValue bool) bool {
+// closes reports whether c may close the bracket here. afterValue is whether it
+// comes after a value.
+func (f *pythonFrame) closes(c byte, afterValue bool) bool {
 	switch f.kind {
 	case '[':
 		return c == ']' && !f.comma
-	case '(': // a tuple of one has a comma, and no other has one at its end
+	case '(': // only a tuple of one ends with a comma
 		return c == ')' && f.comma == (f.items == 1)
 	case '{':
-		return c == '}' && !f.comma && f.value == f.dict && (behindValue || f.items == 0)
+		return c == '}' && !f.comma && f.value == f.dict && (afterValue || f.items == 0)
 	default:
-		return c == ')' && !f.comma && (behindValue || !f.keyword)
+		return c == ')' && !f.comma && (afterValue || !f.keyword)
 	}
 }
 
-// afterValue takes in what follows a value.
+// afterValue reads the byte after a value.
 func (r *pythonText) afterValue(c byte) {
 	f := r.top()
 	switch {
@@ -256,7 +258,8 @@ func (r *pythonText) startString(quote byte) {
 	r.emit(`"`)
 }
 
-// readString takes in a string up to its next byte that is not itself.
+// readString reads a string up to the next byte that needs translation, and
+// returns how many bytes it used.
 func (r *pythonText) readString(p []byte) int {
 	i := 0
 	for i < len(p) && p[i] >= ' ' && p[i] != '\\' && p[i] != '\'' && p[i] != '"' {
@@ -281,13 +284,13 @@ func (r *pythonText) readString(p []byte) int {
 		r.emit(`'`)
 	case c == '"':
 		r.emit(`\"`)
-	default: // repr writes control characters as escapes
+	default: // an unescaped control character, which repr never writes
 		r.state = pythonBroken
 	}
 	return i + 1
 }
 
-// escape takes in the byte behind a backslash.
+// escape reads the byte after a backslash.
 func (r *pythonText) escape(c byte) {
 	r.state, r.code = pythonInString, 0
 	switch c {
@@ -332,10 +335,11 @@ func isWordByte(c byte) bool {
 	return c-'0' <= 9 || c|0x20-'a' < 26 || c == '_' || c == '.' || c >= 0x80
 }
 
-// isName reports whether the word is no number.
+// isName reports whether the word is a name, and not a number.
 func (r *pythonText) isName() bool { return r.word[0] != '-' && r.word[0]-'0' > 9 }
 
-// readWord takes in a byte of a name or number, or what follows it.
+// readWord reads a byte of a name or number, or the byte after it, and returns
+// how many bytes it used.
 func (r *pythonText) readWord(c byte) int {
 	sign := (c == '+' || c == '-') && r.word[len(r.word)-1] == 'e' && !r.isName() // 1e-07
 	if isWordByte(c) || sign {
@@ -347,8 +351,8 @@ func (r *pythonText) readWord(c byte) int {
 	return r.endWord(c)
 }
 
-// endWord decides what a name or number is by what follows it, and returns 1 if
-// that is used up.
+// endWord is called with the byte after a name or number, which decides what it
+// is. It returns 1 if it used that byte.
 func (r *pythonText) endWord(c byte) int {
 	word, f, name := r.word, r.top(), r.isName()
 	switch {

@@ -2,7 +2,7 @@ package scan
 
 import "bytes"
 
-// verticalRows counts rows that stand one below the other, each behind a line
+// verticalRows counts rows that are printed one below the other, each after a line
 // with its number, as mysql's \G and mcp-alchemy print them:
 //
 //  1. row
@@ -14,17 +14,18 @@ import "bytes"
 //
 //     Result: 2 rows
 //
-// The numbers go up by one from 1, also past values of several lines. Where a
-// last line says how many rows there are, it has to be so many; where it says
-// that the output was truncated, those count that are there.
+// The numbers go up by one from 1; a value may have several lines. If the last
+// line gives the number of rows, it has to be right, unless it says that the
+// output was truncated: then the rows that are there count.
 type verticalRows struct {
-	line []byte // the line that passes, as long as it can matter
-	long bool   // it is longer
+	line []byte // the current line, cut to maxVertical
+	long bool   // it was cut
 	rows int64
-	last []byte // the last line that is not empty, if it is short
+	last []byte // the last line that is neither empty nor cut
 }
 
-// maxVertical bounds a line that matters to verticalRows.
+// maxVertical is the length in bytes of the longest line that matters to
+// verticalRows.
 const maxVertical = 128
 
 func (r *verticalRows) reset(*textRows) { *r = verticalRows{line: r.line[:0], last: r.last[:0]} }
@@ -46,7 +47,7 @@ func (r *verticalRows) feed(p []byte) bool {
 	return true
 }
 
-// endLine reports whether the text can still be of the format.
+// endLine reports whether the text may still be of the format.
 func (r *verticalRows) endLine() bool {
 	line := bytes.TrimSpace(r.line)
 	long := r.long
@@ -68,7 +69,8 @@ func (r *verticalRows) endLine() bool {
 	return r.rows > 0 // the text begins with a row
 }
 
-// rowNumber is the number in a line "7. row", with or without asterisks around.
+// rowNumber returns the number in a line "7. row", with or without asterisks
+// around it.
 func rowNumber(line []byte) (n int64, ok bool) {
 	digits, ok := bytes.CutSuffix(bytes.Trim(line, "* "), []byte(". row"))
 	if !ok {

@@ -2,17 +2,17 @@ package scan
 
 import "bytes"
 
-// maxWords bounds in bytes a text that says something in words. A longer one
-// holds data.
+// maxWords is the length in bytes of the longest text that is read as a
+// sentence. A longer text holds data.
 const maxWords = 512
 
-// words are the words of a short text, in small letters.
+// words are the words of a short text, in lower case.
 type words struct {
 	list [maxWords/2 + 1][]byte
 	n    int
 }
 
-// read takes the text apart, and makes its letters small in place.
+// read splits the text into words. It makes its letters lower case in place.
 func (w *words) read(text []byte) {
 	w.n = 0
 	begin := -1
@@ -37,7 +37,7 @@ func (w *words) read(text []byte) {
 	}
 }
 
-// at is the word at a place, or "" where there is none.
+// at returns the word at an index, or "" if there is none.
 func (w *words) at(i int) string {
 	if i < 0 || i >= w.n {
 		return ""
@@ -45,7 +45,7 @@ func (w *words) at(i int) string {
 	return string(w.list[i])
 }
 
-// number is the number at a place; "no" is 0.
+// number returns the number at an index. The word "no" is 0.
 func (w *words) number(i int) (n int64, ok bool) {
 	if i < 0 || i >= w.n {
 		return 0, false
@@ -64,9 +64,9 @@ func (w *words) isRows(i int) bool {
 	return false
 }
 
-// affected reads the number of affected rows: "3 rows affected", "Query OK, 1
-// row affected", "Rows affected: 3", "2 row(s) updated". A text that says two
-// different numbers says none.
+// affected finds the number of affected rows: "3 rows affected", "Query OK, 1
+// row affected", "Rows affected: 3", "2 row(s) updated". It is not ok if the
+// text gives two different numbers.
 func (w *words) affected() (n int64, ok bool) {
 	for i := range w.n {
 		found, here := w.affectedAt(i)
@@ -80,7 +80,7 @@ func (w *words) affected() (n int64, ok bool) {
 	return n, ok
 }
 
-// affectedAt reads the phrase that begins at a place.
+// affectedAt reads the phrase that begins at an index.
 func (w *words) affectedAt(i int) (n int64, ok bool) {
 	switch first := w.at(i); {
 	case first == "affected_rows" || first == "rows_affected":
@@ -107,8 +107,9 @@ func (w *words) affectedAt(i int) (n int64, ok bool) {
 	return 0, false
 }
 
-// noRows reports whether the text says that there are no rows, and nothing of
-// any other number of them: "No rows returned", "Retrieved 0 rows", "Empty set".
+// noRows returns 0 and true if the text says that there are no rows, and
+// mentions no other number of rows: "No rows returned", "Retrieved 0 rows",
+// "Empty set".
 func (w *words) noRows() (n int64, ok bool) {
 	for i := range w.n {
 		if w.at(i) == "empty" && w.at(i+1) == "set" {

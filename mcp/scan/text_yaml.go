@@ -3,21 +3,21 @@ package scan
 import "bytes"
 
 // yamlRows counts the items of a YAML sequence in block style that is the whole
-// text, as dumpers write one: each item begins a line with "- " and is a
-// mapping, a sequence or a flow ({…}, […]); all that belongs to it is indented.
-// A sequence of plain scalars is not taken, since a list in prose looks the
-// same. Empty lines and comments may stand anywhere, --- before the sequence,
-// and [] is an empty one.
+// text, in the form that YAML libraries write: each item begins a line with "- "
+// and is a mapping, a sequence or a flow ({…}, […]); its further lines are
+// indented. A sequence of plain scalars is not counted, since a list in prose
+// looks the same. Empty lines and comments are allowed anywhere, and --- before
+// the sequence. [] is an empty sequence.
 type yamlRows struct {
-	line  []byte // the beginning of the line that passes
-	colon bool   // it has a colon with a space or the end behind it
+	line  []byte // the beginning of the current line
+	colon bool   // it has a colon before a space
 	last  byte
-	begun bool // of the sequence
+	begun bool // the sequence, or --- before it, has begun
 	empty bool // [] was read
 	rows  int64
 }
 
-// maxYAML is how much of a line's beginning matters.
+// maxYAML is how many bytes of a line's beginning matter.
 const maxYAML = 8
 
 func (r *yamlRows) reset(*textRows) { *r = yamlRows{line: r.line[:0]} }
@@ -46,7 +46,7 @@ func (r *yamlRows) add(p []byte) {
 	r.last = p[len(p)-1]
 }
 
-// endLine reports whether the text can still be such a sequence.
+// endLine reports whether the text may still be such a sequence.
 func (r *yamlRows) endLine() bool {
 	line := bytes.TrimRight(r.line, " \r")
 	mapping := r.colon || r.last == ':'
