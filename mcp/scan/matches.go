@@ -96,7 +96,7 @@ func (m *matches) message() *Reply {
 	r, t := &m.reply, &m.tasks[atOwn]
 	own := &m.outcomes[atReply]
 	switch {
-	case m.hasID && !m.hasMethod && (own.result || own.RPCError):
+	case !m.hasMethod && (own.RPCError || m.hasID && own.result): // an error may come without an id
 		if len(m.tasks[atTask].id) > 0 {
 			t = &m.tasks[atTask]
 		}

@@ -19,7 +19,7 @@ type Outcome struct {
 // value counts.
 type Reply struct {
 	// ID is the id as JSON text: a string, number or null. It is nil if the id is
-	// anything else or longer than 512 bytes.
+	// anything else or longer than 512 bytes, and for an error without one.
 	ID []byte
 	// Outcome is that of the reply itself; see Inner for that of a task.
 	Outcome
