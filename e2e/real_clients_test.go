@@ -183,12 +183,16 @@ func testClient(t *testing.T, c realClient, all []*realUp) {
 			t.Errorf("%s through the gate differs:\n%s", u.name, diff)
 			continue
 		}
-		tools := map[any]int{}
+		got, want := map[any]any{}, map[any]any{}
 		for _, row := range u.rows(t, ids[i], 3) {
-			tools[row["tool_name"]]++
+			got[row["tool_name"]] = row["outcome"]
 		}
-		if want := map[any]int{u.calls.Good.Name: 1, u.calls.Bad.Name: 1, u.calls.Slow.Name: 1}; !cmp.Equal(tools, want) {
-			t.Errorf("%s: the rows are of %v", u.name, tools)
+		for _, tool := range []string{u.calls.Good.Name, u.calls.Slow.Name} {
+			want[tool] = "ok"
+		}
+		want[u.calls.Bad.Name] = "tool_error"
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: the rows are not of its calls:\n%s", u.name, diff)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -74,7 +73,8 @@ var realServers = []realServer{
 	}},
 	{"mcp-go", "/mcp", mcpGoConformance, conformanceCalls, map[string]string{
 		"test_sampling":           "", // it asks on a stream that the client has to open first
-		"test_tool_with_progress": "", // the last notification is lost now and then
+		"test_tool_with_logging":  "", // the server loses the last notification now and then
+		"test_tool_with_progress": "",
 	}},
 	{"go-sdk", "/mcp", goSDKConformance("-stateless=false"), conformanceCalls, map[string]string{
 		"test_input_required_result_multiple_inputs": "", // it asks in a random order
@@ -166,19 +166,8 @@ func (r realServer) start(tb testing.TB) string {
 // /mcp.
 func startRealSite(tb testing.TB, url string) *site {
 	tb.Helper()
-	host := hostOf(url)
-	gate, admin := freePort(tb), freePort(tb)
-	s := &site{
-		dir:   tb.TempDir(),
-		gate:  fmt.Sprintf("http://127.0.0.1:%d/mcp", gate),
-		admin: fmt.Sprintf("http://127.0.0.1:%d", admin),
-		env:   []string{"TALLYGATE_ADMIN_EMAIL=" + adminEmail, "TALLYGATE_ADMIN_PASSWORD=" + adminPassword},
-	}
-	text := fmt.Sprintf("{\n\tadmin off\n\ttallygate {\n\t\tstore sqlite:data/tallygate.db\n\t\tledger sqlite:data/usage.db\n\t\tjournal data/journal\n\t}\n}\n:%d {\n\ttallygate_admin\n}\n:%d {\n\ttallygate\n\treverse_proxy %s {\n\t\theader_up Host {upstream_hostport}\n\t}\n}\n", admin, gate, host)
-	if err := os.WriteFile(filepath.Join(s.dir, "Caddyfile"), []byte(text), 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	s.run(tb)
+	s := startSiteAt(tb, url)
+	s.gate = strings.TrimSuffix(s.gate, "/messages") + "/mcp"
 	return s
 }
 
