@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -230,6 +231,7 @@ func TestRealServers(t *testing.T) {
 			})
 		}
 	})
+	t.Run("legacy transport", testLegacyTransport)
 	t.Run("clients", func(t *testing.T) {
 		for _, c := range realClients {
 			t.Run(c.name, func(t *testing.T) {
@@ -238,4 +240,28 @@ func TestRealServers(t *testing.T) {
 			})
 		}
 	})
+}
+
+// testLegacyTransport checks that the HTTP+SSE transport, of which the gate would see
+// calls and results on different streams, is refused at the door: with a message that
+// says what to run instead, and without the address where the server takes messages.
+func testLegacyTransport(t *testing.T) {
+	legacy := realServer{name: "server-everything, HTTP+SSE", path: "/sse", command: everythingServer("sse")}
+	url := legacy.start(t)
+	eventually(t, "it listens", func() bool { return listening(hostOf(url)) })
+	s := startRealSite(t, url)
+	key, _ := s.key(t, s.login(t), `{"key_name":"k"}`)
+	stream := message{name: "stream", method: "GET", until: "sessionId="}
+	straight, err := (&talk{url: url, vars: map[string]string{}}).send(t.Context(), stream)
+	if err != nil || !strings.Contains(straight.raw, "data: /message?sessionId=") {
+		t.Fatalf("straight it answers %q, %v", straight.raw, err)
+	}
+	gated, err := (&talk{url: s.gate, key: key, vars: map[string]string{}}).send(t.Context(), stream)
+	if err == nil && (gated.Status == http.StatusOK || strings.Contains(gated.raw, "sessionId")) {
+		t.Errorf("through the gate it answers %d %q", gated.Status, gated.raw)
+	}
+	t.Log(gated, err)
+	if want := "run it with streamable HTTP"; !strings.Contains(s.output(), want) {
+		t.Errorf("the log does not say %q", want)
+	}
 }
