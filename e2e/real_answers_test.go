@@ -99,12 +99,11 @@ func ofTask(tool, arguments string) []message {
 // each prompt.
 func ofResources(resources []map[string]any) []message {
 	all := []message{request("resources/read of none", "resources/read", `{"uri":"test://no-such"}`)}
-	for _, r := range resources {
-		uri := marshal(map[string]any{"uri": r["uri"]})
+	if len(resources) > 0 { // the others are read as the first is
+		uri := marshal(map[string]any{"uri": resources[0]["uri"]})
 		for _, method := range []string{"resources/read", "resources/subscribe", "resources/unsubscribe"} {
 			all = append(all, request(method, method, uri))
 		}
-		break // the others are read as the first is
 	}
 	return all
 }
@@ -393,7 +392,7 @@ func (t *talk) read(ctx context.Context, stop func(), res *http.Response, m mess
 	for {
 		line, err := lines.ReadString('\n')
 		text.WriteString(line)
-		if err == io.EOF || m.until != "" && errors.Is(err, context.Canceled) {
+		if errors.Is(err, io.EOF) || m.until != "" && errors.Is(err, context.Canceled) {
 			return text.String(), nil
 		}
 		if err == nil && stream {

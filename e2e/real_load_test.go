@@ -175,8 +175,11 @@ func callOnce(ctx context.Context, s *site, key, session string) error {
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK || !strings.Contains(string(text), `"rows":[0,0,0]`) {
-		return fmt.Errorf("a call is answered %s %s (%v)", res.Status, text, err)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK || !strings.Contains(string(text), `"rows":[0,0,0]`) {
+		return fmt.Errorf("a call is answered %s %s", res.Status, text)
 	}
 	return nil
 }
