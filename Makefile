@@ -30,7 +30,7 @@ FUZZTIME := 10000x
 # Where the corpora of sql-judge are kept.
 SQL_JUDGE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tallygate/sqljudge
 
-.PHONY: build demo deps lint words test race fuzz cross soak sql-judge servers record bench bench-quick bench-hot
+.PHONY: build demo deps lint words test race fuzz cross soak sql-judge servers record conformance clients bench bench-quick bench-hot
 
 build:
 	go build -ldflags='$(LDFLAGS)' -o '$(BINARY)' .
@@ -41,13 +41,15 @@ demo:
 
 # Installs what the tests need beside Go: a ClickHouse out of npm, and from
 # Debian's packages PostgreSQL, the commands of README's workflow (curl,
-# python3), a C compiler for the race detector, and what makes an ext4 on a
-# loop device, for the test of a power failure.
+# python3 with venv), a C compiler for the race detector, and what makes an ext4
+# on a loop device, for the test of a power failure. TestRealServers installs
+# its servers and clients itself, from PyPI and npm, the first time it runs.
 deps: $(LIBCHDB)
 	@missing=""; \
 	for command in curl:curl python3:python3 git:git mkfs.ext4:e2fsprogs mount:mount gcc:gcc,libc6-dev; do \
 		PATH="$$PATH:/usr/sbin:/sbin" command -v "$${command%%:*}" >/dev/null || missing="$$missing $${command##*:}"; \
 	done; \
+	python3 -c "import venv, ensurepip" 2>/dev/null || missing="$$missing python3-venv"; \
 	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	if [ -n "$$missing" ]; then apt-get update -q && apt-get install -qy --no-install-recommends $${missing//,/ }; fi
 
@@ -94,11 +96,12 @@ cross:
 # fuzzing each.
 soak: deps
 	cd e2e && QUIET=1h go test -timeout 2h -count=1 -run TestQuietStream .
+	cd e2e && LOAD=100 go test -timeout 1h -count=1 -v -run TestLoad .
 	cd e2e && KILLS=1000 go test -timeout 2h -count=1 -run TestKillLosesNothing .
 	FLOWS=200000 go test -timeout 2h -count=1 -run TestEveryCallIsOneRow ./gate
 	TALLYGATE_TEST_KILLS=1000 go test -timeout 2h -count=1 -run Kill $(or $(wildcard ./journal),./usage)
 	TALLYGATE_TEST_FAULTS=50 go test -timeout 4h -count=1 -run "TestPipeline|TestGateKilled" ./usage/clickhouse
-	$(MAKE) --no-print-directory servers
+	$(MAKE) --no-print-directory servers conformance clients
 	$(MAKE) --no-print-directory fuzz FUZZTIME=10m
 
 # Judges the reader of SQL (mcp/sql) by sqlglot, on the corpora of a dozen
@@ -137,3 +140,12 @@ BENCHFLAGS :=
 
 bench-hot:
 	go test -run '^$$' -bench '$(BENCH_HOT)' -benchmem -benchtime 100ms -count 6 -timeout 2h $(BENCHFLAGS) ./caddymodule ./mcp/... ./identity/... ./usage $(addsuffix /...,$(wildcard ./gate ./journal ./internal/jsonskip))
+
+# The official conformance suite, released and newest, straight and through the
+# gate; and Claude Code's and Gemini CLI's `mcp list`. Half a minute each. They
+# are installed from npm, Claude Code with 400 MB.
+conformance: deps
+	cd e2e && go test -count=1 -v -tags=$(TAGS),wild -run TestConformance .
+
+clients: deps
+	cd e2e && go test -count=1 -v -tags=$(TAGS),wild -run TestVendorsClients .

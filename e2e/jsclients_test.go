@@ -138,7 +138,7 @@ func runProgram(t *testing.T, name string, args ...string) (out, errs []byte, er
 	return stdout.Bytes(), stderr.Bytes(), err
 }
 
-func decode(t *testing.T, text []byte, v any) {
+func decode(t testing.TB, text []byte, v any) {
 	t.Helper()
 	if err := json.Unmarshal(text, v); err != nil {
 		t.Fatalf("%v in %s", err, text)

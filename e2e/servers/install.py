@@ -1,6 +1,9 @@
 """Installs the servers, each in a folder of its own and at a pinned version,
-and the databases that they need."""
+and the databases that they need.
 
+install.py npm|pypi PACKAGE installs one package, and prints its folder of commands."""
+
+import fcntl
 import os
 import shutil
 import subprocess
@@ -41,26 +44,27 @@ def debian():
         run("apt-get", "install", "-qy", "--no-install-recommends", *missing, env=env)
 
 
-def python():
-    """Returns a Python of 3.12 or later: what is on the path, or pyenv's."""
+def python(minor):
+    """Returns a Python of 3.minor or later: what is on the path, or pyenv's."""
     names = [shutil.which(name) for name in ("python3.14", "python3.13", "python3.12", "python3")]
     names += sorted(map(str, (Path.home() / ".pyenv/versions").glob("3.1[2-9]*/bin/python3")), reverse=True)
     for name in filter(None, names):
-        test = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))"
+        test = f"import sys, venv, ensurepip; sys.exit(sys.version_info < (3, {minor}))"
         if subprocess.run([name, "-c", test], capture_output=True).returncode == 0:
             return name
-    raise Missing("the servers need Python 3.12 or later with venv: install it, or put it on the PATH")
+    raise Missing(f"this needs Python 3.{minor} or later with venv: install it, or put it on the PATH")
 
 
-def pypi(package, needs=(), no_deps=False):
+def pypi(package, needs=(), no_deps=False, minor=12):
     """Installs a package of PyPI and returns its folder of commands. needs are
-    further requirements; with no_deps they stand for the package's own."""
+    further requirements; with no_deps they stand for the package's own. The
+    package needs Python 3.minor."""
     folder = CACHE / "pypi" / package
     if not (folder / "installed").exists():
         say("pip install", package)
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        run(python(), "-m", "venv", folder)
+        run(python(minor), "-m", "venv", folder)
         pip = [folder / "bin/pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:"]
         if no_deps:
             run(*pip, "--no-deps", package)
@@ -82,3 +86,17 @@ def npm(package):
         run("npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", folder, package)
         (folder / "installed").touch()
     return folder / "node_modules/.bin"
+
+
+def main(registry, package):
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "lock", "w") as lock:  # several test processes may want the same package
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        print(npm(package) if registry == "npm" else pypi(package, minor=11))
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except Missing as missing:
+        sys.exit(str(missing))
