@@ -106,7 +106,7 @@ func (g *Gate) findEndpoint(r *http.Request) (*endpoint, *refusal) {
 			}
 			if r.URL.RawQuery != "" {
 				return nil, &refusal{status: http.StatusBadRequest, reason: reasonPath, code: mcp.CodeInvalidRequest,
-					message: "The endpoint takes no query: leave out the ? and what follows it"}
+					message: "The endpoint takes no query: leave out the ? and what follows it; the transport is streamable HTTP, not the older HTTP+SSE"}
 			}
 			return e, nil
 		}
@@ -127,7 +127,7 @@ func notServedMessage(endpoints []*endpoint) string {
 	if last := len(served) - 1; last > 0 {
 		list = strings.Join(served[:last], ", ") + " or " + served[last]
 	}
-	return "Nothing is served at this path: the MCP endpoint is " + list
+	return "Nothing is served at this path: the MCP endpoint is " + list + ", with the transport streamable HTTP"
 }
 
 // address sends a request to the upstream's path. Nothing of the client's own URL

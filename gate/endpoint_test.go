@@ -84,7 +84,7 @@ func TestOtherPaths(t *testing.T) {
 	upstream, last := pathsSeen(t)
 	s := startSite(t, upstream)
 	key := "Authorization: Bearer " + s.key(t) + "\r\n"
-	const message = `{"jsonrpc":"2.0","id":null,"error":{"code":40402,"message":"Nothing is served at this path: the MCP endpoint is /messages or /mcp"}}`
+	const message = `{"jsonrpc":"2.0","id":null,"error":{"code":40402,"message":"Nothing is served at this path: the MCP endpoint is /messages or /mcp, with the transport streamable HTTP"}}`
 	for _, target := range []string{
 		"/", "/other", "/Messages", "/MCP", "/messages.json", "/messagesx", "/messages-admin/purge", "/messages/x", "/messages//", "//messages", "//mcp/",
 		"/./messages", "/x/../messages", "/messages/..", "/messages/../messages", "/messages/.", "/admin/..%2fmessages", "/admin/%2e%2e/messages",
@@ -98,7 +98,7 @@ func TestOtherPaths(t *testing.T) {
 		}
 	}
 	for _, target := range []string{"/messages?x=1", "/mcp/?sessionId=1", "/messages??"} {
-		if a := raw(t, s, target, key, pingBody); a.status != http.StatusBadRequest || !strings.Contains(a.body, "takes no query") {
+		if a := raw(t, s, target, key, pingBody); a.status != http.StatusBadRequest || !strings.Contains(a.body, "takes no query") || !strings.Contains(a.body, "streamable HTTP") {
 			t.Errorf("%s is answered %d %s", target, a.status, a.body)
 		}
 	}
