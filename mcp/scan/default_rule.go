@@ -47,7 +47,7 @@ var DefaultLines = []*Line{
 		Why: "rows one below the other, numbered"},
 	{Name: "text_tagged", source: sourceText, Places: []string{
 		"result.content.0.text|@fromstr|@tagged:untrusted-data|@fromstr|#",
-		"result.content.0.text|@fromstr|result|@tagged:untrusted-data|@fromstr|#"},
+		"result.content.0.text|@embedded|result|@tagged:untrusted-data|@fromstr|#"},
 		Why: "rows between tags that warn of what is in them"},
 	{Name: "structured_lists", source: sourceStructuredLists, Places: sum(structured("result.#.#", "results.#.#")),
 		Why: "a list of rows for each of several statements, where the call has several"},

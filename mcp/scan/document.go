@@ -23,6 +23,7 @@ type document struct {
 	open     []frame // objects and arrays around it, the innermost last
 	skip     jsonskip.Skipper
 	unescape jsonskip.Unescaper
+	scalar   bool        // no path leads into an object or array
 	escape   bool        // the next byte of a skipped string is escaped
 	kept     []byte      // the name, string or scalar so far
 	over     bool        // it is longer than maxKept
@@ -69,6 +70,7 @@ const maxKept = maxID + 2 + 1
 
 func (d *document) begin(m *matches, root *node) {
 	d.state, d.matches, d.node, d.open = docValue, m, root, d.open[:0]
+	d.scalar = root.members == nil && root.index == nil && root.each == nil && root.count == nil
 	if d.kept == nil {
 		d.kept = make([]byte, 0, maxKept+16)
 	}

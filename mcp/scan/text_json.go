@@ -113,7 +113,11 @@ func (r *jsonText) startProse() {
 }
 
 func (r *jsonText) feedValue(p []byte, whole, embedded *document) (rest []byte) {
-	if !r.whole {
+	switch {
+	case !r.whole:
+		whole = nil
+	case whole != nil && whole.scalar && r.state == textInValue:
+		whole.state = docDone // it has nothing to find in an object or array
 		whole = nil
 	}
 	if !r.embedded || r.state == textScalar {
