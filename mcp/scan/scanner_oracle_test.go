@@ -53,7 +53,7 @@ func scanAll(s *Scanner, format Format, pieces [][]byte, want ...*Extractor) []a
 func expect(message string, want ...*Extractor) []answered {
 	get := func(path string) gjson.Result { return gjson.Get(message, path) }
 	a := answered{Size: int64(len(message)), RPCError: get("error").Exists() && get("error").Type != gjson.Null}
-	if id := get("id"); get("method").Exists() || !a.RPCError && !(id.Exists() && get("result").Exists()) {
+	if id := get("id"); get("method").Exists() || !a.RPCError && (!id.Exists() || !get("result").Exists()) {
 		return nil
 	} else if (id.Type == gjson.String || id.Type == gjson.Number || id.Type == gjson.Null) && len(id.Raw) <= 512 {
 		a.ID = id.Raw
