@@ -260,8 +260,6 @@ func testLegacyTransport(t *testing.T) {
 	if err == nil && (gated.Status == http.StatusOK || strings.Contains(gated.raw, "sessionId")) {
 		t.Errorf("through the gate it answers %d %q", gated.Status, gated.raw)
 	}
-	t.Log(gated, err)
-	if want := "run it with streamable HTTP"; !strings.Contains(s.output(), want) {
-		t.Errorf("the log does not say %q", want)
-	}
+	const says = "run it with streamable HTTP"
+	s.await(t, "the log says "+says, func() bool { return strings.Contains(s.output(), says) })
 }

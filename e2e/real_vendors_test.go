@@ -3,8 +3,10 @@
 package e2e
 
 import (
+	"fmt"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,19 +15,50 @@ import (
 const (
 	claudeCode = "@anthropic-ai/claude-code@2.1.332"
 	geminiCLI  = "@google/gemini-cli@0.61.0"
+
+	supergateway = "supergateway@4.0.0"
 )
 
+// overStdio returns the command of server-everything on standard input and output,
+// behind the bridge that README names.
+func overStdio(tb testing.TB, port int) (line, env []string) {
+	stdio := fmt.Sprintf("%s %s stdio", npmNode, filepath.Join(install(tb, "npm", serverEverything), "mcp-server-everything"))
+	return []string{npmNode, "--import", onLoopback, filepath.Join(install(tb, "npm", supergateway), "supergateway"),
+		"--stdio", stdio, "--outputTransport", "streamableHttp", "--port", strconv.Itoa(port)}, nil
+}
+
+// startProxy runs `tallygate proxy` in front of a server, and returns its site and the
+// key that it prints.
+func startProxy(t *testing.T, url string) (s *site, key string) {
+	t.Helper()
+	gate, admin := fmt.Sprint("127.0.0.1:", freePort(t)), fmt.Sprint("127.0.0.1:", freePort(t))
+	s = &site{dir: t.TempDir(), gate: "http://" + gate + "/mcp", admin: "http://" + admin}
+	s.process = start(t, s.dir, []string{"TALLYGATE_ADMIN_EMAIL=" + adminEmail, "TALLYGATE_ADMIN_PASSWORD=" + adminPassword},
+		"proxy", "--to", url, "--from", gate, "--admin", admin)
+	s.await(t, "it prints a key", func() bool { key = keyPattern.FindString(s.output()); return key != "" })
+	return s, key
+}
+
 // TestVendorsClients checks that the command lines of Claude Code and Gemini connect
-// through the gate as their documentation has it, and that Claude Code says what is
-// wrong with a revoked key. Neither needs a login for that.
+// through `tallygate proxy` as their documentation has it, to a server with HTTP and
+// to one on standard input, and that Claude Code says what is wrong with a revoked
+// key. Neither needs a login for that.
 func TestVendorsClients(t *testing.T) {
-	server := realServer{name: "FastMCP", path: "/mcp", command: pythonServer("fastmcp")}
-	url := server.start(t)
-	eventually(t, "the server listens", func() bool { return listening(hostOf(url)) })
-	s := startRealSite(t, url)
-	jwt := s.login(t)
-	live, _ := s.key(t, jwt, `{"key_name":"k"}`)
-	keys := map[string]string{"live": live, "revoked": s.revokedKey(t, jwt)}
+	for _, server := range []realServer{
+		{name: "FastMCP", path: "/mcp", command: pythonServer("fastmcp")},
+		{name: "server-everything behind supergateway", path: "/mcp", command: overStdio},
+	} {
+		t.Run(server.name, func(t *testing.T) {
+			url := server.start(t)
+			eventually(t, "the server listens", func() bool { return listening(hostOf(url)) })
+			s, live := startProxy(t, url)
+			testVendorsClients(t, s, map[string]string{"live": live, "revoked": s.revokedKey(t, s.login(t))})
+		})
+	}
+}
+
+// testVendorsClients checks the clients with keys by their names; "none" has none.
+func testVendorsClients(t *testing.T, s *site, keys map[string]string) {
 	for _, c := range []struct {
 		name string
 		line []string

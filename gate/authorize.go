@@ -169,9 +169,14 @@ func (x *exchange) checkTasks() *refusal {
 			_, owner := x.task(id)
 			refused = refused || owner != "" && owner != x.principal.UserID
 		}
-		if refused {
-			return &refusal{status: http.StatusOK, reason: reasonTask, code: noSuchTask, message: "Failed to retrieve task: Task not found"}
+		if !refused {
+			continue
 		}
+		if revision, _, _ := msg.ClientInfo(); msg.Method == "tasks/result" && revision >= "2026-07-28" {
+			return &refusal{status: http.StatusNotFound, reason: reasonTask, code: noSuchMethod,
+				message: "Method not found: since 2026-07-28 tasks/get has the result"}
+		}
+		return &refusal{status: http.StatusOK, reason: reasonTask, code: noSuchTask, message: "Failed to retrieve task: Task not found"}
 	}
 	return nil
 }

@@ -13,6 +13,9 @@ import (
 // sender does not know (MCP 2025-11-25, tasks, protocol errors).
 const noSuchTask = -32602
 
+// noSuchMethod is the code for a method that the revision does not have.
+const noSuchMethod = -32601
+
 // take takes in a reply to a call, or about its task. msg is the message of this
 // request that it answers; nil when it is another request's.
 func (w *meteringWriter) take(t target, msg *mcp.Message, reply *scan.Reply) {

@@ -76,6 +76,27 @@ func TestTasksOfMCPGo(t *testing.T) {
 
 const taskNotFound = `{"jsonrpc":"2.0","id":"a","error":{"code":-32602,"message":"Failed to retrieve task: Task not found"}}`
 
+// TestTasksResultOf2026: revision 2026-07-28 has no tasks/result, and who asks for the
+// result of a task that is not theirs is told so, whether there is one or not.
+func TestTasksResultOf2026(t *testing.T) {
+	u := gatetest.StartFlowUpstream(t)
+	s := startSite(t, u.Address())
+	mine := gatetest.Client{URL: s.url, Key: s.key(t)}
+	theirs, _ := s.issueTo(t, stranger, identity.KeySpec{Name: "theirs"})
+	if err := mine.Start(gatetest.Flow{Tool: "query_a", Name: "task", Table: "t", Rows: 3, ID: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"jsonrpc":"2.0","id":"a","error":{"code":-32601,"message":"Method not found: since 2026-07-28 tasks/get has the result"}}`
+	for _, task := range []string{"task of query_a", "unknown"} {
+		for method, want := range map[string]string{"tasks/result": want, "tasks/get": taskNotFound} {
+			a := s.post(t, theirs, `{"jsonrpc":"2.0","id":"a","method":"`+method+`","params":{"taskId":"`+task+`","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`)
+			if a.body != want {
+				t.Errorf("%s of %s answers %d %s", method, task, a.status, a.body)
+			}
+		}
+	}
+}
+
 // TestTasksAreTheirOwners: to everyone but the user who began it a task does not
 // exist, before and after it has ended, and after a restart of the gate.
 func TestTasksAreTheirOwners(t *testing.T) {
