@@ -35,8 +35,7 @@ The MCP server must listen where only the gate reaches it, on a loopback address
 at best. A server that speaks MCP on standard input and output comes behind the
 gate by a bridge:
 
-  npx -y supergateway --stdio "npx -y @modelcontextprotocol/server-everything" \
-      --outputTransport streamableHttp --port 3001
+  uvx mcp-proxy --host 127.0.0.1 --port 3001 -- npx -y @modelcontextprotocol/server-everything
   tallygate proxy --to http://127.0.0.1:3001/mcp
 
 For TLS, rules of your own, several servers and everything else, write a Caddyfile.`,
