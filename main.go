@@ -7,10 +7,15 @@ package main
 import (
 	"cmp"
 	_ "embed"
+	"errors"
+	"io/fs"
 	"os"
 	"runtime/debug"
+	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 )
 
@@ -23,7 +28,8 @@ var version string
 // second under load. Caddy sets the memory limit, which bounds the heap in any case.
 const gcPercent = 200
 
-// caddyfile is the production configuration, which `demo` runs too.
+// caddyfile is the production configuration, which `demo` runs too, and `run` where
+// there is no other.
 //
 //go:embed Caddyfile
 var caddyfile []byte
@@ -36,7 +42,38 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	os.Args = withConfig(os.Args)
 	caddycmd.Main()
+}
+
+// shipped is a config adapter that reads every file as the shipped Caddyfile.
+type shipped struct{}
+
+func init() { caddyconfig.RegisterAdapter("shipped", shipped{}) }
+
+// Adapt adapts the shipped Caddyfile.
+func (shipped) Adapt(_ []byte, options map[string]any) ([]byte, []caddyconfig.Warning, error) {
+	return caddyconfig.GetAdapter("caddyfile").Adapt(caddyfile, options)
+}
+
+// withConfig returns a command line that names the shipped Caddyfile where it would
+// start a Caddy without a config, which serves nothing: it names none, and there is
+// no Caddyfile in the folder.
+func withConfig(args []string) []string {
+	if len(args) < 2 || !slices.Contains([]string{"run", "start", "reload"}, args[1]) {
+		return args
+	}
+	for _, arg := range args[2:] {
+		for _, flag := range []string{"--config", "-c", "--adapter", "-a", "--resume", "-r"} {
+			if strings.HasPrefix(arg, flag) {
+				return args
+			}
+		}
+	}
+	if _, err := os.Stat("Caddyfile"); !errors.Is(err, fs.ErrNotExist) {
+		return args
+	}
+	return slices.Concat(args, []string{"--config", os.DevNull, "--adapter", "shipped"})
 }
 
 // ownVersion returns the version of this binary, or "(devel)" for a build from

@@ -15,7 +15,7 @@ import (
 )
 
 func init() {
-	commands.Use(commands.Host{Settings: settings, OpenStore: OpenStore, OpenLedger: openLedger, GateRules: gateRules})
+	commands.Use(commands.Host{Settings: settings, OpenStore: openStore, OpenLedger: openLedger, GateRules: gateRules})
 }
 
 // settings reads the app in a config for the commands, as Provision would
@@ -37,9 +37,9 @@ func settings(config []byte) (commands.Settings, error) {
 	return commands.Settings{Store: app.Store, Ledger: app.Ledger, Journal: app.Journal.Folder, KeyFormat: app.keyFormat}, err
 }
 
-// OpenStore opens the store that a DSN names, for a command that runs beside
+// openStore opens the store that a DSN names, for a command that runs beside
 // the gates or before them.
-func OpenStore(dsn string) (identity.Store, error) {
+func openStore(dsn string) (identity.Store, error) {
 	guest, err := openGuest("store", dsn)
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ func TestStores(t *testing.T) {
 		dsn: "*postgres.Store",
 		strings.Replace(server.NewDatabase(t), "postgres", "postgresql", 1): "*postgres.Store",
 	} {
-		s, err := OpenStore(dsn)
+		s, err := openStore(dsn)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,8 +38,8 @@ func TestStores(t *testing.T) {
 		"mysql://user:secret@host/db":  "there are: postgres, sqlite",
 		"postgres://user:sec/ret@host": "postgres://user:password@host:5432/database",
 	} {
-		if _, err := OpenStore(dsn); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "ret@host") {
-			t.Errorf("OpenStore(%q): %v", dsn, err)
+		if _, err := openStore(dsn); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "ret@host") {
+			t.Errorf("openStore(%q): %v", dsn, err)
 		}
 	}
 }

@@ -104,7 +104,7 @@ func (c *caddyProcess) send(t *testing.T, method, path, body string) *http.Respo
 // post sends a message with a key.
 func (c *caddyProcess) post(t *testing.T, path, body string) (status int, answer string) {
 	t.Helper()
-	res := c.send(t, "POST", path, body)
+	res := c.send(t, "POST", path, body) //nolint:bodyclose // the test closes it when it ends
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +195,7 @@ func TestStreamsEndWithTheirConfig(t *testing.T) {
 	defer upstream.Close()
 	site := fmt.Sprintf("tallygate {\n\t\tupstream %s/mcp\n\t}", upstream.URL)
 	c := startCaddy(t, site)
-	stream := c.send(t, "GET", "/mcp", "").Body
+	stream := c.send(t, "GET", "/mcp", "").Body //nolint:bodyclose // the test closes it when it ends
 	if _, err := io.ReadFull(stream, make([]byte, len(": hello\n\n"))); err != nil {
 		t.Fatal(err)
 	}

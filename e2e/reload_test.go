@@ -95,7 +95,7 @@ func TestReload(t *testing.T) {
 	s.awaitTotal(t, jwt, answered.Load(), answered.Load()+cut.Load())
 
 	// Another ledger gets all events from now on, that of the stream included.
-	write(strings.Replace(config, "sqlite:data/usage.db", "sqlite:data/second.db", 1))
+	write(strings.Replace(config, "\tgrace_period 10s\n", "\tgrace_period 10s\n\ttallygate {\n\t\tledger sqlite:data/second.db\n\t}\n", 1))
 	reload(true)
 	close(u.Release)
 	if rest, err := io.ReadAll(rd); err != nil || !strings.HasSuffix(string(rest), "}}\n\n") {
