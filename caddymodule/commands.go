@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -15,7 +14,7 @@ import (
 )
 
 func init() {
-	commands.Use(commands.Host{Settings: settings, OpenStore: openStore, OpenLedger: openLedger, GateRules: gateRules})
+	commands.Use(commands.Host{Settings: settings, OpenStore: openStore, OpenLedger: openLedger, RulesOf: rulesOf})
 }
 
 // settings reads the app in a config for the commands, as Provision would
@@ -63,56 +62,11 @@ func openGuest(what, dsn string) (any, error) {
 	return loadGuest(ctx, what, dsn)
 }
 
-// gateRules returns the rules of each gate in a config, in the order of the
-// config's JSON with its names sorted.
-func gateRules(config []byte) ([][]scan.Rule, error) {
-	if config == nil {
-		return nil, nil
+// rulesOf returns the rules of a gate, given as the JSON of its handler.
+func rulesOf(handler []byte) ([]scan.Rule, error) {
+	var g Gate
+	if err := json.Unmarshal(handler, &g); err != nil {
+		return nil, fmt.Errorf("reading the config of a tallygate handler: %w", err)
 	}
-	var root any
-	if err := json.Unmarshal(config, &root); err != nil {
-		return nil, fmt.Errorf("reading the config: %w", err)
-	}
-	gates, err := appendGates(nil, root)
-	if err != nil {
-		return nil, err
-	}
-	rules := make([][]scan.Rule, len(gates))
-	for i := range gates {
-		rules[i] = gates[i].rules()
-	}
-	return rules, nil
-}
-
-// appendGates appends the gates in a part of a config.
-func appendGates(gates []Gate, part any) ([]Gate, error) {
-	var err error
-	switch part := part.(type) {
-	case []any:
-		for _, p := range part {
-			if gates, err = appendGates(gates, p); err != nil {
-				return nil, err
-			}
-		}
-	case map[string]any:
-		if part["handler"] == "tallygate" {
-			var g Gate
-			raw, _ := json.Marshal(part) // it has just been read
-			if err := json.Unmarshal(raw, &g); err != nil {
-				return nil, fmt.Errorf("reading the config of a tallygate handler: %w", err)
-			}
-			return append(gates, g), nil
-		}
-		names := make([]string, 0, len(part))
-		for name := range part {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
-			if gates, err = appendGates(gates, part[name]); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return gates, nil
+	return g.rules(), nil
 }

@@ -31,8 +31,8 @@ type Host struct {
 	OpenStore  func(dsn string) (identity.Store, error)
 	OpenLedger func(dsn string) (usage.Ledger, error)
 
-	// GateRules returns the rules of each gate in an adapted config.
-	GateRules func(config []byte) ([][]scan.Rule, error)
+	// RulesOf returns the rules of a gate, given as the JSON of its handler.
+	RulesOf func(handler []byte) ([]scan.Rule, error)
 }
 
 // Settings are a config's settings, after placeholders and defaults.

@@ -82,7 +82,7 @@ func extract(out io.Writer, in io.Reader, config []byte, number int, tool string
 // gateRules returns the rules of one of a config's gates, and which it is. A
 // config with none has one gate without rules.
 func gateRules(config []byte, number int) ([]scan.Rule, int, error) {
-	gates, err := host.GateRules(config)
+	gates, err := rulesOfGates(config)
 	if err != nil {
 		return nil, 0, err
 	}
