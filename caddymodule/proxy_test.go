@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/tallygate/tallygate/gate"
 	"github.com/tallygate/tallygate/identity"
 )
 
@@ -167,12 +168,12 @@ func TestProxied(t *testing.T) {
 // TestKeepalive: the gate has given up an idle connection before the upstream may
 // close it, which is 2 seconds with Gunicorn.
 func TestKeepalive(t *testing.T) {
-	up, err := parseUpstream("https://mcp.example.com/mcp")
+	up, err := gate.ParseUpstream("https://mcp.example.com/mcp")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var transport reverseproxy.HTTPTransport
-	if err := json.Unmarshal(up.proxy().TransportRaw, &transport); err != nil {
+	if err := json.Unmarshal(proxyTo(up).TransportRaw, &transport); err != nil {
 		t.Fatal(err)
 	}
 	if idle := time.Duration(transport.KeepAlive.IdleConnTimeout); idle <= 0 || idle >= 2*time.Second {
@@ -204,37 +205,4 @@ func TestStreamsEndWithTheirConfig(t *testing.T) {
 	if rest, _ := io.ReadAll(stream); len(rest) > 0 {
 		t.Errorf("the stream goes on with %q", rest)
 	}
-}
-
-// TestWarnIfExposed is told of an MCP server that listens on all addresses.
-func TestWarnIfExposed(t *testing.T) {
-	for _, c := range []struct {
-		listen, dial string
-		warns        bool
-	}{{"127.0.0.1:0", "127.0.0.1", false}, {"0.0.0.0:0", "127.0.0.1", true}, {"0.0.0.0:0", "localhost", true}, {"0.0.0.0:0", "192.0.2.1", false}} {
-		l, err := net.Listen("tcp", c.listen)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		own, err := net.InterfaceAddrs()
-		if err != nil {
-			t.Fatal(err)
-		}
-		exposed := exposedAt(t.Context(), net.JoinHostPort(c.dial, port), own)
-		_ = l.Close()
-		if (exposed != "") != (c.warns && machineHasAddress(own)) {
-			t.Errorf("a server on %s, reached at %s, is exposed at %q", c.listen, c.dial, exposed)
-		}
-	}
-}
-
-// machineHasAddress reports whether the machine has another address than loopback.
-func machineHasAddress(own []net.Addr) bool {
-	for _, a := range own {
-		if ip := a.(*net.IPNet).IP; !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
-			return true
-		}
-	}
-	return false
 }
