@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/tallygate/tallygate/gate"
 	"github.com/tallygate/tallygate/identity"
 )
 
@@ -67,7 +68,7 @@ type App struct {
 	ledger    LedgerOpener
 	keyFormat identity.KeyFormat
 	servers   map[string][]ToolRule // the rules of each server that a gate stands in front of
-	upstreams []string              // to which gates proxy
+	upstreams []gate.Upstream       // to which gates proxy
 	started   chan struct{}         // closed when Start has set backend, or has failed
 	backend   atomic.Pointer[backend]
 }
@@ -123,8 +124,8 @@ func (a *App) Start() error {
 	}
 	a.backend.Store(b)
 	latest.Store(b)
-	for _, dial := range a.upstreams {
-		go warnIfExposed(a.ctx, dial, a.ctx.Slogger())
+	for _, up := range a.upstreams {
+		go warnIfExposed(a.ctx, up, a.ctx.Slogger())
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"strings"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -138,63 +140,44 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		var err error
 		switch d.Val() {
 		case "endpoint":
-			paths := d.RemainingArgs()
-			if len(paths) == 0 {
-				return d.ArgErr()
-			}
-			if err := gate.CheckEndpoints(paths); err != nil {
-				return d.WrapErr(err)
-			}
-			g.Endpoints = append(g.Endpoints, paths...)
+			err = parseList(d, &g.Endpoints, gate.CheckEndpoints)
 		case "upstream":
-			if err := parseSingleArg(d, &g.Upstream); err != nil {
-				return err
-			}
+			err = parseSingleArg(d, &g.Upstream)
 		case "upstream_path":
-			if err := parseSingleArg(d, &g.UpstreamPath); err != nil {
-				return err
-			}
-			if err := gate.CheckUpstreamPath(g.UpstreamPath); err != nil {
-				return d.WrapErr(err)
-			}
+			err = parseSingleArg(d, &g.UpstreamPath)
 		case "max_body":
-			var size string
-			if g.MaxBody != 0 {
-				return d.Err("max_body is given twice")
-			}
-			if err := parseSingleArg(d, &size); err != nil {
-				return err
-			}
-			n, err := humanize.ParseBytes(size)
-			if err != nil || n == 0 || n > gate.MaxMaxBody {
-				return d.Errf("max_body: %q is not a size from 1B to 1GiB, as in 4MiB", size)
-			}
-			g.MaxBody = int64(n)
+			err = g.readMaxBody(d)
 		case "allow_origin":
-			origins := d.RemainingArgs()
-			if len(origins) == 0 {
-				return d.ArgErr()
-			}
-			if err := gate.CheckOrigins(origins); err != nil {
-				return d.WrapErr(err)
-			}
-			g.AllowOrigin = append(g.AllowOrigin, origins...)
+			err = parseList(d, &g.AllowOrigin, gate.CheckOrigins)
 		case "identity_headers":
-			if err := parseIdentityHeaders(d, &g.IdentityHeaders); err != nil {
-				return err
-			}
+			err = parseIdentityHeaders(d, &g.IdentityHeaders)
 		case "tool":
-			rule, err := parseToolRule(d)
-			if err != nil {
-				return err
-			}
+			var rule ToolRule
+			rule, err = parseToolRule(d)
 			g.Tools = append(g.Tools, rule)
 		default:
-			return d.Errf("unknown option %q; there are endpoint, upstream, upstream_path, max_body, allow_origin, identity_headers and tool", d.Val())
+			err = d.Errf("unknown option %q; there are endpoint, upstream, upstream_path, max_body, allow_origin, identity_headers and tool", d.Val())
+		}
+		if err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+func (g *Gate) readMaxBody(d *caddyfile.Dispenser) error {
+	size := strings.Join(d.RemainingArgs(), " ")
+	n, err := humanize.ParseBytes(size)
+	switch {
+	case g.MaxBody != 0:
+		return d.Err("max_body is given twice")
+	case err != nil || n == 0 || n > gate.MaxMaxBody:
+		return d.Errf("max_body: %q is not a size from 1B to 1GiB, as in 4MiB", size)
+	}
+	g.MaxBody = int64(n)
 	return nil
 }
 
@@ -241,13 +224,12 @@ func parseToolRule(d *caddyfile.Dispenser) (ToolRule, error) {
 		switch d.Val() {
 		case "table", "records", "affected":
 			into := map[string]*[]string{"table": &rule.Table, "records": &rule.Records, "affected": &rule.Affected}[d.Val()]
-			paths := d.RemainingArgs()
-			if len(paths) == 0 {
-				return rule, d.ArgErr()
-			}
-			*into = append(*into, paths...)
-			if _, err := scan.NewExtractors([]scan.Rule{rule.rule()}); err != nil {
-				return rule, d.WrapErr(err)
+			err := parseList(d, into, func([]string) error {
+				_, err := scan.NewExtractors([]scan.Rule{rule.rule()})
+				return err
+			})
+			if err != nil {
+				return rule, err
 			}
 		default:
 			return rule, d.Errf("unknown option %q of a tool; there are table, records and affected", d.Val())
@@ -272,6 +254,19 @@ func (*Admin) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		return d.Errf("unknown option %q; tallygate_admin has none", d.Val())
+	}
+	return nil
+}
+
+// parseList reads the arguments of an option that may be given several times.
+func parseList(d *caddyfile.Dispenser, values *[]string, check func([]string) error) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 {
+		return d.ArgErr()
+	}
+	*values = append(*values, args...)
+	if err := check(*values); err != nil {
+		return d.WrapErr(err)
 	}
 	return nil
 }

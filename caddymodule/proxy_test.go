@@ -17,8 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
-	"github.com/tallygate/tallygate/internal/upstream"
-
+	"github.com/tallygate/tallygate/gate"
 	"github.com/tallygate/tallygate/identity"
 )
 
@@ -169,7 +168,7 @@ func TestProxied(t *testing.T) {
 // TestKeepalive: the gate has given up an idle connection before the upstream may
 // close it, which is 2 seconds with Gunicorn.
 func TestKeepalive(t *testing.T) {
-	up, err := upstream.Parse("https://mcp.example.com/mcp")
+	up, err := gate.ParseUpstream("https://mcp.example.com/mcp")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,14 +187,14 @@ func TestKeepalive(t *testing.T) {
 // TestStreamsEndWithTheirConfig: a stream that waits for nothing does not delay the
 // end of its config, of which there is one with each reload and stop.
 func TestStreamsEndWithTheirConfig(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		_, _ = io.WriteString(w, ": hello\n\n")
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	}))
-	defer server.Close()
-	site := fmt.Sprintf("tallygate {\n\t\tupstream %s/mcp\n\t}", server.URL)
+	defer upstream.Close()
+	site := fmt.Sprintf("tallygate {\n\t\tupstream %s/mcp\n\t}", upstream.URL)
 	c := startCaddy(t, site)
 	stream := c.send(t, "GET", "/mcp", "").Body //nolint:bodyclose // the test closes it when it ends
 	if _, err := io.ReadFull(stream, make([]byte, len(": hello\n\n"))); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
-	"github.com/tallygate/tallygate/internal/upstream"
+	"github.com/tallygate/tallygate/gate"
 )
 
 // defaultUpstream is where the stock server of the demo listens.
@@ -29,7 +28,7 @@ func (g *Gate) provisionProxy(ctx caddy.Context) (path string, err error) {
 	if g.UpstreamPath != "" {
 		return "", errors.New("upstream_path: upstream names the path, too: give one of them")
 	}
-	up, err := upstream.Parse(setting(g.Upstream, "TALLYGATE_UPSTREAM", defaultUpstream))
+	up, err := gate.ParseUpstream(setting(g.Upstream, "TALLYGATE_UPSTREAM", defaultUpstream))
 	if err != nil {
 		return "", err
 	}
@@ -38,12 +37,12 @@ func (g *Gate) provisionProxy(ctx caddy.Context) (path string, err error) {
 		return "", err
 	}
 	g.proxy = proxy.(caddyhttp.MiddlewareHandler)
-	g.app.upstreams = append(g.app.upstreams, up.Dial)
+	g.app.upstreams = append(g.app.upstreams, up)
 	return up.Path, nil
 }
 
 // proxyTo returns the config of a proxy to an upstream.
-func proxyTo(up upstream.Address) *reverseproxy.Handler {
+func proxyTo(up gate.Upstream) *reverseproxy.Handler {
 	transport := reverseproxy.HTTPTransport{KeepAlive: &reverseproxy.KeepAlive{
 		IdleConnTimeout: caddy.Duration(keepalive),
 		// One for each caller at once: a call that has to connect first is slower.
@@ -57,7 +56,7 @@ func proxyTo(up upstream.Address) *reverseproxy.Handler {
 			Protocol string `json:"protocol"`
 			reverseproxy.HTTPTransport
 		}{"http", transport}),
-		Upstreams: reverseproxy.UpstreamPool{{Dial: up.Dial}},
+		Upstreams: reverseproxy.UpstreamPool{{Dial: up.Address}},
 		// MCP servers on a loopback address refuse a foreign Host.
 		Headers: &headers.Handler{Request: &headers.HeaderOps{Set: http.Header{"Host": {up.Host}}}},
 		// The header and the body of a call go upstream in one write.
@@ -67,12 +66,8 @@ func proxyTo(up upstream.Address) *reverseproxy.Handler {
 
 // warnIfExposed warns of an MCP server on this machine that can be reached past the
 // gate.
-func warnIfExposed(ctx context.Context, dial string, log *slog.Logger) {
-	addresses, err := net.InterfaceAddrs()
-	if err != nil {
-		return // nothing is known, and nothing is wrong with the gate
-	}
-	if address := upstream.ExposedAt(ctx, dial, addresses); address != "" {
+func warnIfExposed(ctx context.Context, up gate.Upstream, log *slog.Logger) {
+	if address := up.ExposedAt(ctx); address != "" {
 		log.Warn("the MCP server can be reached without the gate: let it listen on a loopback address only, or close its port to other machines", "address", address)
 	}
 }

@@ -41,10 +41,10 @@ func CheckEndpoints(paths []string) error {
 	return nil
 }
 
-// CheckUpstreamPath returns an error for what is not the path of an upstream, with
+// checkUpstreamPath returns an error for what is not the path of an upstream, with
 // its query if it has one. "" stands for the path of the endpoint. The error does
 // not repeat the path, whose query may hold a secret.
-func CheckUpstreamPath(path string) error {
+func checkUpstreamPath(path string) error {
 	u, err := url.ParseRequestURI(path)
 	if path != "" && (err != nil || path[0] != '/' || u.Fragment != "" || strings.Contains(path, "#")) {
 		return errors.New("upstream_path: this is not a path, as in /mcp")

@@ -163,7 +163,7 @@ func New(c Config) (*Gate, error) {
 		return nil, fmt.Errorf("max_body: %d is not from 1 to %d", g.maxBody, int64(MaxMaxBody))
 	}
 	for _, err := range []error{
-		CheckServer(g.server), CheckEndpoints(c.Endpoints), CheckUpstreamPath(c.UpstreamPath), CheckOrigins(c.AllowOrigin), c.IdentityHeaders.Check(),
+		CheckServer(g.server), CheckEndpoints(c.Endpoints), checkUpstreamPath(c.UpstreamPath), CheckOrigins(c.AllowOrigin), c.IdentityHeaders.Check(),
 	} {
 		if err != nil {
 			return nil, err
