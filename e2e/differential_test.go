@@ -358,9 +358,10 @@ func startGates(tb testing.TB, upstreams []string) (s *site, gates []string) {
 	text, block := text[:begin], text[begin:]
 	admin := freePort(tb)
 	for old, changed := range map[string]string{
-		"\n:8000 {": fmt.Sprintf("\n:%d {", admin),
+		"\n:8000 {":            fmt.Sprintf("\n:%d {", admin),
+		"\tgrace_period 10s\n": "\tgrace_period 10s\n\tadmin off\n",
 		// HTTP/2 without TLS, as behind a load balancer.
-		"\tgrace_period 10s\n": "\tgrace_period 10s\n\tadmin off\n\tservers {\n\t\tprotocols h1 h2c\n\t}\n",
+		"\tservers {\n": "\tservers {\n\t\tprotocols h1 h2c\n",
 	} {
 		if strings.Count(text, old) != 1 {
 			tb.Fatalf("the Caddyfile has %q %d times", old, strings.Count(text, old))

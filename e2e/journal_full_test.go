@@ -36,8 +36,9 @@ func fullSite(t *testing.T, upstream, onFull string) (s *site, metrics string) {
 	t.Helper()
 	s = startSiteAt(t, upstream, fmt.Sprintf("TALLYGATE_LEDGER=http://127.0.0.1:%d/usage", freePort(t)))
 	port := freePort(t)
-	s.rewrite(t, "\tadmin off\n}\n", fmt.Sprintf(
-		"\tadmin off\n\ttallygate {\n\t\tjournal {\n\t\t\tmax_size 64KiB\n\t\t\t%s\n\t\t}\n\t}\n}\n:%d {\n\tmetrics\n}\n", onFull, port))
+	// The end of the global options, and the first site.
+	s.rewrite(t, "\t}\n}\n\n:", fmt.Sprintf(
+		"\t}\n\ttallygate {\n\t\tjournal {\n\t\t\tmax_size 64KiB\n\t\t\t%s\n\t\t}\n\t}\n}\n:%d {\n\tmetrics\n}\n\n:", onFull, port))
 	return s, fmt.Sprintf("http://127.0.0.1:%d/metrics", port)
 }
 
