@@ -21,6 +21,7 @@ var DefaultEndpoints = []string{"/messages", "/mcp"}
 type endpoint struct {
 	path      string     // without a slash at its end
 	spellings [2]url.URL // of the upstream's path: as it was configured, and with or without a slash at its end
+	uris      [2]string  // the same, as in a request line
 	current   atomic.Uint32
 }
 
@@ -69,6 +70,7 @@ func newEndpoints(paths []string, upstreamPath string) []*endpoint {
 			e.spellings[0] = url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}
 		}
 		e.spellings[1] = otherSpelling(e.spellings[0])
+		e.uris = [2]string{e.spellings[0].RequestURI(), e.spellings[1].RequestURI()}
 		all = append(all, e)
 	}
 	return all
@@ -133,8 +135,9 @@ func notServedMessage(endpoints []*endpoint) string {
 // address sends a request to the upstream's path. Nothing of the client's own URL
 // is left in it.
 func (e *endpoint) address(r *http.Request) {
-	u := e.spellings[e.current.Load()] // a copy: what follows may change it
-	r.URL, r.RequestURI = &u, u.RequestURI()
+	i := e.current.Load()
+	u := e.spellings[i] // a copy: what follows may change it
+	r.URL, r.RequestURI = &u, e.uris[i]
 }
 
 // follow takes in that the upstream redirects a request to a location. It returns

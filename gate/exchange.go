@@ -30,6 +30,7 @@ type exchange struct {
 	sessionID string // Mcp-Session-Id
 	protocol  string // Mcp-Protocol-Version
 	body      mcp.Body
+	upload    memoryBody // the same, as the upstream gets it
 
 	// Who makes it.
 	principal  *authn.Principal // nil for a public message

@@ -78,11 +78,18 @@ func (x *exchange) readMessages(r *http.Request) *refusal {
 			return badRequest(fmt.Errorf("an id is longer than %d bytes", maxID))
 		}
 	}
-	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
-	r.Body, _ = r.GetBody()
+	r.GetBody = func() (io.ReadCloser, error) { return &memoryBody{*bytes.NewReader(data)}, nil }
+	x.upload.Reset(data)
+	r.Body = &x.upload
 	r.ContentLength, r.TransferEncoding = int64(len(data)), nil
 	return nil
 }
+
+// memoryBody is a request's body that has been read.
+type memoryBody struct{ bytes.Reader }
+
+// Close does nothing.
+func (*memoryBody) Close() error { return nil }
 
 // singleHeader returns the value of a header that may be given once, or "".
 func singleHeader(h http.Header, name string) (string, *refusal) {
@@ -144,23 +151,20 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 // notForUpstream are the headers that the upstream does not get: the key, and what
 // the gate has decided and some servers would decide otherwise, such as a page's
 // origin.
-var notForUpstream = []string{
-	"Authorization", "X-Api-Key", "Cookie", "Origin", "Referer",
-	"Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User",
-	"Connection", // it would have the proxy remove the headers that it names
-	"Upgrade",    // the messages of another protocol would pass unread
+var notForUpstream = map[string]bool{
+	"Authorization": true, "X-Api-Key": true, "Cookie": true, "Origin": true, "Referer": true,
+	"Sec-Fetch-Dest": true, "Sec-Fetch-Mode": true, "Sec-Fetch-Site": true, "Sec-Fetch-User": true,
+	"Connection": true, // it would have the proxy remove the headers that it names
+	"Upgrade":    true, // the messages of another protocol would pass unread
 }
 
 // prepareForUpstream turns the request into what the upstream gets: without what
 // is not for it, and asking for what every server can give and the gate can meter.
 func prepareForUpstream(r *http.Request) {
 	h := r.Header
-	for _, name := range notForUpstream {
-		delete(h, name)
-	}
 	for name := range h {
 		// Many servers take X_User_Id and X.User.Id for X-User-Id.
-		if strings.IndexByte(name, '_') >= 0 || strings.IndexByte(name, '.') >= 0 {
+		if notForUpstream[name] || strings.IndexByte(name, '_') >= 0 || strings.IndexByte(name, '.') >= 0 {
 			delete(h, name)
 		}
 	}
