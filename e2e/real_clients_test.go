@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -92,19 +93,24 @@ func walkWith(program func(t *testing.T) []string) func(t *testing.T, targets []
 	}
 }
 
-// walkGo returns the walk of the Go SDK's client over a transport.
+// walkGo returns the walk of the Go SDK's client over a transport, to all targets at
+// once.
 func walkGo(connect func(t *testing.T, to target) sdk.Transport) func(t *testing.T, targets []target) []walkedReal {
 	return func(t *testing.T, targets []target) []walkedReal {
-		var all []walkedReal
-		for _, to := range targets {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			w, err := walkSession(ctx, connect(t, to), to.toolCalls)
-			if err != nil {
-				w.Error = err.Error()
-			}
-			cancel()
-			all = append(all, w)
+		all := make([]walkedReal, len(targets))
+		var wait sync.WaitGroup
+		for i, to := range targets {
+			transport := connect(t, to)
+			wait.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				var err error
+				if all[i], err = walkSession(ctx, transport, to.toolCalls); err != nil {
+					all[i].Error = err.Error()
+				}
+			})
 		}
+		wait.Wait()
 		return all
 	}
 }
