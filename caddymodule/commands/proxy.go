@@ -44,6 +44,7 @@ For TLS, rules of your own, several servers and everything else, write a Caddyfi
 			s := Standalone{
 				Endpoint: "/mcp", Email: "admin@example.com", KeyName: "first", Title: "Tallygate is running.", Subject: "your MCP server",
 				Call: `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}`,
+				Note: "Clients open a session before they call. A server that insists on one answers\nthis call, which has none, with 400.",
 			}
 			flags := cmd.Flags()
 			flags.StringVar(&s.Upstream, "to", "", "What the MCP server calls its own address, as in http://127.0.0.1:3001/mcp")
@@ -92,6 +93,11 @@ func proxyCaddyfile(s Standalone) ([]byte, error) {
 
 var proxyTemplate = template.Must(template.New("").Parse(`{
 	grace_period 10s
+	servers {
+		timeouts {
+			read_header 10s
+		}
+	}
 }
 http://:{{.Admin.Port}} {
 	{{with .Admin.Host}}bind {{.}}{{end}}

@@ -38,6 +38,8 @@ type Standalone struct {
 
 	// What is printed: what runs, what the gate stands in front of, and a first call.
 	Title, Subject, Call string
+	// What is to be known of the call, "" for nothing.
+	Note string
 }
 
 // Start starts the gate and prints its settings. The gate runs until a signal ends
@@ -272,7 +274,9 @@ Cursor (.cursor/mcp.json):
     }
   }
 
-A first call:
+{{with .Note}}{{.}}
+
+{{end}}A first call:
 
   curl -s -X POST {{.URL}} -H "Content-Type: application/json" -H "Authorization: Bearer {{.Shown}}" -d '{{.Call}}'
 
