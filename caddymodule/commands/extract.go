@@ -230,6 +230,7 @@ var why = map[string]string{
 	"wrong_type":    "what is there is no name, number or array of rows",
 	"wrong_format":  "the text is not of that format",
 	"sql_unread":    "the query cannot be read",
+	"unchecked":     "the JSON in the text was not read, as structured content was expected",
 	"over_cap":      "there is more than is kept",
 	"contradiction": "two places say different numbers",
 }
