@@ -135,7 +135,7 @@ func TestReplicasWithoutStore(t *testing.T) {
 	r.want(t, "a known key", key, http.StatusOK)
 	r.want(t, "a known key with limits", limited, http.StatusOK)
 	strict := startSiteAt(t, startStock(t), s[0].env[len(s[0].env)-1])
-	strict.rewrite(t, "tallygate {\n\t\tstore", "tallygate {\n\t\tstale_ok off\n\t\tstore")
+	strict.rewrite(t, "\tgrace_period 10s\n", "\tgrace_period 10s\n\ttallygate {\n\t\tstale_ok off\n\t}\n")
 	if !strict.works(t, key) {
 		t.Error("a gate with stale_ok off refuses a live key")
 	}

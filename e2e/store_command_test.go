@@ -259,7 +259,7 @@ func TestKeysCommand(t *testing.T) {
 	}
 
 	// The prefix comes from the config.
-	s.rewrite(t, "tallygate {\n\t\tstore", "tallygate {\n\t\tkey_prefix acme_live_\n\t\tstore")
+	s.rewrite(t, "\tgrace_period 10s\n", "\tgrace_period 10s\n\ttallygate {\n\t\tkey_prefix acme_live_\n\t}\n")
 	made = s.commandJSON(t, "", "keys", "create", "--user", adminEmail, "--name", "marked")
 	if key := made["api_key"].(string); !strings.HasPrefix(key, "acme_live_") || !s.works(t, key) || !s.works(t, third) {
 		t.Errorf("under another prefix the key is %s", made["key_prefix"])
