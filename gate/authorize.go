@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
-	"github.com/tallygate/tallygate/identity/authn"
 	"github.com/tallygate/tallygate/identity/quota"
 	"github.com/tallygate/tallygate/mcp"
 	"github.com/tallygate/tallygate/usage"
@@ -29,7 +28,7 @@ func (x *exchange) identify(r *http.Request) {
 	principal, denial, err := x.backend.Authenticator.Authenticate(r.Context(), x.presented, addr)
 	switch {
 	case err != nil:
-		x.denied = unchecked(err)
+		x.denied = unavailable("The key cannot be checked now; try again", err)
 	case denial != nil:
 		x.denied, x.denial = unauthorized(denial.Reason), denial
 	default:
@@ -68,18 +67,6 @@ func singleCredential(values []string) (first string, n int) {
 		return "", 0
 	}
 	return first, len(values)
-}
-
-// unchecked refuses a key that cannot be looked up: the client's address has
-// shown too many that do not exist, or the store is away.
-func unchecked(err error) *refusal {
-	throttled, ok := errors.AsType[*authn.Throttled](err)
-	if !ok {
-		return unavailable("The key cannot be checked now; try again", err)
-	}
-	text := throttled.Error()
-	return &refusal{status: http.StatusTooManyRequests, reason: reasonThrottled, code: codeThrottled,
-		message: strings.ToUpper(text[:1]) + text[1:], retryAfter: throttled.RetryAfter}
 }
 
 // authorize decides whether the request may pass. A public message may, unless

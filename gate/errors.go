@@ -33,8 +33,7 @@ const (
 	codeTimeout     = 40801
 	codeTooLarge    = 41301
 	codeLimit       = 42901
-	codeThrottled   = 42902
-	codeBusy        = 42903
+	codeBusy        = 42902
 	codeEncodedList = 50201
 	codeRedirect    = 50202
 	codeUpstream    = 50203
@@ -49,7 +48,6 @@ const (
 	reasonNoKey        = "no_key"
 	reasonMalformedKey = authn.Malformed
 	reasonTwoKeys      = "two_keys"
-	reasonThrottled    = "throttled"
 	reasonScope        = "scope"
 	reasonSession      = "session"
 	reasonTask         = "task"
@@ -75,7 +73,7 @@ var limitReasons = []string{identity.LimitCallsPerMinute, identity.LimitCallsPer
 // Reasons are all reasons for which a gate refuses a request.
 var Reasons = append([]string{
 	reasonNoKey, reasonMalformedKey, reasonTwoKeys, authn.Unknown, authn.Revoked, authn.Expired, authn.UserDisabled,
-	reasonThrottled, reasonScope, reasonSession, reasonTask, reasonOrigin, reasonPath, reasonMethod, reasonBody,
+	reasonScope, reasonSession, reasonTask, reasonOrigin, reasonPath, reasonMethod, reasonBody,
 	reasonTooLarge, reasonTimeout, reasonBusy, reasonRedirect, reasonUpstream, reasonEncodedList, reasonTransport, reasonUnavailable,
 	reasonUnrecorded,
 }, limitReasons...)

@@ -31,9 +31,8 @@ import (
 // Authenticator finds out who presents a key.
 type Authenticator interface {
 	// Authenticate returns the user and key that a presented string stands for,
-	// or why it is not a live key. An error is an *authn.Throttled when the
-	// client presented too many keys that do not exist; any other means that keys
-	// cannot be looked up now.
+	// or why it is not a live key. An error means that keys cannot be looked up
+	// now.
 	Authenticate(ctx context.Context, presented string, client netip.Addr) (*authn.Principal, *authn.Denial, error)
 
 	// Watch calls dead, at most once, when the principal's key stops being live.

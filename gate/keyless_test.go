@@ -189,7 +189,7 @@ func TestKeylessFlood(t *testing.T) {
 			t.Helper()
 			c, _ := l.halfOpen(t, from)
 			status, body, after := response(t, c)
-			if status != http.StatusTooManyRequests || after != 0 || !strings.Contains(body, `"code":42903`) {
+			if status != http.StatusTooManyRequests || after != 0 || !strings.Contains(body, `"code":42902`) {
 				t.Errorf("one body more from %s: %d after %v: %s", from, status, after, body)
 			}
 		}

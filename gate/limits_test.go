@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -200,38 +199,5 @@ func TestConcurrentPendingCalls(t *testing.T) {
 	}
 	if a := send("tasks/get", `{"taskId":"task of task0"}`); a.status != http.StatusOK {
 		t.Errorf("tasks/get over the limit answers %d %s", a.status, a.body)
-	}
-}
-
-// TestUnknownKeysThrottled: an address may have only so many keys looked up that
-// do not exist, and known keys from there go on working.
-func TestUnknownKeysThrottled(t *testing.T) {
-	u := gatetest.StartUpstream(t)
-	s := startSite(t, u.Address())
-	key, _ := s.issue(t, identity.KeySpec{Name: "k"})
-	const call = `{"jsonrpc":"2.0","id":7,"method":"tools/list"}`
-	if a := s.post(t, key, call); a.status != http.StatusOK {
-		t.Fatalf("the key does not work: %d %s", a.status, a.body)
-	}
-	var a answer
-	for n := 0; a.status != http.StatusTooManyRequests; n++ {
-		made, _, _ := identity.KeyFormat{}.NewKey()
-		if a = do(t, "POST", s.url, call, "Authorization: Bearer "+made); a.status != http.StatusUnauthorized && a.status != http.StatusTooManyRequests || n > 1000 {
-			t.Fatalf("the key that does not exist no. %d answers %d %s", n, a.status, a.body)
-		}
-	}
-	seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
-	if err != nil || seconds < 1 || !strings.HasPrefix(a.body, `{"jsonrpc":"2.0","id":7,"error":{"code":42902,"message":"Too many keys that do not exist`) {
-		t.Errorf("too many keys answer %v %s", a.header, a.body)
-	}
-	if a := s.post(t, key, call); a.status != http.StatusOK {
-		t.Errorf("a known key from the same address gets %d %s", a.status, a.body)
-	}
-	// A mistyped key is recognized by its checksum, which costs nothing.
-	if a := do(t, "POST", s.url, call, "Authorization: Bearer "+mistype(key)); a.status != http.StatusUnauthorized {
-		t.Errorf("a mistyped key answers %d %s", a.status, a.body)
-	}
-	if got := s.refusals("throttled"); got == 0 {
-		t.Error("the requests are not counted")
 	}
 }

@@ -18,7 +18,7 @@
 // says which limit it would exceed:
 //
 //	principal, denial, err := authority.Authenticate(ctx, key, clientAddr)
-//	// err: 429 for an *authn.Throttled, 503 for anything else; denial: 401
+//	// err: 503; denial: 401
 //	if !principal.Scope.AllowsTool(server, tool) { … }
 //	permit, err := limiter.Acquire(ctx, principal.KeyID, principal.Limits)
 //	// 429 for a *quota.Exceeded, with its RetryAfter

@@ -1,6 +1,6 @@
 // Package authn decides whether a presented API key is live. Authority answers
-// from a cache in front of the identity.Store, limits how often strings that
-// are not keys are looked up, ends what is open with a key that was revoked
+// from a cache in front of the identity.Store, queues the lookups of
+// keys that may not exist, ends what is open with a key that was revoked
 // (Watch), and records when each key was last used.
 package authn
 
@@ -37,8 +37,8 @@ type Authority struct {
 
 	store identity.Store
 
-	// cache holds keys that exist, and never those that do not: strings that
-	// only look like keys cannot evict keys. The first byte of an entry's digest
+	// cache holds keys that exist, and never those that do not (queue does, some of
+	// them): strings that only look like keys cannot evict keys. The first byte of an entry's digest
 	// chooses its shard, so that cores seldom contend for one lock.
 	cache [256]shard
 	// generation counts the changes made through the Authority or reported by
@@ -52,7 +52,7 @@ type Authority struct {
 	// nil before the first heartbeat.
 	lastHeartbeat atomic.Pointer[coverage]
 	staleOK       time.Duration
-	flood         *floodGuard
+	queue         *lookupQueue
 	uses          lastUses
 	watches       watches
 
@@ -98,7 +98,7 @@ type Principal struct {
 // New returns an Authority over a store. It opens nothing, and closes the store
 // when it is closed.
 func New(s identity.Store, o Options) *Authority {
-	a := &Authority{uncachedStore: s, store: s, staleOK: cmp.Or(o.StaleOK, DefaultStaleOK), flood: newFloodGuard()}
+	a := &Authority{uncachedStore: s, store: s, staleOK: cmp.Or(o.StaleOK, DefaultStaleOK), queue: newLookupQueue()}
 	a.open, a.close = context.WithCancel(context.Background())
 	return a
 }
@@ -122,8 +122,7 @@ const (
 // Authenticate returns the principal that a key belongs to. Bad credentials are
 // not an error but a Denial: a string that cannot be a key, which costs no
 // lookup, or a key that is unknown, expired or revoked, or whose user is
-// disabled. An error is a *Throttled when the client presented too many keys that
-// do not exist. Any other error means that the store could not answer. One of the
+// disabled. An error means that the store could not answer in time. One of the
 // three is not nil.
 func (a *Authority) Authenticate(ctx context.Context, presented string, client netip.Addr) (*Principal, *Denial, error) {
 	if len(presented) > identity.MaxKeyLength {
@@ -134,7 +133,7 @@ func (a *Authority) Authenticate(ctx context.Context, presented string, client n
 	if e == nil && !identity.WellFormed(presented) {
 		return nil, &Denial{Reason: Malformed}, nil
 	}
-	if e == nil || !a.trusted(e, now) {
+	if e == nil || !a.trusted(e.readAt, now) {
 		var err error
 		if e, err = a.find(ctx, digest, client); err != nil {
 			return nil, nil, err
@@ -166,16 +165,17 @@ func (a *Authority) Connected() bool {
 // coverage is a span of time in which the store reported all changes.
 type coverage struct{ from, to time.Time }
 
-// trusted reports whether a cached entry may be used without a lookup.
-func (a *Authority) trusted(e *entry, now time.Time) bool {
-	return now.Sub(e.readAt) < MaxAge || a.coveredByNotifications(e, now)
+// trusted reports whether what the store said at a time may be used without a
+// lookup.
+func (a *Authority) trusted(readAt, now time.Time) bool {
+	return now.Sub(readAt) < MaxAge || a.coveredByNotifications(readAt, now)
 }
 
 // coveredByNotifications reports whether the store would have reported a change
-// to an entry since it was read.
-func (a *Authority) coveredByNotifications(e *entry, now time.Time) bool {
+// since a time.
+func (a *Authority) coveredByNotifications(readAt, now time.Time) bool {
 	h := a.lastHeartbeat.Load()
-	return h != nil && !e.readAt.Before(h.from) && now.Sub(h.to) < MaxAge
+	return h != nil && !readAt.Before(h.from) && now.Sub(h.to) < MaxAge
 }
 
 // usableWhileStale reports whether a live entry may be used while the store is

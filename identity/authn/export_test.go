@@ -10,9 +10,10 @@ func (a *Authority) Cached() (n int) {
 	return n
 }
 
-// FloodClients returns how many clients an Authority remembers for keys that do
-// not exist.
-func (a *Authority) FloodClients() int { return a.flood.misses.Len() }
+// Remembered returns how many networks and unknown keys an Authority remembers.
+func (a *Authority) Remembered() (networks, keys int) {
+	return a.queue.networks.Len(), a.queue.unknown.Len()
+}
 
 // EvictAll empties the cache of an Authority.
 func (a *Authority) EvictAll() {

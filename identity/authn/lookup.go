@@ -43,36 +43,44 @@ func (a *Authority) find(ctx context.Context, d identity.Digest, client netip.Ad
 	return nil, err
 }
 
-// findUncached looks up a key that may not exist. The flood guard limits how
-// many of those a client may have looked up.
+// findUncached looks up a key that may not exist, when it is its turn.
 func (a *Authority) findUncached(ctx context.Context, d identity.Digest, client netip.Addr) (*entry, error) {
+	if a.isUnknown(d) {
+		return unknown, nil
+	}
 	timeout := lookupTimeout
 	if a.storeDown.Load() {
 		timeout = MaxAge
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if wait := a.flood.wait(client, time.Now()); wait > 0 {
-		return nil, &Throttled{wait}
+	leave, err := a.queue.enter(ctx, client)
+	if err != nil {
+		return nil, err
 	}
-	// Lookups in flight are not counted yet. The semaphore keeps them few.
-	select {
-	case a.flood.sem <- struct{}{}:
-		defer func() { <-a.flood.sem }()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for the store: %w", context.Cause(ctx))
+	defer leave()
+	// Another call may have looked it up in the meantime.
+	if e := a.shard(d).get(d); e != nil && a.trusted(e.readAt, time.Now()) {
+		return e, nil
 	}
-	if wait := a.flood.wait(client, time.Now()); wait > 0 {
-		return nil, &Throttled{wait}
-	}
-	if e := a.shard(d).get(d); e != nil && a.trusted(e, time.Now()) {
-		return e, nil // another call looked it up in the meantime
+	if a.isUnknown(d) {
+		return unknown, nil
 	}
 	e, err := a.lookup(ctx, d)
 	if err == nil && e.dead == Unknown {
-		a.flood.count(client, time.Now())
+		a.queue.suspect(client)
 	}
 	return e, err
+}
+
+// unknown is the entry of every key that does not exist.
+var unknown = &entry{dead: Unknown}
+
+// isUnknown reports whether the store has said that a key does not exist, and it is
+// too soon to ask again.
+func (a *Authority) isUnknown(d identity.Digest) bool {
+	u, ok := a.queue.unknown.Get(d)
+	return ok && u.generation == a.generation.Load() && a.trusted(u.readAt, time.Now())
 }
 
 // probe looks up a key in the background, unless a probe is running already.
@@ -128,6 +136,7 @@ func (a *Authority) read(d identity.Digest, generation uint64) (*entry, error) {
 	missing := errors.Is(err, identity.ErrNotFound)
 	a.storeDown.Store(err != nil && !missing)
 	if missing {
+		a.queue.unknown.Add(d, unknownKey{e.readAt, generation})
 		e.dead = Unknown
 		return e, nil
 	}

@@ -115,83 +115,89 @@ func TestStaleHanging(t *testing.T) {
 	})
 }
 
-// TestFlood: a client may have a number of keys that do not exist looked up, and
-// then has to wait. Keys that exist, and other clients, are not affected.
-func TestFlood(t *testing.T) {
+// TestUnknownKeyAgain: an unknown key that comes again is looked up again only when
+// a cached key would be, and works at once when it has been created.
+func TestUnknownKeyAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		present := func(from string, times int) (throttled int) {
-			t.Helper()
-			for range times {
-				unknown, _, _ := identity.KeyFormat{}.NewKey()
-				p, _, err := w.Authenticate(t.Context(), unknown, netip.MustParseAddr(from))
-				ok := p != nil
-				if limit, is := errors.AsType[*authn.Throttled](err); is && limit.RetryAfter > 0 && limit.RetryAfter <= time.Second {
-					throttled++
-				} else if ok || err != nil {
-					t.Errorf("Authenticate = %t, %v", ok, err)
-				}
-			}
-			return throttled
+		record, key, err := identity.KeyFormat{}.Issue("user", identity.KeySpec{Name: "created later"})
+		if err != nil {
+			t.Fatal(err)
 		}
-		w.want(w.key, true)
-		for _, step := range []struct {
-			from             string
-			times, throttled int
-		}{
-			{"192.0.2.1", 30, 0}, {"192.0.2.1", 1000, 1000}, {"::ffff:192.0.2.1", 1, 1}, {"192.0.2.2", 30, 0},
-			{"2001:db8::1", 20, 0}, {"2001:db8::ffff:1", 20, 10}, {"2001:db8:0:1::1", 30, 0},
-		} {
-			if got := present(step.from, step.times); got != step.throttled {
-				t.Errorf("%d of %d from %s were refused, want %d", got, step.times, step.from, step.throttled)
-			}
+		for range 10_000 {
+			w.want(key, false)
 		}
-		w.wantLookups(1 + 30 + 30 + 30 + 30)
-		w.want(w.key, true)
-		time.Sleep(5 * time.Second)
-		w.want(w.key, true)
-		if got := present("192.0.2.1", 10); got != 5 {
-			t.Errorf("5 s later, %d of 10 were refused", got)
+		w.wantLookups(1)
+		time.Sleep(authn.MaxAge)
+		for range 10_000 {
+			w.want(key, false)
 		}
-		time.Sleep(time.Hour)
-		if got := present("192.0.2.1", 40); got != 10 {
-			t.Errorf("an hour later, %d of 40 were refused", got)
+		w.wantLookups(2)
+		if err := w.CreateKey(t.Context(), record); err != nil {
+			t.Fatal(err)
 		}
+		w.want(key, true)
 	})
 }
 
-// TestFloodConcurrent: concurrent calls may have no more keys looked up than
-// sequential ones, apart from the few lookups in flight.
-func TestFloodConcurrent(t *testing.T) {
+// TestGuessing: while 10,000 addresses guess keys, each without a pause, 100 live
+// keys that this process has not seen yet are looked up within a second, from
+// addresses of their own and from an address that guesses, too.
+func TestGuessing(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		w.store.before = func(context.Context) { time.Sleep(time.Millisecond) }
+		const took = time.Millisecond // for a lookup
+		w.store.before = func(context.Context) { time.Sleep(took) }
+		address := func(network, n int) netip.Addr {
+			return netip.AddrFrom4([4]byte{byte(network), byte(n >> 16), byte(n >> 8), byte(n)})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var guessers sync.WaitGroup
+		for n := range 10_000 {
+			guessers.Go(func() {
+				for ctx.Err() == nil {
+					guess, _, _ := identity.KeyFormat{}.NewKey()
+					if p, _, _ := w.Authenticate(ctx, guess, address(10, n)); p != nil {
+						t.Error("a guess is a live key")
+					}
+				}
+			})
+		}
+		time.Sleep(10 * time.Second) // until all are suspected
 		var callers sync.WaitGroup
-		for range 1000 {
+		for n := range 100 {
+			_, key := w.issue(time.Time{})
 			callers.Go(func() {
-				unknown, _, _ := identity.KeyFormat{}.NewKey()
-				if p, _, err := w.Authenticate(t.Context(), unknown, client); p != nil || err != nil && !errors.As(err, new(*authn.Throttled)) {
-					t.Errorf("Authenticate = %t, %v", p != nil, err)
+				began := time.Now()
+				if p, _, err := w.Authenticate(t.Context(), key, address(11, n)); p == nil || err != nil || time.Since(began) > time.Second {
+					t.Errorf("a live key is answered %t, %v after %v", p != nil, err, time.Since(began))
 				}
 			})
 		}
 		callers.Wait()
-		if got := w.store.lookupCount(); got < 30 || got > 30+8 {
-			t.Errorf("%d lookups, want 30 to 38", got)
+		_, key := w.issue(time.Time{})
+		began := time.Now()
+		// A guess of this address is before it, and one of each other is before either.
+		if p, _, err := w.Authenticate(t.Context(), key, address(10, 1)); p == nil || err != nil || time.Since(began) > 2*10_000/8*took+took {
+			t.Errorf("a live key from where keys are guessed is answered %t, %v after %v", p != nil, err, time.Since(began))
 		}
+		cancel()
+		guessers.Wait()
+		time.Sleep(time.Second) // for the lookups in flight
 	})
 }
 
-// TestFloodOfClients: the number of clients that are remembered is bounded.
-func TestFloodOfClients(t *testing.T) {
+// TestGuessesRemembered: the number of networks and of unknown keys that are
+// remembered is bounded.
+func TestGuessesRemembered(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		for n := range 25_000 {
-			unknown, _, _ := identity.KeyFormat{}.NewKey()
+			guess, _, _ := identity.KeyFormat{}.NewKey()
 			from := netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})
-			if _, _, err := w.Authenticate(t.Context(), unknown, from); err != nil {
+			if _, _, err := w.Authenticate(t.Context(), guess, from); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if got := w.FloodClients(); got > 10_000 {
-			t.Errorf("%d clients are remembered", got)
+		if networks, keys := w.Remembered(); networks != 10_000 || keys != 16_384 {
+			t.Errorf("%d networks and %d keys are remembered", networks, keys)
 		}
 	})
 }

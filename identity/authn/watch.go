@@ -68,7 +68,7 @@ func (a *Authority) recheck(keys map[identity.Digest]struct{}, now time.Time) {
 		lookups.Go(func() error {
 			var err error
 			e := a.shard(d).get(d)
-			if e == nil || !a.coveredByNotifications(e, now) {
+			if e == nil || !a.coveredByNotifications(e.readAt, now) {
 				e, err = a.lookup(ctx, d)
 			}
 			if err == nil && !e.live(time.Now()) {
