@@ -150,7 +150,7 @@ func New(c Config) (*API, error) {
 		ledger:    c.Ledger,
 		keyring:   keyring,
 		tokens:    newTokens(keyring, lifetime),
-		throttle:  newThrottle(),
+		throttle:  newThrottle(parallelChecks()),
 		keyFormat: c.KeyFormat,
 		open:      c.Registration,
 		baseURL:   strings.TrimSuffix(c.BaseURL, "/"),

@@ -272,7 +272,7 @@ func (w *world) checkWhole(t testing.TB, name string, op operation, tried map[in
 
 // throttleAll makes as many failures as are allowed.
 func (w *world) throttleAll() {
-	for _, a := range []*attempts{w.api.throttle.clients.of("127.0.0.1"), w.api.throttle.registers.of("127.0.0.1")} {
+	for _, a := range []*attempts{w.api.throttle.pairs.of("127.0.0.1 throttled@example.com"), w.api.throttle.pairs.of("127.0.0.1 " + w.ben.Email), w.api.throttle.registers.of("127.0.0.1")} {
 		for a.failures.Allow() {
 			continue
 		}

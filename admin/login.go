@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/tallygate/tallygate/identity"
@@ -28,7 +30,6 @@ func (a *API) login(ctx context.Context, r *request) (any, error) {
 	if !known {
 		return nil, unauthorized(loginRejected)
 	}
-	a.throttle.succeeded(r.remoteAddr, email)
 	entry := loginEntry(identity.LoggedIn, u, email)
 	entry.Actor = r.actor(u)
 	if err := a.store.Audit(ctx, entry); err != nil {
@@ -48,48 +49,64 @@ func (a *API) token(ctx context.Context, u identity.User) (any, error) {
 	return loginAnswer{token, "bearer", int(a.tokens.lifetime.Seconds())}, err
 }
 
-// guardedCheck is userByPassword with a limit on failures. A failure is recorded
+// guardedCheck returns the user with an email address, and reports whether the
+// password is right and the user may log in. It limits failures, and records each
 // in the audit log.
 func (a *API) guardedCheck(ctx context.Context, r *request, email, password string) (u identity.User, known bool, err error) {
-	client := a.throttle.clients.of(clientNetwork(r.remoteAddr))
-	wait, err := client.enter(ctx)
-	if err := throttled("too many failed logins from this client", wait, err); err != nil {
+	u, err = a.store.UserByEmail(ctx, email)
+	exists := err == nil
+	if err != nil && !errors.Is(err, identity.ErrNotFound) {
+		return u, false, storeFault(err)
+	}
+	client := clientNetwork(r.remoteAddr)
+	expected, err := a.hasLoggedIn(ctx, u, client)
+	if err != nil {
 		return u, false, err
 	}
-	failed := false
-	defer func() { client.leave(failed) }()
-
-	end, wait, err := a.throttle.begin(ctx, r.remoteAddr, email)
+	end, wait, err := a.throttle.begin(ctx, client, email, expected)
 	if err := throttled("too many failed logins for this email address", wait, err); err != nil {
 		return u, false, err
 	}
-	u, known, err = a.userByPassword(ctx, email, password)
-	failed = err == nil && !known
+	known, err = mayLogIn(ctx, u, exists, password)
+	failed := err == nil && !known
 	end(failed)
-	if failed {
+	switch {
+	case isContextError(err):
+		err = busy(err)
+	case failed:
 		err = storeProblem(a.store.Audit(ctx, loginEntry(identity.LoginFailed, u, email)), nil)
 	}
 	return u, known, err
 }
 
-// userByPassword returns the user with an email address, and reports whether the
-// password is right and the user may log in. It takes the same time for every
-// reason of a failure, so that the time does not tell which one it was.
-func (a *API) userByPassword(ctx context.Context, email, password string) (u identity.User, known bool, err error) {
-	u, err = a.store.UserByEmail(ctx, email)
-	switch {
-	case errors.Is(err, identity.ErrNotFound):
-		err = identity.CheckNobody(ctx, password)
-	case err != nil:
-		return u, false, storeFault(err)
-	default:
-		known, err = identity.CheckPassword(ctx, u.PasswordHash, password)
-		known = known && !u.Disabled
+// mayLogIn reports whether the password is a user's and they may log in. It takes
+// the same time for every reason of a failure, so that the time does not tell which
+// one it was.
+func mayLogIn(ctx context.Context, u identity.User, exists bool, password string) (bool, error) {
+	if !exists {
+		return false, identity.CheckNobody(ctx, password)
 	}
-	if isContextError(err) {
-		err = busy(err)
+	right, err := identity.CheckPassword(ctx, u.PasswordHash, password)
+	return right && !u.Disabled, err
+}
+
+const (
+	knownFor    = 90 * 24 * time.Hour
+	knownLogins = 200
+)
+
+// hasLoggedIn reports whether one of the last logins of a user came from a client's
+// network. The audit log has them, so that all replicas know and a restart forgets
+// nothing.
+func (a *API) hasLoggedIn(ctx context.Context, u identity.User, client string) (bool, error) {
+	logins, err := a.store.AuditLog(ctx, identity.AuditQuery{
+		UserID: cmp.Or(u.ID, "nobody"), // takes the same time
+		Action: identity.LoggedIn, From: time.Now().Add(-knownFor), Limit: knownLogins,
+	})
+	if err != nil {
+		return false, storeFault(err)
 	}
-	return u, known, err
+	return slices.ContainsFunc(logins, func(e identity.AuditEntry) bool { return networkOf(e.IP) == client }), nil
 }
 
 func (a *API) me(_ context.Context, r *request) (any, error) {

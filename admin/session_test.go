@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -254,86 +257,154 @@ func (s signingStore) AddSigningKey(_ context.Context, k identity.SigningKey, ne
 	return true, nil
 }
 
-// TestThrottleOfClients: one client may not try a list of addresses.
-func TestThrottleOfClients(t *testing.T) {
+// attempt makes a login take as long as a password check, in the test's own time,
+// and returns how long it waited before, or was told to wait.
+func attempt(t *testing.T, throttle *throttle, client, email string, known, failed bool) (waited, wait time.Duration) {
+	t.Helper()
+	began := time.Now()
+	end, wait, err := throttle.begin(t.Context(), client, email, known)
+	if err != nil {
+		t.Error(err)
+	}
+	if err != nil || wait > 0 {
+		return 0, wait
+	}
+	waited = time.Since(began)
+	time.Sleep(30 * time.Millisecond)
+	end(failed)
+	return waited, 0
+}
+
+// TestRightPasswordsUnderAttack: while 10,000 addresses guess, whoever logs in from
+// a network that they have logged in from before, or from one without failures,
+// waits for the check under way and for others like them, and for no guess.
+func TestRightPasswordsUnderAttack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		throttle := newThrottle()
-		client := throttle.clients.of("192.0.2.7")
-		for i := range clientAllowance.burst {
-			if wait, err := client.enter(t.Context()); wait > 0 || err != nil {
-				t.Fatalf("failure %d has to wait %v, %v", i, wait, err)
+		throttle := newThrottle(1)
+		ctx, cancel := context.WithCancel(t.Context())
+		var guessers sync.WaitGroup
+		for n := range 10_000 {
+			guessers.Go(func() {
+				for ctx.Err() == nil {
+					end, wait, err := throttle.begin(ctx, fmt.Sprint("attacker ", n), fmt.Sprintf("user%d@example.com", n%100), false)
+					if err == nil && wait == 0 {
+						time.Sleep(30 * time.Millisecond)
+						end(true)
+					}
+					time.Sleep(wait)
+				}
+			})
+		}
+		time.Sleep(10 * time.Minute)
+		for n := range 100 {
+			email := fmt.Sprintf("user%d@example.com", n)
+			for client, known := range map[string]bool{"home": true, fmt.Sprint("attacker ", n): true, fmt.Sprint("new ", n): false} {
+				if waited, wait := attempt(t, throttle, client, email, known, false); wait != 0 || waited > time.Second {
+					t.Errorf("%s at %s: waited %v, refused for %v", email, client, waited, wait)
+				}
 			}
-			client.leave(true)
 		}
-		if wait, _ := client.enter(t.Context()); wait != clientAllowance.interval {
-			t.Errorf("the wait is %v", wait)
-		}
-		if wait, _ := throttle.clients.of("192.0.2.8").enter(t.Context()); wait != 0 {
-			t.Errorf("another client waits %v", wait)
-		}
-		time.Sleep(clientAllowance.interval)
-		if wait, _ := client.enter(t.Context()); wait != 0 {
-			t.Errorf("after the wait there is another, %v", wait)
-		}
-		client.leave(false)
+		cancel()
+		guessers.Wait()
 	})
 }
 
-// TestThrottleOfAccounts: many clients may not try a list of passwords, and do not
-// lock out a client that has logged in before.
+// TestFailuresBehindOneAddress: who fails on many accounts is slowed down, and
+// locks nobody else out behind the same address.
+func TestFailuresBehindOneAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		throttle := newThrottle(4)
+		for n := range 1000 {
+			if _, wait := attempt(t, throttle, "office", fmt.Sprintf("user%d@example.com", n), false, true); wait != 0 {
+				t.Fatalf("failure %d is refused for %v", n, wait)
+			}
+		}
+		for _, known := range []bool{true, false} {
+			if waited, wait := attempt(t, throttle, "office", "ana@example.com", known, false); waited != 0 || wait != 0 {
+				t.Errorf("known %t: waited %v, refused for %v", known, waited, wait)
+			}
+		}
+		var g sync.WaitGroup
+		began := time.Now()
+		for n := range 10 { // one at a time, although four are free
+			g.Go(func() { attempt(t, throttle, "office", fmt.Sprintf("other%d@example.com", n), false, true) })
+		}
+		g.Wait()
+		if took := time.Since(began); took != 10*30*time.Millisecond {
+			t.Errorf("10 attempts of a client that failed took %v", took)
+		}
+		time.Sleep(suspectedFor + time.Second)
+		began = time.Now()
+		for n := range 4 {
+			g.Go(func() { attempt(t, throttle, "office", fmt.Sprintf("more%d@example.com", n), false, false) })
+		}
+		g.Wait()
+		if took := time.Since(began); took != 30*time.Millisecond {
+			t.Errorf("four attempts took %v after the failures were forgiven", took)
+		}
+	})
+}
+
+// TestThrottleOfAccounts: many clients may not try a list of passwords on one
+// account, which refuses neither a client that has logged into it before nor one
+// that has not failed.
 func TestThrottleOfAccounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		throttle := newThrottle()
-		try := func(client string, failed bool) time.Duration {
-			t.Helper()
-			end, wait, err := throttle.begin(t.Context(), client+":1000", "ana@example.com")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if wait == 0 {
-				end(failed)
-			}
-			return wait
-		}
-		const home = "203.0.113.1"
-		try(home, false)
-		throttle.succeeded(home+":1000", "ana@example.com")
-		for i := range accountAllowance.burst {
-			if wait := try("192.0.2."+string(rune('0'+i%10))+string(rune('0'+i/10%10)), true); wait != 0 {
-				t.Fatalf("failure %d has to wait %v", i, wait)
+		throttle := newThrottle(1)
+		for n := range accountAllowance.burst {
+			if _, wait := attempt(t, throttle, fmt.Sprint("client ", n), "ana@example.com", false, true); wait != 0 {
+				t.Fatalf("failure %d is refused for %v", n, wait)
 			}
 		}
-		if wait := try("198.51.100.1", true); wait != accountAllowance.interval {
-			t.Errorf("another client waits %v", wait)
+		if _, wait := attempt(t, throttle, "client 1", "ana@example.com", false, true); wait <= 0 || wait > accountAllowance.interval {
+			t.Errorf("one that failed is refused for %v", wait)
 		}
-		if wait := try(home, false); wait != 0 {
-			t.Errorf("who has logged in before waits %v", wait)
+		for client, known := range map[string]bool{"client 1": true, "home": true, "new": false} {
+			if _, wait := attempt(t, throttle, client, "ana@example.com", known, false); wait != 0 {
+				t.Errorf("%s is refused for %v", client, wait)
+			}
 		}
-		if end, wait, err := throttle.begin(t.Context(), "198.51.100.1:1", "ben@example.com"); wait != 0 || err != nil {
-			t.Errorf("another account waits %v, %v", wait, err)
-		} else {
-			end(false)
+		if _, wait := attempt(t, throttle, "client 1", "ben@example.com", false, false); wait != 0 {
+			t.Errorf("another account is refused for %v", wait)
 		}
 	})
 }
 
-// TestClientThrottleOfLogins tries a list of addresses through the API.
-func TestClientThrottleOfLogins(t *testing.T) {
-	w := newWorld(t)
-	client := w.api.throttle.clients.of("127.0.0.1")
-	for range clientAllowance.burst {
-		client.failures.Allow()
-	}
-	for {
-		got := w.do(t, "POST", "/api/auth/login", nil, `{"email":"ana@example.com","password":"wrong"}`)
-		if got.status == 429 {
-			refused(t, got, 429, "too_many_requests", "too many failed logins from this client: try again in")
-			if got.header.Get("Retry-After") == "" {
-				t.Error("there is no Retry-After")
-			}
-			return
+// TestLineGivesUp: whoever gives up waiting takes nobody's turn.
+func TestLineGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &line{free: 1}
+		if err := l.enter(t.Context(), lineNew); err != nil {
+			t.Fatal(err)
 		}
-		refused(t, got, 401, "unauthorized", "wrong email address or password") // the pace of the machine has forgiven one
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := l.enter(ctx, lineKnown); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("waiting in vain gives %v", err)
+		}
+		l.leave()
+		if err := l.enter(t.Context(), lineSuspected); err != nil || l.free != 0 {
+			t.Errorf("the next gets %v, and %d are free", err, l.free)
+		}
+	})
+}
+
+// TestKnownNetworkOutlivesRestart: a network that a user has logged in from is
+// known to an API that has just started.
+func TestKnownNetworkOutlivesRestart(t *testing.T) {
+	w := newWorld(t)
+	w.login(t, w.ana.Email, password)
+	restarted, err := New(Config{Store: w.store, Secret: secret, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for network, want := range map[string]bool{"127.0.0.1": true, "192.0.2.7": false} {
+		if got, err := restarted.hasLoggedIn(t.Context(), w.ana, network); got != want || err != nil {
+			t.Errorf("%s is known: %t, %v", network, got, err)
+		}
+	}
+	if got, err := restarted.hasLoggedIn(t.Context(), identity.User{}, "127.0.0.1"); got || err != nil {
+		t.Errorf("nobody's network is known: %t, %v", got, err)
 	}
 }
 

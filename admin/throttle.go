@@ -4,7 +4,9 @@ import (
 	"context"
 	"math"
 	"net/netip"
-	"sync/atomic"
+	"runtime"
+	"slices"
+	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -26,63 +28,176 @@ type allowance struct {
 	parallel int
 }
 
-// Attempts of one client on one account run one after the other, so that each is
-// counted before the next begins. One client may fail on several accounts, but not
-// on enough of them to try a list. Several clients may fail on one account; a
-// client that has logged into it before is not locked out by the others.
 var (
+	// Attempts of one client on one account run one after the other, so that each
+	// is counted before the next begins.
 	pairAllowance     = allowance{failureBurst, failureInterval, 1}
-	clientAllowance   = allowance{50, 2 * time.Second, 8}
 	accountAllowance  = allowance{100, 36 * time.Second, 8}
 	registerAllowance = allowance{10, time.Minute, 1}
 )
 
-// maxRemembered is how many pairs, accounts and clients are remembered. Evicting a
-// pair takes that many password checks, by which time its failures would have been
-// forgiven.
-const maxRemembered = 10_000
+const (
+	// maxRemembered is how many pairs, accounts and clients are remembered.
+	// Evicting a pair takes that many password checks, by which time its failures
+	// would have been forgiven.
+	maxRemembered = 10_000
+	suspectedFor  = 10 * time.Minute // after a failure
+)
 
-// throttle slows down guessing of passwords. Successful logins are not counted.
+// throttle slows down guessing of passwords, and keeps guesses from delaying or
+// refusing others. Checking a password takes a processor for some 30 ms, so the
+// attempts wait for a processor in three lines, and one is left for calls:
+//
+//   - clients that have logged into the account before, according to the audit
+//     log, come first;
+//   - then those that have not failed to log into any account lately;
+//   - then all others, each one at a time. For them alone, failures of all
+//     clients on one account count together.
+//
+// So whoever knows the password is refused for others' failures only at a network
+// that they have not logged in from, where somebody else fails, while many others
+// fail on their account. Who guesses passwords at somebody's own address, for that
+// person's account, is not told from that person.
 type throttle struct {
 	pairs     *attemptCache // by client and account
 	accounts  *attemptCache
-	clients   *attemptCache
 	registers *attemptCache // by client
+	suspects  *lru.Cache[string, *suspect]
+	line      *line
 }
 
-func newThrottle() *throttle {
+// suspect is a client that failed.
+type suspect struct {
+	turn  chan struct{} // a semaphore of one
+	until time.Time     // it is suspected
+}
+
+// newThrottle returns a throttle that lets a number of passwords be checked at a
+// time.
+func newThrottle(parallel int) *throttle {
 	return &throttle{
 		pairs: newAttemptCache(pairAllowance), accounts: newAttemptCache(accountAllowance),
-		clients: newAttemptCache(clientAllowance), registers: newAttemptCache(registerAllowance),
+		registers: newAttemptCache(registerAllowance), suspects: newLRU[*suspect](), line: &line{free: parallel},
 	}
 }
 
-// begin starts a login into the account with an email address, when earlier ones
-// have ended. It returns a function that ends the attempt and must be called, or
-// the time to wait if there were too many failures, or the context's error.
-func (t *throttle) begin(ctx context.Context, remoteAddr, email string) (end func(failed bool), wait time.Duration, err error) {
-	pair := t.pairs.of(clientNetwork(remoteAddr) + " " + email)
+// parallelChecks is how many passwords are checked at a time.
+func parallelChecks() int { return max(1, runtime.GOMAXPROCS(0)-1) }
+
+// begin starts a login into the account with an email address, when it is its
+// turn. known says that the client has logged into it before. It returns a
+// function that ends the attempt and must be called, or the time to wait if there
+// were too many failures, or the context's error.
+func (t *throttle) begin(ctx context.Context, client, email string, known bool) (end func(failed bool), wait time.Duration, err error) {
+	pair := t.pairs.of(client + " " + email)
 	if wait, err := pair.enter(ctx); wait > 0 || err != nil {
 		return nil, wait, err
 	}
-	account := t.accounts.of(email)
-	if pair.succeeded.Load() {
-		account = nil
-	} else if wait, err := account.enter(ctx); wait > 0 || err != nil {
+	leave, wait, err := t.enterLine(ctx, client, email, known)
+	if wait > 0 || err != nil {
 		pair.leave(false)
 		return nil, wait, err
 	}
 	return func(failed bool) {
-		if account != nil {
-			account.leave(failed)
-		}
+		leave(failed)
 		pair.leave(failed)
+		if failed {
+			t.suspect(client)
+		}
 	}, 0, nil
 }
 
-// succeeded records that a client logged into an account.
-func (t *throttle) succeeded(remoteAddr, email string) {
-	t.pairs.of(clientNetwork(remoteAddr) + " " + email).succeeded.Store(true)
+func (t *throttle) enterLine(ctx context.Context, client, email string, known bool) (leave func(failed bool), wait time.Duration, err error) {
+	if known {
+		err := t.line.enter(ctx, lineKnown)
+		return func(bool) { t.line.leave() }, 0, err
+	}
+	account := t.accounts.of(email)
+	s, failedLately := t.suspects.Get(client)
+	if !failedLately || time.Now().After(s.until) {
+		err := t.line.enter(ctx, lineNew)
+		return func(failed bool) { t.line.leave(); account.count(failed) }, 0, err
+	}
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, 0, ctx.Err()
+	}
+	if wait, err := account.enter(ctx); wait > 0 || err != nil {
+		<-s.turn
+		return nil, wait, err
+	}
+	if err := t.line.enter(ctx, lineSuspected); err != nil {
+		account.leave(false)
+		<-s.turn
+		return nil, 0, err
+	}
+	return func(failed bool) { t.line.leave(); account.leave(failed); <-s.turn }, 0, nil
+}
+
+// suspect records that a client failed.
+func (t *throttle) suspect(client string) {
+	fresh := &suspect{turn: make(chan struct{}, 1), until: time.Now().Add(suspectedFor)}
+	if s, known := t.suspects.Get(client); known {
+		fresh.turn = s.turn
+	}
+	t.suspects.Add(client, fresh)
+}
+
+// line is a semaphore whose waiting callers are served by priority, and then in
+// the order in which they came.
+type line struct {
+	mu      sync.Mutex
+	free    int
+	waiting [linePriorities][]chan struct{} // closed when it is its turn
+}
+
+// The priorities, highest first.
+const (
+	lineKnown = iota
+	lineNew
+	lineSuspected
+	linePriorities
+)
+
+func (l *line) enter(ctx context.Context, priority int) error {
+	l.mu.Lock()
+	if l.free > 0 {
+		l.free--
+		l.mu.Unlock()
+		return nil
+	}
+	turn := make(chan struct{})
+	l.waiting[priority] = append(l.waiting[priority], turn)
+	l.mu.Unlock()
+	select {
+	case <-turn:
+		return nil
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	i := slices.Index(l.waiting[priority], turn)
+	if i >= 0 {
+		l.waiting[priority] = slices.Delete(l.waiting[priority], i, i+1)
+	}
+	l.mu.Unlock()
+	if i < 0 { // its turn came at the same time
+		l.leave()
+	}
+	return ctx.Err()
+}
+
+func (l *line) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, waiting := range l.waiting {
+		if len(waiting) > 0 {
+			close(waiting[0])
+			l.waiting[i] = slices.Delete(waiting, 0, 1)
+			return
+		}
+	}
+	l.free++
 }
 
 // attemptCache has the recent attempts by client, by account, or by both.
@@ -92,11 +207,15 @@ type attemptCache struct {
 }
 
 func newAttemptCache(a allowance) *attemptCache {
-	remembered, err := lru.New[string, *attempts](maxRemembered)
+	return &attemptCache{a, newLRU[*attempts]()}
+}
+
+func newLRU[V any]() *lru.Cache[string, V] {
+	remembered, err := lru.New[string, V](maxRemembered)
 	if err != nil {
 		panic(err) // only for a size that is not positive
 	}
-	return &attemptCache{a, remembered}
+	return remembered
 }
 
 func (t *attemptCache) of(name string) *attempts {
@@ -117,9 +236,8 @@ func (t *attemptCache) of(name string) *attempts {
 type attempts struct {
 	allowance
 	// inFlight is a semaphore: it limits the attempts that are not counted yet.
-	inFlight  chan struct{}
-	failures  *rate.Limiter
-	succeeded atomic.Bool // at least once
+	inFlight chan struct{}
+	failures *rate.Limiter
 }
 
 // enter begins an attempt when one may begin. It returns the time to wait if there
@@ -139,22 +257,26 @@ func (a *attempts) enter(ctx context.Context) (wait time.Duration, err error) {
 
 // leave ends what enter began.
 func (a *attempts) leave(failed bool) {
+	a.count(failed)
+	<-a.inFlight
+}
+
+// count counts an attempt that has ended.
+func (a *attempts) count(failed bool) {
 	if failed {
 		a.failures.Allow()
 	}
-	<-a.inFlight
 }
 
 // clientNetwork returns the part of a client's address that it cannot choose: all
 // of an IPv4 address, the first 64 bits of an IPv6 address (RFC 6177).
-func clientNetwork(remoteAddr string) string {
-	ap, err := netip.ParseAddrPort(remoteAddr)
-	if err != nil {
-		return remoteAddr
-	}
-	addr := ap.Addr().Unmap()
-	if addr.Is4() {
-		return addr.String()
+func clientNetwork(remoteAddr string) string { return networkOf(clientIP(remoteAddr)) }
+
+// networkOf returns the network of an address without a port.
+func networkOf(ip string) string {
+	addr, err := netip.ParseAddr(ip)
+	if err != nil || addr.Is4() {
+		return ip
 	}
 	network, _ := addr.Prefix(64) // an IPv6 address has 64 bits
 	return network.String()

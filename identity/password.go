@@ -79,8 +79,9 @@ var current = argon2id{memory: 19456, passes: 2, lanes: 1, salt: make([]byte, 16
 // nobody is a hash that no password has.
 var nobody = current.String()
 
-// hashing is a semaphore: each hash takes a core and 19 MiB for some 30 ms.
-var hashing = make(chan struct{}, runtime.GOMAXPROCS(0))
+// hashing is a semaphore: each hash takes a core and 19 MiB for some 30 ms. One
+// core is left for everything else.
+var hashing = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
 
 // derive returns the key of a password under h's parameters and salt.
 func (h argon2id) derive(ctx context.Context, password string) ([]byte, error) {

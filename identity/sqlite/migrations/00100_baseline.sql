@@ -89,6 +89,7 @@ CREATE TABLE audit (
 ) STRICT;
 
 CREATE INDEX audit_by_user ON audit (user_id, id);
+CREATE INDEX audit_by_user_and_action ON audit (user_id, action, id);
 CREATE INDEX audit_by_actor ON audit (actor_id, id);
 CREATE INDEX audit_by_target ON audit (target_id, id);
 
