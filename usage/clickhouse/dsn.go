@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"regexp"
@@ -149,12 +150,43 @@ func options(u *url.URL, query url.Values) (*clickhouse.Options, error) {
 		// Without a password clickhouse-go would log in with a client certificate.
 		opt.HttpHeaders = map[string]string{"X-ClickHouse-SSL-Certificate-Auth": "off"}
 	}
+	maps.Copy(opt.Settings, querySettings)
+	return opt, nil
+}
+
+// querySettings are sent with each query, so that no profile of the user's decides what
+// it means. What only bounds a query's cost is left to the profile, but a query that
+// reaches a bound fails: a part of an answer would look like all of it.
+var querySettings = clickhouse.Settings{
 	// We send whole batches. The server's own batching, the default since 26.3,
 	// would only add a delay and a token of its own.
-	opt.Settings["async_insert"] = 0
+	"async_insert": 0,
 	// A write to a Distributed table returns when the shards have the batch.
-	opt.Settings["distributed_foreground_insert"] = 1
-	return opt, nil
+	"distributed_foreground_insert": 1,
+
+	"session_timezone":                   "UTC",
+	"limit":                              0,
+	"offset":                             0,
+	"extremes":                           0,
+	"additional_result_filter":           "",
+	"additional_table_filters":           "{}",
+	"aggregate_functions_null_for_empty": 0,
+	"group_by_use_nulls":                 0,
+	"prefer_column_name_to_alias":        0,
+	"union_default_mode":                 "",
+
+	"read_overflow_mode":      "throw",
+	"read_overflow_mode_leaf": "throw",
+	"group_by_overflow_mode":  "throw",
+	"sort_overflow_mode":      "throw",
+	"result_overflow_mode":    "throw",
+	"distinct_overflow_mode":  "throw",
+	"timeout_overflow_mode":   "throw",
+	"transfer_overflow_mode":  "throw",
+
+	// What clickhouse-go can read.
+	"low_cardinality_allow_in_native_format":             1,
+	"output_format_native_encode_types_in_binary_format": 0,
 }
 
 // nativePort is the default port of ClickHouse's native protocol.

@@ -36,15 +36,18 @@ func (l *Ledger) days(ctx context.Context, f usage.Filter) (days []bucket, err e
 	add(head, head.moments())
 	add(whole, whole.days())
 	add(tail, tail.moments())
-	err = l.query(ctx, strings.Join(selects, " UNION ALL "), params, func(scan func(...any) error) error {
+	// clickhouse-go reads a Date32 as midnight in the server's time zone, so the days
+	// are counted from 1970.
+	err = l.query(ctx, "SELECT toInt32(day), events FROM ("+strings.Join(selects, " UNION ALL ")+")", params, func(scan func(...any) error) error {
 		var (
-			midnight time.Time
-			events   uint64
+			number int32
+			events uint64
 		)
-		if err := scan(&midnight, &events); err != nil {
+		if err := scan(&number, &events); err != nil {
 			return err
 		}
-		d := span{midnight.UTC(), midnight.UTC().Add(day)}
+		midnight := time.Unix(int64(number)*int64(day/time.Second), 0).UTC()
+		d := span{midnight, midnight.Add(day)}
 		days = append(days, bucket{d.cut(all), int64(events)})
 		return nil
 	})

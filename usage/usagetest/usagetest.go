@@ -45,6 +45,7 @@ func RunSharded(t *testing.T, storage Storage) {
 		{"SameBatchAcrossMonths", testSameBatchAcrossMonths},
 		{"SameBatchConcurrently", testSameBatchConcurrently},
 		{"SameBatchAfterInterruption", testSameBatchAfterInterruption},
+		{"Hours", testHours},
 		{"Order", testOrder},
 		{"Paging", testPaging},
 		{"Cursor", testCursor},
