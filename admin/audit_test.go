@@ -170,7 +170,7 @@ func TestAuditRefuses(t *testing.T) {
 		"action=delete":       "action must be one of [login login.failed",
 		"user=ana":            "user must be a user's email address",
 		"actor=all":           "actor must be a user's email address",
-		"from=yesterday":      "from must be a time in RFC 3339",
+		"from=yesterday":      "from must be a day or a time in RFC 3339",
 		"action=login&action": "action is given 2 times",
 		"from=2026-11-24T12:00:00Z&to=2026-11-23T12:00:00Z": "from must be before to",
 	} {

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tallygate/tallygate/usage"
 	"pgregory.net/rapid"
 )
 
@@ -202,15 +205,21 @@ func TestQueryNumbersAndMoments(t *testing.T) {
 	if n := q.wholeNumber("page_size", 20, 200); n != 200 || q.err != nil {
 		t.Errorf("page_size=200 gives %d, %v", n, q.err)
 	}
-	for _, v := range []string{"2026-11-23", "yesterday", "1790000000", "2026-13-01T00:00:00Z", "2026-11-23T18:00:00", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00+01:00", "2200-01-01T00:00:00Z", "2026-11-23T18:00:00 01:00"} {
+	for _, v := range []string{"2026-11-31", "2026-1-2", "yesterday", "1790000000", "2026-13-01T00:00:00Z", "2026-11-23T18:00:00", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00+01:00", "2200-01-01T00:00:00Z", "2026-11-23T18:00:00 01:00"} {
 		q := queryParams{params: params{"from": v}}
-		if m := q.moment("from"); q.err == nil {
+		if m := q.moment("from", usage.Start); q.err == nil {
 			t.Errorf("from=%s gives %v", v, m)
 		}
 	}
 	q = queryParams{params: params{"from": "2026-11-23T19:30:00.25+01:30"}}
-	m := q.moment("from")
+	m := q.moment("from", usage.Start)
 	if q.err != nil || m.Format("2006-01-02T15:04:05.999Z07:00") != "2026-11-23T18:00:00.25Z" {
 		t.Errorf("from gives %v, %v", m, q.err)
+	}
+	for day, want := range map[usage.Bound]string{usage.Start: "2026-12-31T00:00:00Z", usage.End: "2027-01-01T00:00:00Z"} {
+		q := queryParams{params: params{"at": "2026-12-31"}}
+		if m := q.moment("at", day); q.err != nil || m.Format(time.RFC3339Nano) != want {
+			t.Errorf("a day gives %v, %v, want %s", m, q.err, want)
+		}
 	}
 }

@@ -78,7 +78,7 @@ func (w *world) trials(t testing.TB) map[string]map[int]trial {
 		"GET /api/mcp-keys/list":       byUser(""),
 		"GET /api/mcp-usage/history":   byUser(filters + "&page=1&page_size=10"),
 		"GET /api/mcp-usage/export":    byUser(filters + "&format=ndjson"),
-		"GET /api/mcp-usage/stats":     byUser("&days=7&by=key&limit=10&server=stock-data&tool=query_stock&table=stock_daily&outcome=ok&key_id=" + key.ID),
+		"GET /api/mcp-usage/stats":     {200: byUser("&from=2026-11-01&to=2026-11-30&by=key&limit=10&server=stock-data&tool=query_stock&table=stock_daily&outcome=ok&key_id=" + key.ID)[200], 404: byUser("&days=7")[404]},
 		"GET /openapi.json":            {200: {}},
 		"GET /api/users/list":          {200: {as: "root"}},
 		"GET /api/users/invites/list":  {200: {as: "root"}},

@@ -94,7 +94,7 @@ func TestExportHeaders(t *testing.T) {
 		"?format=parquet":           `format must be csv or ndjson, not "parquet"`,
 		"?format=spreadsheet-csv":   "format must be csv or ndjson",
 		"?format=csv&page=1":        `unknown query parameter "page"`,
-		"?format=csv&from=now":      "from must be a time",
+		"?format=csv&from=now":      "from must be a day or a time",
 		"?format=csv&outcome=maybe": "outcome must be one of",
 		"?format=csv&key_id=maybe":  "key_id must be the key_id of a key",
 	} {

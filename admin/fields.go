@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/usage"
 )
 
 // firstError keeps the first thing that is wrong with a request. So a handler
@@ -165,12 +166,9 @@ func (b *bodyFields) moment(name string) time.Time {
 		return time.Time{}
 	}
 	s := b.decodeString(name)
-	if day, err := time.Parse(time.DateOnly, s); err == nil {
-		s = day.AddDate(0, 0, 1).Format(time.RFC3339)
-	}
-	t, err := parseMoment(s)
+	t, err := usage.ParseTime(s, usage.End)
 	if err != nil {
-		b.fail(invalid("%s must be a day or a time in RFC 3339 in the years 1970 to 2199, like 2026-11-23 or 2026-11-23T18:00:00Z, not %s", name, quote(s)))
+		b.fail(invalid("%s must be %v, not %s", name, err, quote(s)))
 	}
 	return t
 }

@@ -1,13 +1,14 @@
 package admin
 
 import (
-	"errors"
 	"maps"
 	"net/url"
 	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"github.com/tallygate/tallygate/usage"
 )
 
 // params has a request's query parameters by name. No value is empty.
@@ -66,16 +67,16 @@ func (q *queryParams) wholeNumber(name string, fallback, highest int) int {
 	return int(n)
 }
 
-// moment returns a parameter that must be a time in RFC 3339, or the zero time
-// if it is absent.
-func (q *queryParams) moment(name string) time.Time {
+// moment returns a parameter that must be a time or a day, or the zero time if it
+// is absent.
+func (q *queryParams) moment(name string, day usage.Bound) time.Time {
 	v, given := q.params[name]
 	if !given {
 		return time.Time{}
 	}
-	t, err := parseMoment(v)
+	t, err := usage.ParseTime(v, day)
 	if err != nil {
-		q.fail(invalid("%s must be a time in RFC 3339 in the years 1970 to 2199, like 2026-11-23T18:00:00Z (a + is sent as %%2B), not %s", name, quote(v)))
+		q.fail(invalid("%s must be %v (a + is sent as %%2B), not %s", name, err, quote(v)))
 	}
 	return t
 }
@@ -105,21 +106,9 @@ func oneOf[T ~string](q *queryParams, name string, values []T) T {
 
 // span returns the parameters from and to, which are zero if they are absent.
 func (q *queryParams) span() (from, to time.Time) {
-	from, to = q.moment("from"), q.moment("to")
+	from, to = q.moment("from", usage.Start), q.moment("to", usage.End)
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
 		q.fail(invalid("from must be before to"))
 	}
 	return from, to
 }
-
-// parseMoment reads a time in RFC 3339, in the years that every ledger can
-// hold.
-func parseMoment(s string) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if t = t.UTC(); err == nil && (t.Year() < 1970 || t.Year() > 2199) {
-		err = errYear
-	}
-	return t, err
-}
-
-var errYear = errors.New("the year is not one of 1970 to 2199")

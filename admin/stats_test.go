@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +48,7 @@ func TestStatsBy(t *testing.T) {
 		"tool":                  {group("query", 3, 1, 2000, 3000), group("list", 1, 1, 500, 500)},
 		"table":                 {group("a", 2, 1, 1000, 2000), group("b", 1, 0, 1000, 1000)},
 		"key":                   {named(group(one.ID, 3, 1, 2000, 3000), "one"), named(group(two.ID, 1, 1, 500, 500), "two")},
+		"user":                  {{Name: w.ana.ID, UserEmail: w.ana.Email, Calls: 4, Errors: 2, ErrorShare: 0.5, Records: 40, RequestBytes: 400, ResponseBytes: 4000, P50: 1000, P95: 3000, P99: 3000}},
 		"client":                {group("cursor", 2, 1, 1000, 2000), group("", 1, 1, 500, 500), group("claude", 1, 0, 3000, 3000)},
 		"client&limit=1":        {group("cursor", 2, 1, 1000, 2000)},
 		"tool&outcome=ok":       {group("query", 2, 0, 1000, 3000)},
@@ -83,6 +85,47 @@ func TestStatsBy(t *testing.T) {
 
 	w.serve(t, w.store, noBreakdown{w.ledger})
 	refused(t, w.as(t, w.ana, "GET", "/api/mcp-usage/stats?by=tool", ""), 503, "ledger_unavailable", "ledger unavailable")
+}
+
+// TestStatsOfDays asks for days by from and to, which include both, as in history
+// and exports.
+func TestStatsOfDays(t *testing.T) {
+	w := newWorld(t)
+	key := listedKey{ID: uuid.NewString()}
+	for day := range 6 { // two on each, at its beginning and at its end
+		at := time.Date(2026, 2, 26+day, 0, 0, 0, 0, time.UTC)
+		w.record(t, event(w.ana, key, "query", at, usage.Int64(1)), event(w.ana, key, "query", at.Add(24*time.Hour-time.Microsecond), usage.Int64(1)))
+	}
+	for query, want := range map[string]int64{
+		"from=2026-02-27&to=2026-02-28":                     4,
+		"from=2026-02-28&to=2026-02-28":                     2,
+		"from=2026-02-27T00:00:00Z&to=2026-03-02T00:00:00Z": 6,
+		"from=2026-02-27T01:00:00%2B01:00&to=2026-03-01":    6,
+		"days=2&to=2026-03-01":                              4,
+		"to=2026-02-27":                                     4,
+		"from=2026-01-01&to=2026-02-25":                     0,
+	} {
+		got := into[statsAnswer](t, w.as(t, w.ana, "GET", "/api/mcp-usage/stats?by=day&"+query, ""), 200)
+		if got.TotalCalls != want || len(got.Daily) != got.Days || len(*got.Groups) != int(want/2) {
+			t.Errorf("%s: %d calls, %d of %d days, %d with calls; want %d", query, got.TotalCalls, len(got.Daily), got.Days, len(*got.Groups), want)
+		}
+		if strings.Contains(query, "days") {
+			continue
+		}
+		if page := into[historyAnswer](t, w.as(t, w.ana, "GET", "/api/mcp-usage/history?"+query, ""), 200); page.Total != want {
+			t.Errorf("%s: the history has %d calls, want %d", query, page.Total, want)
+		}
+	}
+	for query, says := range map[string]string{
+		"from=2026-02-27T12:00:00Z":     "from must be a day",
+		"to=2026-02-27T12:00:00Z":       "to must be a day",
+		"from=2026-02-27&days=3":        "leave days out",
+		"from=2026-02-27&to=2026-02-26": "from must be before to",
+		"from=2020-02-27":               "at most 366 days before to",
+		"from=2190-01-01":               "not after that",
+	} {
+		refused(t, w.as(t, w.ana, "GET", "/api/mcp-usage/stats?"+query, ""), 400, "invalid_request", says)
+	}
 }
 
 // noBreakdown is a ledger whose Breakdown fails.

@@ -16,12 +16,13 @@ const (
 	ByServer Dimension = "server"
 	ByTool   Dimension = "tool"
 	ByTable  Dimension = "table"
+	ByUser   Dimension = "user"   // by the user's ID
 	ByKey    Dimension = "key"    // by the key's ID
 	ByClient Dimension = "client" // by the name that the client gave itself; empty when unknown
 )
 
 // Dimensions lists every dimension, in the order above.
-var Dimensions = []Dimension{ByTotal, ByDay, ByServer, ByTool, ByTable, ByKey, ByClient}
+var Dimensions = []Dimension{ByTotal, ByDay, ByServer, ByTool, ByTable, ByUser, ByKey, ByClient}
 
 // BreakdownQuery asks for the events of a StatsQuery, grouped by a dimension: the
 // Limit groups with most calls, ordered by calls and then by name. Days are
@@ -36,7 +37,7 @@ type BreakdownQuery struct {
 // the nearest int64.
 type Group struct {
 	Name          string
-	KeyName       string // for ByKey only: the key's name at its latest call
+	Label         string // what the key was named (ByKey), or the user's address (ByUser), at the latest call; else ""
 	Calls         int64
 	Errors        int64 // calls whose outcome is not OK
 	Records       int64 // sum of the known record counts

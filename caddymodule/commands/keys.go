@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/usage"
 )
 
 func init() {
@@ -87,7 +88,7 @@ are.`,
 	f.StringVar(&spec.Note, "note", "", "What else there is to say of it")
 	f.StringArrayVar(&spec.Scopes, "scope", nil, "What the key may use, as in query_*, !run_sql, stock-data/query_*, resources or prompts; may be given several times")
 	user := f.String("user", "", "Whose key it is, by e-mail address or ID (default: the only user's)")
-	expires := f.String("expires", "", "When it expires: after 90d or 12h, or at 2027-01-31 or 2027-01-31T12:00:00Z (default: never)")
+	expires := f.String("expires", "", "When it expires: after 90d or 12h, at the end of the day 2027-01-31, or at 2027-01-31T12:00:00Z (default: never)")
 	limits := limitFlags(cmd, "of the key")
 	return newStoreCommand(cmd, cobra.NoArgs, func(ctx context.Context, c *storeCommand) (err error) {
 		spec.Limits = *limits
@@ -135,7 +136,7 @@ func readExpiry(text string, now time.Time) (time.Time, error) {
 		}
 		return now.Add(d), nil
 	}
-	at, err := readTime("expires", text)
+	at, err := usage.ParseTime(text, usage.End)
 	if err != nil {
 		return at, identity.Invalid(fmt.Sprintf("--expires: %q is none of 90d, 12h, 2027-01-31 and 2027-01-31T12:00:00Z", text))
 	}

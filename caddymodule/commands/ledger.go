@@ -151,15 +151,15 @@ func ledgerExport() *cobra.Command {
 		Long: `
 Writes the events that match, newest first, to the standard output or to a
 file, which appears when it is complete. Events that still wait in the journal
-are not among them. A time is a date, as in 2026-01-31, which stands for its
-beginning in UTC, or a date and time, as in 2026-01-31T12:00:00Z.`,
+are not among them. A time is a day in UTC, as in 2026-01-31, which is included
+whole, or a day and time, as in 2026-01-31T12:00:00Z.`,
 	}
 	var o exportOptions
 	f := cmd.Flags()
 	f.StringVar(&o.format, "format", "", "csv or ndjson (default: what --output ends in, or csv)")
 	f.StringVar(&o.output, "output", "", "File to write to (default: the standard output)")
-	f.StringVar(&o.from, "from", "", "Events from this time on")
-	f.StringVar(&o.to, "to", "", "Events before this time")
+	f.StringVar(&o.from, "from", "", "Events from this time or day on")
+	f.StringVar(&o.to, "to", "", "Events before this time, or up to the end of this day")
 	f.StringVar(&o.filter.Server, "server", "", "Events of the MCP server with this name")
 	f.StringVar(&o.filter.Tool, "tool", "", "Events of this tool")
 	f.StringVar(&o.filter.Table, "table", "", "Events that touched this table")
@@ -200,11 +200,14 @@ func (o *exportOptions) run(ctx context.Context, settings Settings, out io.Write
 
 // complete reads the flags that need reading.
 func (o *exportOptions) complete(ctx context.Context, settings Settings) (err error) {
-	if o.filter.From, err = readTime("from", o.from); err != nil {
+	if o.filter.From, err = readTime("from", o.from, usage.Start); err != nil {
 		return err
 	}
-	if o.filter.To, err = readTime("to", o.to); err != nil {
+	if o.filter.To, err = readTime("to", o.to, usage.End); err != nil {
 		return err
+	}
+	if !o.filter.From.IsZero() && !o.filter.To.IsZero() && !o.filter.From.Before(o.filter.To) {
+		return errors.New("--from must be before --to")
 	}
 	if o.filter.Outcome != "" && !slices.Contains(usage.Outcomes, o.filter.Outcome) {
 		return fmt.Errorf("--outcome: %q is none of ok, tool_error, rpc_error, http_error, aborted", o.filter.Outcome)
@@ -225,15 +228,15 @@ func (o *exportOptions) complete(ctx context.Context, settings Settings) (err er
 	return err
 }
 
-func readTime(flag, text string) (t time.Time, err error) {
+// readTime reads a flag that is a time or a day; the zero time where it is not
+// given.
+func readTime(flag, text string, day usage.Bound) (time.Time, error) {
 	if text == "" {
-		return t, nil
+		return time.Time{}, nil
 	}
-	if t, err = time.Parse(time.DateOnly, text); err != nil {
-		t, err = time.Parse(time.RFC3339, text)
-	}
+	t, err := usage.ParseTime(text, day)
 	if err != nil {
-		return t, fmt.Errorf("--%s: %q is neither a date, as in 2026-01-31, nor a date and time, as in 2026-01-31T12:00:00Z", flag, text)
+		return t, fmt.Errorf("--%s must be %w, not %q", flag, err, text)
 	}
 	return t, nil
 }

@@ -16,6 +16,7 @@ var dimensions = map[usage.Dimension]string{
 	usage.ByServer: "server",
 	usage.ByTool:   "tool_name",
 	usage.ByTable:  "arrayJoin(tables)",
+	usage.ByUser:   "user_id",
 	usage.ByKey:    "key_id",
 	usage.ByClient: "ifNull(client_name, '')",
 }
@@ -32,10 +33,12 @@ func (l *Ledger) breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage
 	if !known {
 		return nil, fmt.Errorf("there is no dimension %q", q.By)
 	}
-	keyName, order := "''", "calls DESC, name"
+	label, order := "''", "calls DESC, name"
 	switch q.By {
+	case usage.ByUser:
+		label = "argMax(user_email, ts)"
 	case usage.ByKey:
-		keyName = "argMax(key_name, ts)"
+		label = "argMax(key_name, ts)"
 	case usage.ByDay:
 		order = "name"
 	}
@@ -46,7 +49,7 @@ func (l *Ledger) breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage
 			sum(toInt128(ifNull(record_count, 0))), sum(toInt128(request_bytes)), sum(toInt128(response_bytes)),
 			quantilesBFloat16(0.5, 0.95, 0.99)(duration_us)
 		FROM %s WHERE %s AND %s GROUP BY name ORDER BY %s LIMIT %d`,
-		name, keyName, logTable, condition, spanOf(q.Filter).moments(), order, q.Limit), params,
+		name, label, logTable, condition, spanOf(q.Filter).moments(), order, q.Limit), params,
 		func(scan func(...any) error) error {
 			var (
 				g                        usage.Group
@@ -54,7 +57,7 @@ func (l *Ledger) breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage
 				records, requests, bytes big.Int
 				took                     []float64
 			)
-			if err := scan(&g.Name, &g.KeyName, &calls, &errors, &records, &requests, &bytes, &took); err != nil {
+			if err := scan(&g.Name, &g.Label, &calls, &errors, &records, &requests, &bytes, &took); err != nil {
 				return err
 			}
 			g.Calls, g.Errors = int64(calls), int64(errors)

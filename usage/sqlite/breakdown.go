@@ -19,9 +19,13 @@ var dimensions = map[usage.Dimension]string{
 	usage.ByServer: "server",
 	usage.ByTool:   "tool_name",
 	usage.ByTable:  "touched.value",
+	usage.ByUser:   "user_id",
 	usage.ByKey:    "key_id",
 	usage.ByClient: "ifnull(client_name, '')",
 }
+
+// labels are the columns of groups' labels.
+var labels = map[usage.Dimension]string{usage.ByUser: "user_email", usage.ByKey: "key_name"}
 
 // took is the SQL expression for a duration, rounded down to three digits. So a
 // group has at most some thousands of different durations.
@@ -43,7 +47,7 @@ func (l *Ledger) Breakdown(ctx context.Context, q usage.BreakdownQuery) ([]usage
 // group is a usage.Group that is being read.
 type group struct {
 	usage.Group
-	latest                   int64 // ts of the call that KeyName was read from
+	latest                   int64 // ts of the call that Label was read from
 	records, requests, bytes big.Int
 	durations                []duration
 }
@@ -64,21 +68,21 @@ func breakdown(ctx context.Context, db *sql.DB, q usage.BreakdownQuery) ([]usage
 	q.From, q.To = q.Span()
 	condition, args := where(q.Filter)
 	// SQLite's sum() fails when an int64 overflows; the sums of halves do not. Next
-	// to max(ts), a plain column such as key_name is taken from the same row.
-	query := fmt.Sprintf(`SELECT %s AS name, %s AS took, max(ts), key_name, count(*), sum(outcome <> 'ok'),
+	// to max(ts), a plain column, the label, is taken from the same row.
+	query := fmt.Sprintf(`SELECT %s AS name, %s AS took, max(ts), %s, count(*), sum(outcome <> 'ok'),
 			ifnull(sum(record_count >> 32), 0), ifnull(sum(record_count & 0xffffffff), 0),
 			sum(request_bytes >> 32), sum(request_bytes & 0xffffffff), sum(response_bytes >> 32), sum(response_bytes & 0xffffffff)
-		FROM %s WHERE %s AND %s GROUP BY name, took`, name, took, from, condition, spanOf(q.Filter).moments())
+		FROM %s WHERE %s AND %s GROUP BY name, took`, name, took, cmp.Or(labels[q.By], "''"), from, condition, spanOf(q.Filter).moments())
 	byName := map[string]*group{}
 	err := each(ctx, db, query, args, func(scan func(...any) error) error {
 		var (
-			name, keyName string
-			d             duration
-			latest        int64
-			errors        int64
-			halves        [6]int64
+			name, label string
+			d           duration
+			latest      int64
+			errors      int64
+			halves      [6]int64
 		)
-		if err := scan(&name, &d.micros, &latest, &keyName, &d.calls, &errors,
+		if err := scan(&name, &d.micros, &latest, &label, &d.calls, &errors,
 			&halves[0], &halves[1], &halves[2], &halves[3], &halves[4], &halves[5]); err != nil {
 			return err
 		}
@@ -88,7 +92,7 @@ func breakdown(ctx context.Context, db *sql.DB, q usage.BreakdownQuery) ([]usage
 			byName[name] = g
 		}
 		if len(g.durations) == 0 || latest > g.latest {
-			g.latest, g.KeyName = latest, keyName
+			g.latest, g.Label = latest, label
 		}
 		g.Calls += d.calls
 		g.Errors += errors
@@ -103,7 +107,7 @@ func breakdown(ctx context.Context, db *sql.DB, q usage.BreakdownQuery) ([]usage
 	}
 	groups := make([]usage.Group, 0, len(byName))
 	for _, g := range byName {
-		groups = append(groups, g.finished(q.By))
+		groups = append(groups, g.finished())
 	}
 	slices.SortFunc(groups, func(a, b usage.Group) int {
 		if q.By == usage.ByDay {
@@ -120,10 +124,7 @@ func addHalves(sum *big.Int, high, low int64) {
 	sum.Add(sum, n.Lsh(n, 32).Add(n, big.NewInt(low)))
 }
 
-func (g *group) finished(by usage.Dimension) usage.Group {
-	if by != usage.ByKey {
-		g.KeyName = ""
-	}
+func (g *group) finished() usage.Group {
 	g.Records, g.RequestBytes, g.ResponseBytes = usage.Clamp(&g.records), usage.Clamp(&g.requests), usage.Clamp(&g.bytes)
 	slices.SortFunc(g.durations, func(a, b duration) int { return cmp.Compare(a.micros, b.micros) })
 	g.Latency = usage.Latency{P50: g.within(50), P95: g.within(95), P99: g.within(99)}

@@ -28,12 +28,26 @@ func groupNames(e usage.Event, by usage.Dimension) []string {
 		return []string{e.Tool}
 	case usage.ByTable:
 		return e.Tables
+	case usage.ByUser:
+		return []string{e.UserID}
 	case usage.ByKey:
 		return []string{e.KeyID}
 	case usage.ByClient:
 		return []string{e.ClientName}
 	default:
 		return []string{""}
+	}
+}
+
+// labelOf returns the label that an event gives its group.
+func labelOf(e usage.Event, by usage.Dimension) string {
+	switch by {
+	case usage.ByUser:
+		return e.UserEmail
+	case usage.ByKey:
+		return e.KeyName
+	default:
+		return ""
 	}
 }
 
@@ -53,9 +67,7 @@ func breakDown(events []usage.Event, by usage.Dimension) []usage.Group {
 			RequestBytes:  sumOf(events, func(e usage.Event) int64 { return e.RequestBytes }),
 			ResponseBytes: sumOf(events, func(e usage.Event) int64 { return e.ResponseBytes }),
 		}
-		if by == usage.ByKey {
-			g.KeyName = events[0].KeyName
-		}
+		g.Label = labelOf(events[0], by)
 		for _, e := range events {
 			if e.Outcome != usage.OK {
 				g.Errors++
@@ -97,8 +109,8 @@ func checkBreakdown(got []usage.Group, events []usage.Event, q usage.BreakdownQu
 	want := breakDown(events, q.By)
 	want = want[:min(len(want), q.Limit)]
 	for i := range min(len(want), len(got)) {
-		if q.By == usage.ByKey && isLatestName(events, got[i].Name, got[i].KeyName) {
-			want[i].KeyName = got[i].KeyName // it may be that of any call at that time
+		if isLatestLabel(events, q.By, got[i]) {
+			want[i].Label = got[i].Label // it may be that of any call at that time
 		}
 	}
 	if diff := gocmp.Diff(want, got, cmpopts.IgnoreFields(usage.Group{}, "Latency")); diff != "" {
@@ -128,19 +140,19 @@ func checkBreakdown(got []usage.Group, events []usage.Event, q usage.BreakdownQu
 	return ""
 }
 
-// isLatestName reports whether a key had a name at its latest calls. The events
-// come newest first.
-func isLatestName(events []usage.Event, keyID, name string) bool {
+// isLatestLabel reports whether a group had its label at its latest calls. The
+// events come newest first.
+func isLatestLabel(events []usage.Event, by usage.Dimension, g usage.Group) bool {
 	var latest *usage.Event
 	for i := range events {
 		e := &events[i]
-		if e.KeyID != keyID {
+		if !slices.Contains(groupNames(*e, by), g.Name) {
 			continue
 		}
 		if latest == nil {
 			latest = e
 		}
-		if e.Time.Equal(latest.Time) && e.KeyName == name {
+		if e.Time.Equal(latest.Time) && labelOf(*e, by) == g.Label {
 			return true
 		}
 	}
