@@ -77,10 +77,10 @@ func (a *Authority) findUncached(ctx context.Context, d identity.Digest, client 
 var unknown = &entry{dead: Unknown}
 
 // isUnknown reports whether the store has said that a key does not exist, and it is
-// too soon to ask again.
+// too soon to ask again. No store reports the keys that are created elsewhere.
 func (a *Authority) isUnknown(d identity.Digest) bool {
 	u, ok := a.queue.unknown.Get(d)
-	return ok && u.generation == a.generation.Load() && a.trusted(u.readAt, time.Now())
+	return ok && u.generation == a.generation.Load() && time.Since(u.readAt) < MaxAge
 }
 
 // probe looks up a key in the background, unless a probe is running already.

@@ -115,8 +115,8 @@ func TestStaleHanging(t *testing.T) {
 	})
 }
 
-// TestUnknownKeyAgain: an unknown key that comes again is looked up again only when
-// a cached key would be, and works at once when it has been created.
+// TestUnknownKeyAgain: an unknown key that comes again is looked up once in MaxAge,
+// and works at once when it has been created.
 func TestUnknownKeyAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		record, key, err := identity.KeyFormat{}.Issue("user", identity.KeySpec{Name: "created later"})

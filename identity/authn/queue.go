@@ -34,8 +34,7 @@ const (
 // those that do, and a live key among somebody else's guesses waits for the
 // guesses of its own network and for one of each other network.
 //
-// An unknown key that comes again is not looked up again, as long as a cached key
-// would not be (see Authority).
+// An unknown key that comes again is looked up once in MaxAge.
 //
 // Memory is bounded: with more suspected networks than are remembered, the one
 // that was least recently seen is trusted again. Somebody who owns that many
