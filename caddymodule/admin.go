@@ -30,6 +30,7 @@ func (a *Admin) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.app = app.(*App)
+	a.app.addListens(ctx)
 	return nil
 }
 

@@ -69,6 +69,7 @@ type App struct {
 	keyFormat identity.KeyFormat
 	servers   map[string][]ToolRule // the rules of each server that a gate stands in front of
 	upstreams []gate.Upstream       // to which gates proxy
+	listens   []string              // addresses of the servers with a gate or the admin API
 	started   chan struct{}         // closed when Start has set backend, or has failed
 	backend   atomic.Pointer[backend]
 }
@@ -118,6 +119,11 @@ func (a *App) complete() (err error) {
 // previous config has open under the same names.
 func (a *App) Start() error {
 	defer close(a.started)
+	listeners := tcpListeners()
+	if err := checkPorts(a.listens, listeners); err != nil {
+		return err
+	}
+	a.warnIfControlled(listeners)
 	b, err := openBackend(a)
 	if err != nil {
 		return err

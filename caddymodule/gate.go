@@ -118,6 +118,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 		return err
 	}
 	g.app = app.(*App)
+	g.app.addListens(ctx)
 	path := g.UpstreamPath
 	if g.Upstream != "" {
 		if path, err = g.provisionProxy(ctx); err != nil {
