@@ -52,6 +52,7 @@ type backend struct {
 	pipeline  *pipeline
 	gate      gate.Backend // the same, for the gates
 	admin     http.Handler
+	health    *health
 
 	refs    atomic.Int64
 	closers []func()
@@ -112,9 +113,10 @@ func openBackend(a *App) (_ *backend, err error) {
 		Authenticator: b.authority, Limiter: limiter.Limiter, Calls: b.pipeline.calls, Release: b.release,
 	}
 
+	b.health = &health{store: b.authority, pipeline: b.pipeline, log: log}
 	b.admin, err = admin.New(admin.Config{
 		Store: b.authority, Ledger: ledger, Secret: []byte(os.Getenv("TALLYGATE_JWT_SECRET")), Logger: log,
-		KeyFormat: a.keyFormat, Registration: a.Registration, BaseURL: a.BaseURL,
+		KeyFormat: a.keyFormat, Registration: a.Registration, BaseURL: a.BaseURL, Ready: b.health.readiness,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the admin API, with TALLYGATE_JWT_SECRET: %w", err)
