@@ -44,6 +44,10 @@ type App struct {
 	// Default: 5m.
 	StaleOK caddy.Duration `json:"stale_ok,omitempty"`
 
+	// How long a gate that starts waits for a PostgreSQL that cannot be reached yet.
+	// Negative: not at all. Default: 30s.
+	StoreWait caddy.Duration `json:"store_wait,omitempty"`
+
 	// The prefix of new API keys, by which people and secret scanners recognize
 	// them: 2 to 24 letters, digits, _ or -, a letter first and _ or - last, as in
 	// `acme_live_`. Keys with an earlier prefix go on working.
