@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"fmt"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,4 +45,25 @@ func TestStoreComesLater(t *testing.T) {
 	if !strings.Contains(s.output(), "the store has no user, although there is a ledger") {
 		t.Error("the gate says nothing of the empty store beside a used ledger")
 	}
+}
+
+// TestExposedUpstream: a gate with a Caddyfile warns of an MCP server that listens on
+// all addresses of the machine, if it has any but loopback.
+func TestExposedUpstream(t *testing.T) {
+	port := freePort(t)
+	stock := start(t, t.TempDir(), nil, "stockmcp", "--listen", fmt.Sprintf(":%d", port))
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	stock.await(t, "the stock server listens", func() bool { return listening(address) })
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(addresses, func(a net.Addr) bool {
+		ip, _, err := net.ParseCIDR(a.String())
+		return err == nil && !ip.IsLoopback() && !ip.IsLinkLocalUnicast()
+	}) {
+		return
+	}
+	s := startSiteAt(t, address)
+	s.await(t, "a warning", func() bool { return strings.Contains(s.output(), "the MCP server can be reached without the gate") })
 }
