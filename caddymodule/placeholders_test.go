@@ -34,7 +34,7 @@ func TestPlaceholders(t *testing.T) {
 	if err := json.Unmarshal(config, &parsed); err != nil {
 		t.Fatal(err)
 	}
-	if app := parsed.Apps.Tallygate; app.Store != "{env.GATE_STORE}" || app.Ledger != "{file."+file+"}" {
+	if app := &parsed.Apps.Tallygate; app.Store != "{env.GATE_STORE}" || app.Ledger != "{file."+file+"}" {
 		t.Errorf("the config is %s", config)
 	}
 	got, err := settings(config)

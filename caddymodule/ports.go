@@ -34,8 +34,8 @@ func tcpListeners() []tcpListener {
 		return nil
 	}
 	// Without IPv6 there is no list of its sockets.
-	v4, _ := fs.NetTCP()
-	v6, _ := fs.NetTCP6()
+	v4, _ := fs.NetTCP()  //nolint:staticcheck // deprecated as slow; this is once a start
+	v6, _ := fs.NetTCP6() //nolint:staticcheck // the same
 	self, err := fs.Self()
 	if err != nil {
 		return nil
