@@ -143,7 +143,12 @@ func openBackend(a *App) (_ *backend, err error) {
 		Authenticator: b.authority, Limiter: limiter.Limiter, Calls: b.pipeline.calls, Release: b.release,
 	}
 
-	b.health = &health{store: b.authority, pipeline: b.pipeline, log: log}
+	b.health = &health{
+		store: b.authority, pipeline: b.pipeline, staleOK: cmp.Or(time.Duration(a.StaleOK), authn.DefaultStaleOK), log: log, storeAt: time.Now(),
+	}
+	if running != nil && running.store == a.Store {
+		b.health.storeAt = running.health.storeSeen() // a reload does not ask the store
+	}
 	b.admin, err = admin.New(admin.Config{
 		Store: b.authority, Ledger: ledger, Secret: []byte(os.Getenv("TALLYGATE_JWT_SECRET")), Logger: log,
 		KeyFormat: a.keyFormat, Registration: a.Registration, BaseURL: a.BaseURL, Ready: b.health.readiness,

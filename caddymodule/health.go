@@ -24,15 +24,19 @@ type health struct {
 		User(ctx context.Context, id string) (identity.User, error)
 	}
 	pipeline *pipeline
+	staleOK  time.Duration // for which known keys work without the store
 	log      *slog.Logger
 
-	mu    sync.Mutex
-	at    time.Time // of state
-	state admin.Readiness
+	mu      sync.Mutex
+	storeAt time.Time // when the store answered last
+	at      time.Time // of state
+	state   admin.Readiness
 }
 
 // readiness returns the state, for /readyz and for the metrics. A gate whose ledger
-// is away is ready as long as its journal takes events.
+// is away is ready as long as its journal takes events, and one whose store is away
+// as long as known keys work: replicas that share a store would otherwise all be
+// taken out of service at once.
 func (h *health) readiness(ctx context.Context) admin.Readiness {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -46,12 +50,15 @@ func (h *health) readiness(ctx context.Context) admin.Readiness {
 	if errors.Is(storeErr, identity.ErrNotFound) {
 		storeErr = nil
 	}
+	if storeErr == nil {
+		h.storeAt = time.Now()
+	}
 	fresh := admin.Readiness{Status: admin.Ready, Checks: map[string]admin.Check{}}
 	for _, c := range []struct {
 		name, reason string
 		err          error
 	}{
-		{"store", "users and keys cannot be read", storeErr},
+		{"store", "users and keys cannot be read: only keys that this gate knows work, for a while", storeErr},
 		{"ledger", "the ledger does not take events: they wait in the journal", h.pipeline.shipper.Stats().Err},
 		{"journal", "the journal is full or cannot be written", h.pipeline.journal.Room()},
 	} {
@@ -67,10 +74,17 @@ func (h *health) readiness(ctx context.Context) admin.Readiness {
 			h.log.Warn("a check of /readyz fails", "check", c.name, "error", c.err)
 		}
 		fresh.Checks[c.name] = admin.Check{Reason: c.reason}
-		if c.name != "ledger" {
+		if c.name == "journal" || c.name == "store" && time.Since(h.storeAt) >= h.staleOK {
 			fresh.Status = admin.NotReady
 		}
 	}
 	h.state, h.at = fresh, time.Now()
 	return fresh
+}
+
+// storeSeen returns when the store answered last.
+func (h *health) storeSeen() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.storeAt
 }

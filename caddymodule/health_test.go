@@ -44,7 +44,8 @@ func (awayLedger) Write(context.Context, usage.Batch) error {
 
 // TestReadiness: each check fails with its own reason, which holds nothing of the
 // error; a ledger that is away makes the gate unready only when the journal is full;
-// and the store is asked once a second at most.
+// a store that is away does when known keys work no longer; and the store is asked
+// once a second at most.
 func TestReadiness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text bytes.Buffer
@@ -55,7 +56,7 @@ func TestReadiness(t *testing.T) {
 		}
 		shipper := journal.NewShipper(j, journal.ShipperOptions{Logger: slog.New(slog.DiscardHandler)})
 		store := &userStore{err: identity.ErrNotFound}
-		h := &health{store: store, pipeline: &pipeline{journal: j, shipper: shipper}, log: log}
+		h := &health{store: store, pipeline: &pipeline{journal: j, shipper: shipper}, staleOK: time.Minute, log: log, storeAt: time.Now()}
 		want := func(status string, failing ...string) {
 			t.Helper()
 			time.Sleep(healthMaxAge)
@@ -76,6 +77,8 @@ func TestReadiness(t *testing.T) {
 			t.Errorf("the store was asked %d times in a second", store.asked)
 		}
 		store.err = errors.New("dial tcp: sesame-4711 refused")
+		want(admin.Ready, "store")
+		time.Sleep(time.Minute)
 		want(admin.NotReady, "store")
 		store.err = identity.ErrNotFound
 		shipper.Use(awayLedger{})
