@@ -7,15 +7,20 @@ package main
 import (
 	"cmp"
 	_ "embed"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
+	"net"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/spf13/cobra"
 )
 
 // version is the release, as "v1.2.3". A release sets it by
@@ -41,6 +46,10 @@ func main() {
 		debug.SetGCPercent(gcPercent)
 	}
 	os.Args = withConfig(os.Args)
+	if err := checkSocket(os.Args); err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		os.Exit(caddy.ExitCodeFailedStartup)
+	}
 	os.Exit(execute(newRoot()))
 }
 
@@ -72,6 +81,49 @@ func withConfig(args []string) []string {
 		return args
 	}
 	return slices.Concat(args, []string{"--config", os.DevNull, "--adapter", "shipped"})
+}
+
+// checkSocket returns an error if a command line would run a config whose control
+// socket another process answers. Caddy would take the socket away from that
+// process, before it finds that the ports are taken.
+func checkSocket(args []string) error {
+	if len(args) < 2 || args[1] != "run" {
+		return nil
+	}
+	cmd := &cobra.Command{FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true}}
+	file := cmd.Flags().StringP("config", "c", "Caddyfile", "")
+	adapter := cmd.Flags().StringP("adapter", "a", "", "")
+	resume := cmd.Flags().BoolP("resume", "r", false, "")
+	if err := cmd.ParseFlags(args[2:]); err != nil || *resume {
+		return nil // Caddy reports what is wrong with its flags and its config
+	}
+	config, err := os.ReadFile(*file)
+	if err != nil {
+		return nil
+	}
+	if *adapter == "" && filepath.Ext(*file) != ".json" {
+		*adapter = "caddyfile"
+	}
+	if a := caddyconfig.GetAdapter(*adapter); a != nil {
+		if config, _, err = a.Adapt(config, map[string]any{"filename": *file}); err != nil {
+			return nil
+		}
+	}
+	var c caddy.Config
+	if err := json.Unmarshal(config, &c); err != nil || c.Admin == nil {
+		return nil
+	}
+	socket, ok := strings.CutPrefix(c.Admin.Listen, "unix/")
+	if !ok {
+		return nil
+	}
+	socket, _, _ = strings.Cut(socket, "|") // the mode
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		return nil
+	}
+	_ = conn.Close()
+	return fmt.Errorf("another gate runs with this config, since its control socket %s answers: stop it first, or change its config with \"tallygate reload\"", socket)
 }
 
 // ownVersion returns the version of this binary, or "(devel)" for a build from

@@ -68,6 +68,8 @@ type Config struct {
 	// links in invitations. If empty, it is the one that the inviting admin's
 	// request came to; that is wrong behind a proxy that terminates TLS.
 	BaseURL string
+	// Ready returns what /readyz answers. If nil, the API is always ready.
+	Ready func(context.Context) Readiness
 	// Logger receives what clients do not see: the causes of 500 and 503.
 	// slog.Default if nil.
 	Logger *slog.Logger
@@ -94,6 +96,7 @@ type API struct {
 	keyFormat identity.KeyFormat
 	open      bool // registration is allowed
 	baseURL   string
+	ready     func(context.Context) Readiness
 	logger    *slog.Logger
 	// routes has the endpoints by path, then by method.
 	routes map[string]map[string]route
@@ -155,8 +158,12 @@ func New(c Config) (*API, error) {
 		keyFormat: c.KeyFormat,
 		open:      c.Registration,
 		baseURL:   strings.TrimSuffix(c.BaseURL, "/"),
+		ready:     c.Ready,
 		logger:    cmp.Or(c.Logger, slog.Default()),
 		routes:    map[string]map[string]route{},
+	}
+	if a.ready == nil {
+		a.ready = func(context.Context) Readiness { return Readiness{Status: Ready, Checks: map[string]Check{}} }
 	}
 	for _, r := range a.endpoints() {
 		if a.routes[r.path] == nil {
@@ -237,6 +244,9 @@ func (a *API) answer(ctx context.Context, r *http.Request) (status int, body any
 		return 0, nil, err
 	}
 	body, err = rt.do(ctx, req)
+	if state, ok := body.(Readiness); ok && state.Status != Ready {
+		return http.StatusServiceUnavailable, body, err
+	}
 	return cmp.Or(rt.status, http.StatusOK), body, err
 }
 

@@ -80,6 +80,8 @@ func (w *world) trials(t testing.TB) map[string]map[int]trial {
 		"GET /api/mcp-usage/export":    byUser(filters + "&format=ndjson"),
 		"GET /api/mcp-usage/stats":     {200: byUser("&from=2026-11-01&to=2026-11-30&by=key&limit=10&server=stock-data&tool=query_stock&table=stock_daily&outcome=ok&key_id=" + key.ID)[200], 404: byUser("&days=7")[404]},
 		"GET /openapi.json":            {200: {}},
+		"GET /healthz":                 {200: {}},
+		"GET /readyz":                  {200: {}},
 		"GET /api/users/list":          {200: {as: "root"}},
 		"GET /api/users/invites/list":  {200: {as: "root"}},
 		"POST /api/users/enable":       {200: {as: "root", body: `{` + ben + `}`}, 404: {as: "root", body: `{` + nobody + `}`}},
@@ -137,7 +139,9 @@ func TestEveryDescribedAnswer(t *testing.T) {
 	w := newWorld(t)
 	rotating := Config{Store: w.store, Ledger: w.ledger, Registration: true}
 	closed := Config{Store: w.store, Ledger: w.ledger, Secret: secret}
-	away := Config{Store: noStore{w.store, nil}, Ledger: faultyLedger{w.ledger, errAway}, Registration: true}
+	away := Config{Store: noStore{w.store, nil}, Ledger: faultyLedger{w.ledger, errAway}, Registration: true, Ready: func(context.Context) Readiness {
+		return Readiness{NotReady, map[string]Check{"store": {Reason: "away"}, "ledger": {OK: true}, "journal": {OK: true}}}
+	}}
 	outside := Config{Store: noStore{w.store, errAway}, Secret: secret}
 	w.serveAs(t, rotating)
 	trials := w.trials(t)

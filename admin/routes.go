@@ -35,6 +35,8 @@ func (a *API) endpoints() []route {
 
 		{method: "GET", path: "/api/audit", access: forAdmins, query: []string{"page_size", "cursor", "actor", "user", "target_id", "action", "from", "to"}, do: a.audit},
 
+		{method: "GET", path: "/healthz", access: forAnyone, do: healthz},
+		{method: "GET", path: "/readyz", access: forAnyone, do: a.readyz},
 		{method: "GET", path: "/openapi.json", access: forAnyone, do: document},
 	}
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/tallygate/tallygate/admin"
 )
 
 func init() {
@@ -30,11 +32,15 @@ func (a *Admin) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.app = app.(*App)
+	a.app.addListens(ctx)
 	return nil
 }
 
 // ServeHTTP answers with the admin API.
 func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if a.app.backend.Load() == nil && latest.Load() == nil && admin.ServeStarting(w, r) {
+		return nil
+	}
 	b := a.app.acquire(r.Context())
 	if b == nil {
 		w.Header().Set("Content-Type", "application/json")

@@ -44,6 +44,10 @@ type App struct {
 	// Default: 5m.
 	StaleOK caddy.Duration `json:"stale_ok,omitempty"`
 
+	// How long a gate that starts waits for a PostgreSQL that cannot be reached yet.
+	// Negative: not at all. Default: 30s.
+	StoreWait caddy.Duration `json:"store_wait,omitempty"`
+
 	// The prefix of new API keys, by which people and secret scanners recognize
 	// them: 2 to 24 letters, digits, _ or -, a letter first and _ or - last, as in
 	// `acme_live_`. Keys with an earlier prefix go on working.
@@ -69,6 +73,7 @@ type App struct {
 	keyFormat identity.KeyFormat
 	servers   map[string][]ToolRule // the rules of each server that a gate stands in front of
 	upstreams []gate.Upstream       // to which gates proxy
+	listens   []string              // addresses of the servers with a gate or the admin API
 	started   chan struct{}         // closed when Start has set backend, or has failed
 	backend   atomic.Pointer[backend]
 }
@@ -118,6 +123,11 @@ func (a *App) complete() (err error) {
 // previous config has open under the same names.
 func (a *App) Start() error {
 	defer close(a.started)
+	listeners := tcpListeners()
+	if err := checkPorts(a.listens, listeners); err != nil {
+		return err
+	}
+	a.warnIfControlled(listeners)
 	b, err := openBackend(a)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,10 +9,12 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -35,7 +38,7 @@ var (
 	pipelines   = caddy.NewUsagePool() // of pooled[*pipeline]
 )
 
-// openTimeout bounds how long a config waits for its store.
+// openTimeout bounds each attempt to open the store.
 const openTimeout = 15 * time.Second
 
 // How long a process that ends waits for the exchanges that it cancels, whose
@@ -52,6 +55,9 @@ type backend struct {
 	pipeline  *pipeline
 	gate      gate.Backend // the same, for the gates
 	admin     http.Handler
+	health    *health
+
+	store, ledger, journal string // what it was opened for: DSNs and a folder
 
 	refs    atomic.Int64
 	closers []func()
@@ -68,6 +74,23 @@ func openBackend(a *App) (_ *backend, err error) {
 		}
 	}()
 	log := a.ctx.Slogger()
+	dir, err := filepath.Abs(a.Journal.Folder)
+	if err != nil {
+		return nil, fmt.Errorf("opening the journal: %w", err)
+	}
+	b.store, b.ledger, b.journal = a.Store, a.Ledger, dir
+	running := latest.Load()
+	if running != nil && !running.acquire() {
+		running = nil // it was stopped: this is no reload
+	}
+	if running != nil {
+		defer running.release()
+		if err := a.checkReload(running, dir); err != nil {
+			return nil, err
+		}
+	}
+	file := fileOf(a.ledger)
+	used := !isMissing(dir) || file != "" && !isMissing(file)
 
 	// The options of an Authority cannot change, so a config with other options has
 	// an Authority of its own.
@@ -76,14 +99,26 @@ func openBackend(a *App) (_ *backend, err error) {
 		if err != nil {
 			return nil, err
 		}
-		return authn.New(s, authn.Options{StaleOK: time.Duration(a.StaleOK)}), nil
+		authority := authn.New(s, authn.Options{StaleOK: time.Duration(a.StaleOK)})
+		first := func(ctx context.Context) error {
+			if running != nil && running.store != a.Store {
+				return existingUsers(ctx, authority)
+			}
+			return firstUser(ctx, authority, used, log)
+		}
+		wait := cmp.Or(time.Duration(a.StoreWait), defaultStoreWait)
+		if running != nil {
+			wait = 0 // the config in force goes on
+		}
+		// Caddy itself ends no config that is still starting.
+		ctx, stop := signal.NotifyContext(a.ctx, os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		if err := awaitStore(ctx, s, wait, log, first); err != nil {
+			return nil, errors.Join(err, authority.Close())
+		}
+		return authority, nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("opening the store: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(a.ctx, openTimeout)
-	defer cancel()
-	if err := firstUser(ctx, b.authority, log); err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 
@@ -97,10 +132,6 @@ func openBackend(a *App) (_ *backend, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the ledger: %w", err)
 	}
-	dir, err := filepath.Abs(a.Journal.Folder)
-	if err != nil {
-		return nil, fmt.Errorf("opening the journal: %w", err)
-	}
 	user := &pipelineUser{ledger, a.Journal.options(log), a.Journal.shipping(log)}
 	b.pipeline, err = open(b, pipelines, dir, func() (*pipeline, error) { return openPipeline(dir, user) })
 	if err != nil {
@@ -112,9 +143,15 @@ func openBackend(a *App) (_ *backend, err error) {
 		Authenticator: b.authority, Limiter: limiter.Limiter, Calls: b.pipeline.calls, Release: b.release,
 	}
 
+	b.health = &health{
+		store: b.authority, pipeline: b.pipeline, staleOK: cmp.Or(time.Duration(a.StaleOK), authn.DefaultStaleOK), log: log, storeAt: time.Now(),
+	}
+	if running != nil && running.store == a.Store {
+		b.health.storeAt = running.health.storeSeen() // a reload does not ask the store
+	}
 	b.admin, err = admin.New(admin.Config{
 		Store: b.authority, Ledger: ledger, Secret: []byte(os.Getenv("TALLYGATE_JWT_SECRET")), Logger: log,
-		KeyFormat: a.keyFormat, Registration: a.Registration, BaseURL: a.BaseURL,
+		KeyFormat: a.keyFormat, Registration: a.Registration, BaseURL: a.BaseURL, Ready: b.health.readiness,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the admin API, with TALLYGATE_JWT_SECRET: %w", err)
@@ -280,11 +317,15 @@ func (p *pipeline) Close() error {
 }
 
 // firstUser makes the administrator that the environment names when the store has
-// no user yet. When it names none, the log says what to do.
-func firstUser(ctx context.Context, store *authn.Authority, log *slog.Logger) error {
+// no user yet. When it names none, the log says what to do. used says that calls
+// were recorded before, so that a store without users may be the wrong one.
+func firstUser(ctx context.Context, store *authn.Authority, used bool, log *slog.Logger) error {
 	users, err := store.Users(ctx)
 	if err != nil || len(users) > 0 {
 		return err
+	}
+	if used {
+		log.Warn("the store has no user, although there is a ledger or a journal of an earlier start: is the store (TALLYGATE_STORE, or \"store\" in the Caddyfile) the right one, and this the right folder?")
 	}
 	email, password := os.Getenv("TALLYGATE_ADMIN_EMAIL"), os.Getenv("TALLYGATE_ADMIN_PASSWORD")
 	if email == "" || password == "" {

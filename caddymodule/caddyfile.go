@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -29,6 +30,7 @@ func init() {
 //
 //	tallygate {
 //		store      <dsn>
+//		store_wait <duration> | off
 //		stale_ok   <duration> | off
 //		key_prefix <prefix>
 //		registration
@@ -60,8 +62,10 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		switch d.Val() {
 		case "store":
 			err = parseSingleArg(d, &a.Store)
+		case "store_wait":
+			err = readDurationOrOff(d, &a.StoreWait, "30s")
 		case "stale_ok":
-			err = a.readStaleOK(d)
+			err = readDurationOrOff(d, &a.StaleOK, "5m")
 		case "key_prefix":
 			err = parseSingleArg(d, &a.KeyPrefix)
 		case "registration":
@@ -75,7 +79,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		case "journal":
 			err = a.Journal.unmarshalCaddyfile(d)
 		default:
-			err = d.Errf("unknown option %q; there are store, stale_ok, key_prefix, registration, base_url, ledger and journal", d.Val())
+			err = d.Errf("unknown option %q; there are store, store_wait, stale_ok, key_prefix, registration, base_url, ledger and journal", d.Val())
 		}
 		if err != nil {
 			return err
@@ -84,21 +88,24 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (a *App) readStaleOK(d *caddyfile.Dispenser) error {
-	if a.StaleOK != 0 {
-		return d.Err("stale_ok is given twice")
+// readDurationOrOff reads the single argument of an option that may be given once;
+// off is a negative duration.
+func readDurationOrOff(d *caddyfile.Dispenser, value *caddy.Duration, example string) error {
+	name := d.Val()
+	if *value != 0 {
+		return d.Errf("%s is given twice", name)
 	}
 	args := d.RemainingArgs()
 	if len(args) != 1 {
-		return d.Err("stale_ok takes one argument")
+		return d.Errf("%s takes one argument", name)
 	}
 	if args[0] == "off" {
-		a.StaleOK = -1
+		*value = -1
 		return nil
 	}
 	var ok bool
-	if a.StaleOK, ok = positiveDuration(args[0]); !ok {
-		return d.Errf("stale_ok: %q is neither a duration, as in 5m, nor off", args[0])
+	if *value, ok = positiveDuration(args[0]); !ok {
+		return d.Errf("%s: %q is neither a duration, as in %s, nor off", name, args[0], example)
 	}
 	return nil
 }

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"strings"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -118,6 +120,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 		return err
 	}
 	g.app = app.(*App)
+	g.app.addListens(ctx)
 	path := g.UpstreamPath
 	if g.Upstream != "" {
 		if path, err = g.provisionProxy(ctx); err != nil {
@@ -190,7 +193,26 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 // clientIP returns the client's address, behind trusted proxies too.
 func clientIP(r *http.Request) string {
 	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	if _, forwarded := r.Header["X-Forwarded-For"]; forwarded && !proxyWarned.Load() {
+		warnOfProxy(r.RemoteAddr, ip)
+	}
 	return ip
+}
+
+// proxyWarned is set when warnOfProxy has warned.
+var proxyWarned atomic.Bool
+
+// warnOfProxy warns, once a process, where a request comes through a proxy that is
+// not trusted, from a private address, so that all its clients count as one. peer is
+// who sent the request, ip whom it counts for.
+func warnOfProxy(peer, ip string) {
+	address, err := netip.ParseAddrPort(peer)
+	if err != nil || address.Addr().Unmap().String() != ip || !address.Addr().Unmap().IsPrivate() && !address.Addr().IsLoopback() {
+		return
+	}
+	if proxyWarned.CompareAndSwap(false, true) {
+		caddy.Log().Named("tallygate").Warn("requests come through a proxy at " + ip + " that is not trusted: all its clients have its address in usage, throttling and logs; name it in trusted_proxies, with trusted_proxies_strict, among the servers options")
+	}
 }
 
 // setPlaceholders shows what the gate knows of a request to access logs and other

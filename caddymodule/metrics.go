@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"maps"
 	"slices"
 
@@ -59,6 +60,8 @@ var (
 		"Calls whose record count the default rule has found, by its line.", []string{"line"}, nil)
 	unknownDesc = prometheus.NewDesc("tallygate_unknown_total",
 		"Calls whose tables or records are unknown, by why.", []string{"question", "reason"}, nil)
+	readyDesc = prometheus.NewDesc("tallygate_ready",
+		"Whether a check of /readyz succeeds: store, ledger, journal.", []string{"check"}, nil)
 )
 
 // collector reads the metrics of an app. Every config has a registry of its
@@ -71,6 +74,7 @@ func (collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- unknownDesc
 	ch <- linesDesc
 	ch <- refusalsDesc
+	ch <- readyDesc
 	for _, m := range metrics {
 		ch <- m.desc
 	}
@@ -84,6 +88,13 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	defer b.release()
 	collectCounts(ch, b.pipeline.calls.Counters().Counts(slices.Collect(maps.Keys(c.app.servers))...))
+	for name, check := range b.health.readiness(context.Background()).Checks {
+		value := 0.0
+		if check.OK {
+			value = 1
+		}
+		ch <- prometheus.MustNewConstMetric(readyDesc, prometheus.GaugeValue, value, name)
+	}
 	journal, shipper := b.pipeline.journal.Stats(), b.pipeline.shipper.Stats()
 	for _, m := range metrics {
 		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, float64(m.read(journal, shipper)))

@@ -358,8 +358,8 @@ func startGates(tb testing.TB, upstreams []string) (s *site, gates []string) {
 	text, block := text[:begin], text[begin:]
 	admin := freePort(tb)
 	for old, changed := range map[string]string{
-		"\n:8000 {":            fmt.Sprintf("\n:%d {", admin),
-		"\tgrace_period 10s\n": "\tgrace_period 10s\n\tadmin off\n",
+		"\n:8000 {":                          fmt.Sprintf("\n:%d {", admin),
+		"\tadmin unix/tallygate.sock|0600\n": "\tadmin off\n",
 		// HTTP/2 without TLS, as behind a load balancer.
 		"\tservers {\n": "\tservers {\n\t\tprotocols h1 h2c\n",
 	} {

@@ -236,9 +236,9 @@ func (s *site) writeCaddyfile(tb testing.TB, gate, admin int) {
 	tb.Helper()
 	text := readFile(tb, filepath.Join(root, "Caddyfile"))
 	for old, changed := range map[string]string{
-		"\n:8000 {":            fmt.Sprintf("\n:%d {", admin),
-		"\n:8001 {":            fmt.Sprintf("\n:%d {", gate),
-		"\tgrace_period 10s\n": "\tgrace_period 10s\n\tadmin off\n",
+		"\n:8000 {":                          fmt.Sprintf("\n:%d {", admin),
+		"\n:8001 {":                          fmt.Sprintf("\n:%d {", gate),
+		"\tadmin unix/tallygate.sock|0600\n": "\tadmin off\n",
 	} {
 		if strings.Count(text, old) != 1 {
 			tb.Fatalf("the Caddyfile has %q %d times", old, strings.Count(text, old))

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/tallygate/tallygate/gate/gatetest"
+	"github.com/tallygate/tallygate/usage"
+	"github.com/tallygate/tallygate/usage/sqlite"
 )
 
 // TestReload changes the config of a running gate: no call fails because of it, a
@@ -96,6 +98,17 @@ func TestReload(t *testing.T) {
 
 	// Another ledger gets all events from now on, that of the stream included.
 	write(strings.Replace(config, "\tgrace_period 10s\n", "\tgrace_period 10s\n\ttallygate {\n\t\tledger sqlite:data/second.db\n\t}\n", 1))
+	reload(false) // a name that is not there may be a slip
+	second, err := sqlite.Open("sqlite:" + filepath.Join(s.dir, "data", "second.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.History(t.Context(), usage.HistoryQuery{Page: 1, PageSize: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
 	reload(true)
 	close(u.Release)
 	if rest, err := io.ReadAll(rd); err != nil || !strings.HasSuffix(string(rest), "}}\n\n") {

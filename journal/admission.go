@@ -54,6 +54,26 @@ func (j *Journal) Admit() error {
 	return err
 }
 
+// roomForEvent is the room that a journal needs to take an event of common size.
+const roomForEvent = 1 << 10
+
+// Room returns nil while the journal takes events, and otherwise ErrFull or the
+// disk's error. It counts and logs nothing.
+func (j *Journal) Room() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.lastErr != nil && time.Since(j.lastProbe) >= probeInterval {
+		j.recordErrorLocked(j.probeDiskLocked())
+	}
+	switch {
+	case j.lastErr != nil:
+		return fmt.Errorf("the journal cannot be written: %w", j.lastErr)
+	case j.stats.Bytes+roomForEvent > j.o.Load().MaxBytes:
+		return ErrFull
+	}
+	return nil
+}
+
 // updateAdmissionLocked decides whether Admit lets calls begin.
 func (j *Journal) updateAdmissionLocked() {
 	o := j.o.Load()

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,6 +100,18 @@ const (
 func notFound(err error) bool {
 	refused, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && refused.Code == "22021" // character_not_in_repertoire
+}
+
+// Unreachable reports whether an error means that the server could not be reached,
+// or takes no connections yet, so that a later try may succeed.
+func (*Store) Unreachable(err error) bool {
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+		// The classes of connection exceptions, of too few resources such as
+		// connections, and of a server that starts or stops.
+		return slices.ContainsFunc([]string{"08", "53", "57"}, func(class string) bool { return strings.HasPrefix(refused.Code, class) })
+	}
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	return connecting || errors.Is(err, context.DeadlineExceeded)
 }
 
 func (s *Store) connect(ctx context.Context) (_ *sql.DB, err error) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/goleak"
 	"golang.org/x/sync/errgroup"
 
@@ -239,4 +240,19 @@ func newWith(b *testing.B, keys int) (dsn string, digests []identity.Digest) {
 		[]string{"id", "user_id", "name", "note", "prefix", "digest", "scopes", "limits", "created_at", "revoke_reason"}, pgx.CopyFromRows(rows))
 	must(b, err)
 	return dsn, digests
+}
+
+// TestUnreachable: a server that is not there, or still starting, may come; one that
+// refuses the login does not change its mind.
+func TestUnreachable(t *testing.T) {
+	s := open(t, "postgres://gate:secret@127.0.0.1:1/tallygate?sslmode=disable")
+	_, err := s.Users(t.Context())
+	if err == nil || !s.Unreachable(err) || strings.Contains(err.Error(), "secret") {
+		t.Errorf("nothing listens: %v", err)
+	}
+	for code, want := range map[string]bool{"57P03": true, "53300": true, "08006": true, "28P01": false, "3D000": false, "42P01": false} {
+		if err := fmt.Errorf("store: %w", &pgconn.PgError{Code: code}); s.Unreachable(err) != want {
+			t.Errorf("%s: unreachable is %t", code, !want)
+		}
+	}
 }
