@@ -45,7 +45,8 @@ type UserStore interface {
 	// SetPassword also ends the user's sessions.
 	SetPassword(ctx context.Context, userID, passwordHash string) error
 	// SetDisabled also ends the user's sessions when it disables them. SetDisabled
-	// and SetRole return ErrLastAdmin when no admin who can log in would be left.
+	// and SetRole withdraw the invitations that the user made as an admin, when they
+	// end that, and return ErrLastAdmin when no admin who can log in would be left.
 	SetDisabled(ctx context.Context, userID string, disabled bool) error
 	SetRole(ctx context.Context, userID string, role Role) error
 	// SetUserLimits sets the limits for each key of the user that has none of its

@@ -37,6 +37,7 @@ func Run(t *testing.T, storage Storage) {
 		{"LastAdmin", testLastAdmin},
 		{"UserLimits", testUserLimits},
 		{"Invites", testInvites},
+		{"InvitesEndWithTheirMaker", testInvitesEndWithTheirMaker},
 		{"AcceptInvite", testAcceptInvite},
 		{"Sessions", testSessions},
 		{"SigningKeys", testSigningKeys},

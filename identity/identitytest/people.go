@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/google/uuid"
 
 	"github.com/tallygate/tallygate/identity"
 )
@@ -101,6 +102,43 @@ func testInvites(t *testing.T, open func() identity.Store) {
 	must(t, s.WithdrawInvite(t.Context(), again.ID))
 	wantError(t, "WithdrawInvite, again", s.WithdrawInvite(t.Context(), again.ID), identity.ErrNotFound)
 	wantInvites(t, s, two)
+}
+
+// testInvitesEndWithTheirMaker: open invitations end when the admin who made them is
+// disabled or is no admin any more, and no others do.
+func testInvitesEndWithTheirMaker(t *testing.T, open func() identity.Store) {
+	for name, end := range map[string]func(s identity.Store, id string) error{
+		"disabled": func(s identity.Store, id string) error { return s.SetDisabled(t.Context(), id, true) },
+		"demoted":  func(s identity.Store, id string) error { return s.SetRole(t.Context(), id, identity.Member) },
+	} {
+		s := open()
+		base := map[string]int{"disabled": 100, "demoted": 200}[name]
+		maker, other := newUser(base+1), newUser(base+2)
+		maker.Role, other.Role = identity.Admin, identity.Admin
+		must(t, s.CreateUser(t.Context(), maker))
+		must(t, s.CreateUser(t.Context(), other))
+		invite := func(n int, by identity.User) identity.Invite {
+			i := newInvite(base + n)
+			i.Role = identity.Admin
+			must(t, s.CreateInvite(identity.WithActor(t.Context(), identity.Actor{ActorID: by.ID, ActorEmail: by.Email}), i))
+			return i
+		}
+		accepted, first, kept, second := invite(1, maker), invite(2, maker), invite(3, other), invite(4, maker)
+		_, err := s.AcceptInvite(t.Context(), accepted.Digest, identity.User{ID: uuid.NewString(), PasswordHash: "hash", CreatedAt: epoch})
+		must(t, err)
+		must(t, end(s, maker.ID))
+		for _, gone := range []identity.Invite{first, second} {
+			_, err := s.AcceptInvite(t.Context(), gone.Digest, identity.User{ID: uuid.NewString(), PasswordHash: "hash", CreatedAt: epoch})
+			wantError(t, name+": AcceptInvite", err, identity.ErrNotFound)
+		}
+		log, err := s.AuditLog(t.Context(), identity.AuditQuery{Action: identity.InviteDropped, TargetID: first.ID})
+		must(t, err)
+		if len(log) != 1 {
+			t.Errorf("%s: %d rows say that the invitation was withdrawn", name, len(log))
+		}
+		_, err = s.AcceptInvite(t.Context(), kept.Digest, identity.User{ID: uuid.NewString(), PasswordHash: "hash", CreatedAt: epoch})
+		must(t, err)
+	}
 }
 
 func testAcceptInvite(t *testing.T, open func() identity.Store) {

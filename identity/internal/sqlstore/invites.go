@@ -2,6 +2,8 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 
 	"github.com/tallygate/tallygate/identity"
 )
@@ -51,6 +53,27 @@ func (s *Store) WithdrawInvite(ctx context.Context, id string) error {
 		}
 		return t.audit(aboutInvite(identity.InviteDropped, i))
 	})
+}
+
+// withdrawInvitesOf withdraws the open invitations that a user has made, according to
+// the audit log.
+func (t tx) withdrawInvitesOf(userID string) error {
+	for {
+		var i identity.Invite
+		err := t.row(inviteFields(&i), `DELETE FROM invites WHERE id = (
+			SELECT id FROM invites WHERE accepted_at IS NULL AND id IN (
+				SELECT target_id FROM audit WHERE actor_id = $1 AND action = 'user.invited') LIMIT 1)
+			RETURNING `+inviteColumns, userID)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err == nil {
+			err = t.audit(aboutInvite(identity.InviteDropped, i))
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // AcceptInvite implements identity.Store.

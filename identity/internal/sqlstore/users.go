@@ -76,6 +76,9 @@ func (s *Store) SetDisabled(ctx context.Context, userID string, disabled bool) e
 			return aboutUser(identity.UserEnabled, *u), nil
 		}
 		u.TokenEpoch++
+		if err := t.withdrawInvitesOf(u.ID); err != nil {
+			return identity.AuditEntry{}, err
+		}
 		return aboutUser(identity.UserDisabled, *u), t.notLastAdmin(u)
 	})
 }
@@ -88,6 +91,12 @@ func (s *Store) SetRole(ctx context.Context, userID string, role identity.Role) 
 		}
 		entry := aboutUser(identity.RoleSet, *u, "from", string(u.Role), "to", string(role))
 		u.Role = role
+		if role == identity.Admin {
+			return entry, nil
+		}
+		if err := t.withdrawInvitesOf(u.ID); err != nil {
+			return entry, err
+		}
 		return entry, t.notLastAdmin(u)
 	})
 }
