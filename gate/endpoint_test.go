@@ -293,6 +293,39 @@ func TestNotForUpstream(t *testing.T) {
 	}
 }
 
+// TestNoTrailersForUpstream: fields behind a chunked body do not go upstream, where
+// they could pass for headers that the gate removes.
+func TestNoTrailersForUpstream(t *testing.T) {
+	s := startSite(t, "")
+	for _, c := range []struct{ key, body string }{{"", pingBody}, {s.key(t), gatetest.CallBody("rows")}} {
+		forwarded := false
+		server := startHandler(t, func(w http.ResponseWriter, r *http.Request) {
+			err := s.gate.ServeHTTP(w, r, func(w http.ResponseWriter, r *http.Request) error {
+				forwarded = true
+				if len(r.Trailer) > 0 {
+					t.Errorf("%s goes upstream with the trailers %v", c.body, r.Trailer)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+server+"/mcp", io.NopCloser(strings.NewReader(c.body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		if c.key != "" {
+			r.Header.Set("Authorization", "Bearer "+c.key)
+		}
+		r.Trailer = http.Header{"Authorization": {"Bearer x"}, "X-User-Id": {"root"}, "X-Custom": {"x"}}
+		if a := read(t, r); !forwarded {
+			t.Errorf("%s does not go upstream: %d %s", c.body, a.status, a.body)
+		}
+	}
+}
+
 // TestLocalOrigin: a page of this machine may use a gate under a name of this
 // machine, and under no other name, which is how DNS rebinding comes.
 func TestLocalOrigin(t *testing.T) {

@@ -168,6 +168,7 @@ func prepareForUpstream(r *http.Request) {
 			delete(h, name)
 		}
 	}
+	r.Trailer = nil // could name any of them
 	h["Accept-Encoding"] = []string{"identity"}
 	if accept := h["Accept"]; len(accept) == 0 || len(accept) == 1 && (accept[0] == "" || accept[0] == "*/*") {
 		h["Accept"] = []string{"application/json, text/event-stream"}
