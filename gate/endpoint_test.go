@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -200,6 +202,32 @@ func TestNoAddress(t *testing.T) {
 	a := s.post(t, s.key(t), pingBody)
 	if text := fmt.Sprint(a.header); a.status != http.StatusUnauthorized || strings.Contains(text, "http://") || a.header["Www-Authenticate"] != nil {
 		t.Errorf("a ping is answered %d %v", a.status, a.header)
+	}
+}
+
+// TestNoAddressBeforeTheAnswer: nor do they pass with an informational response.
+func TestNoAddressBeforeTheAnswer(t *testing.T) {
+	s := startSite(t, startHandler(t, func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Location", "http://"+r.Host+"/mcp/task")
+		h.Set("Content-Location", "http://"+r.Host+"/mcp/task")
+		h.Set("Link", "</style.css>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		h.Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":7,"result":{}}`)
+	}))
+	var hints http.Header
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
+		hints = http.Header(h)
+		return nil
+	}})
+	r, err := http.NewRequestWithContext(ctx, "POST", s.url, strings.NewReader(pingBody))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if a := read(t, r); a.status != http.StatusOK || hints.Get("Link") == "" || strings.Contains(fmt.Sprint(hints), "http://") {
+		t.Errorf("a ping is answered %d after %v", a.status, hints)
 	}
 }
 
