@@ -16,7 +16,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 )
 
 // version is the release, as "v1.2.3". A release sets it by
@@ -36,14 +35,13 @@ var caddyfile []byte
 
 func main() {
 	caddy.CustomBinaryName = "tallygate"
-	caddy.CustomLongDescription = "Tallygate puts API keys and a usage ledger in front of an MCP server.\nIt is Caddy with more modules and commands; Caddy's own work as they do there."
 	// Caddy's `version` command prints this in front of Caddy's own version.
 	caddy.CustomVersion = "Tallygate " + ownVersion() + ", Caddy"
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 	os.Args = withConfig(os.Args)
-	caddycmd.Main()
+	os.Exit(execute(newRoot()))
 }
 
 // shipped is a config adapter that reads every file as the shipped Caddyfile.

@@ -39,6 +39,7 @@ type Store interface {
 	CreateKeyOnce(ctx context.Context, k identity.Key, r identity.Receipt) error
 	Receipt(ctx context.Context, userID string, id identity.Digest, now time.Time) (identity.Receipt, error)
 	Key(ctx context.Context, id string) (identity.Key, error)
+	KeyByDigest(ctx context.Context, d identity.Digest) (identity.Key, identity.User, error)
 	Keys(ctx context.Context, userID string) ([]identity.Key, error)
 	UpdateKey(ctx context.Context, userID, keyID string, c identity.KeyChange) (identity.Key, error)
 	RevokeKey(ctx context.Context, userID, keyID string, at time.Time, reason string) (identity.Key, error)

@@ -9,9 +9,10 @@ import (
 	"mime"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tallygate/tallygate/identity"
 )
 
 // maxBody is the longest request body, in bytes.
@@ -127,14 +128,8 @@ func jsonType(v json.RawMessage) string {
 	}
 }
 
-// quote quotes a value that the client sent, shortened to fit into a message.
-func quote(s string) string {
-	const longest = 40
-	if r := []rune(s); len(r) > longest {
-		s = string(r[:longest]) + "…"
-	}
-	return strconv.Quote(s)
-}
+// quote quotes a value that the client sent, for a message.
+func quote(s string) string { return identity.Quote(s) }
 
 // list joins names as in a sentence: "a, b and c".
 func list(names []string) string {

@@ -63,8 +63,20 @@ func (a *API) createKey(ctx context.Context, r *request) (any, error) {
 	return answer, storeProblem(a.store.CreateKey(ctx, k), nil)
 }
 
+// keyID returns the field key_id, which may also be the key itself, and the error
+// to return if there is no such key.
+func (a *API) keyID(ctx context.Context, r *request) (id string, missing *problem) {
+	if sent := r.body.text("key_id"); identity.WellFormed(sent) {
+		k, _, err := a.store.KeyByDigest(ctx, identity.DigestOf(sent))
+		missing = notFound("there is no key with the key_id %s", quote(sent))
+		r.body.fail(storeProblem(err, missing))
+		return k.ID, missing
+	}
+	return r.body.id("key_id", "key")
+}
+
 func (a *API) updateKey(ctx context.Context, r *request) (any, error) {
-	id, missing := r.body.id("key_id", "key")
+	id, missing := a.keyID(ctx, r)
 	c := r.body.keyChange(time.Now())
 	if r.body.err == nil && c == (identity.KeyChange{}) {
 		r.body.fail(invalid("there is nothing to change: give key_name, %s", list(keyFields)))
@@ -77,7 +89,7 @@ func (a *API) updateKey(ctx context.Context, r *request) (any, error) {
 }
 
 func (a *API) revokeKey(ctx context.Context, r *request) (any, error) {
-	id, missing := r.body.id("key_id", "key")
+	id, missing := a.keyID(ctx, r)
 	reason := r.body.optionalText("reason", maxTextLength)
 	if r.body.err != nil {
 		return nil, r.body.err
@@ -87,7 +99,7 @@ func (a *API) revokeKey(ctx context.Context, r *request) (any, error) {
 }
 
 func (a *API) rotateKey(ctx context.Context, r *request) (any, error) {
-	id, missing := r.body.id("key_id", "key")
+	id, missing := a.keyID(ctx, r)
 	hours := r.body.wholeNumber("overlap_hours", defaultOverlapHours, 0, maxOverlapHours)
 	if r.body.err != nil {
 		return nil, r.body.err

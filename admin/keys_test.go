@@ -110,3 +110,34 @@ func TestRevokeKeyRefuses(t *testing.T) {
 		refused(t, w.as(t, w.root, "POST", "/api/mcp-keys/revoke", `{"key_id":"`+id+`"}`), 404, "not_found", "no key with the key_id")
 	}
 }
+
+// TestKeyForItsID: the key itself is taken where its ID is, and is not repeated in a
+// message, nor is another one.
+func TestKeyForItsID(t *testing.T) {
+	w := newWorld(t)
+	made := into[createdKey](t, w.as(t, w.ana, "POST", "/api/mcp-keys/create", `{"key_name":"one"}`), 201)
+	for _, route := range []string{"update", "rotate", "revoke"} {
+		body := `{"key_id":"` + made.Key + `"}`
+		if route == "update" {
+			body = `{"key_id":"` + made.Key + `","note":"n"}`
+		}
+		refused(t, w.as(t, w.ben, "POST", "/api/mcp-keys/"+route, body), 404, "not_found", "there is no key with the key_id")
+		if got := w.as(t, w.ana, "POST", "/api/mcp-keys/"+route, body); got.status > 201 {
+			t.Errorf("%s answers %d %s", route, got.status, got.body)
+		}
+	}
+	unknown, _, _ := identity.KeyFormat{}.NewKey()
+	for _, sent := range []string{unknown, made.Key[:50], made.Key + "x"} {
+		for _, route := range []string{"update", "rotate", "revoke"} {
+			got := w.as(t, w.root, "POST", "/api/mcp-keys/"+route, `{"key_id":"`+sent+`","note":"`+sent+`"}`)
+			if got.status < 400 || strings.Contains(string(got.body), sent[:20]) {
+				t.Errorf("%s of %s answers %d %s", route, sent, got.status, got.body)
+			}
+		}
+		for _, path := range []string{"/api/mcp-usage/history?key_id=", "/api/mcp-usage/history?" + sent + "=", "/api/mcp-keys/list?user=", "/api/audit?target_id=", "/api/mcp-usage/stats?by="} {
+			if got := w.as(t, w.root, "GET", path+sent, ""); got.status < 400 || strings.Contains(string(got.body), sent[:20]) {
+				t.Errorf("%s answers %d %s", path, got.status, got.body)
+			}
+		}
+	}
+}

@@ -18,7 +18,7 @@ const (
 // Check returns an Invalid for anything that is not a role.
 func (r Role) Check() error {
 	if r != Admin && r != Member {
-		return Invalid(fmt.Sprintf("the role is %q: it must be %q or %q", string(r), string(Admin), string(Member)))
+		return Invalid(fmt.Sprintf("the role is %s: it must be %q or %q", Quote(string(r)), string(Admin), string(Member)))
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ type KeyFormat struct{ mark string }
 // error is an Invalid.
 func NewKeyFormat(mark string) (KeyFormat, error) {
 	if !markPattern.MatchString(mark) {
-		return KeyFormat{}, Invalid(fmt.Sprintf("the key prefix is %q: it must be 2 to %d letters, digits, _ or -, begin with a letter and end with _ or -, as in acme_live_", mark, maxMark))
+		return KeyFormat{}, Invalid(fmt.Sprintf("the key prefix is %s: it must be 2 to %d letters, digits, _ or -, begin with a letter and end with _ or -, as in acme_live_", Quote(mark), maxMark))
 	}
 	return KeyFormat{mark}, nil
 }

@@ -87,11 +87,11 @@ func parseScope(pattern, rest string) (p scopePattern, err error) {
 	const write = "write a tool's name, in which * may stand for any characters, after SERVER/ for one server, and after ! to deny it"
 	switch {
 	case rest == "":
-		return p, Invalid(fmt.Sprintf("the scope %q is empty: %s", pattern, write))
+		return p, Invalid(fmt.Sprintf("the scope %s is empty: %s", Quote(pattern), write))
 	case len(pattern) > maxScopeBytes || !utf8.ValidString(pattern):
 		return p, Invalid(fmt.Sprintf("a scope is longer than %d bytes or not UTF-8", maxScopeBytes))
 	case !printable(pattern) || strings.ContainsAny(rest, ` !?[]{}\`):
-		return p, Invalid(fmt.Sprintf("the scope %q has a character that is not allowed: %s", pattern, write))
+		return p, Invalid(fmt.Sprintf("the scope %s has a character that is not allowed: %s", Quote(pattern), write))
 	}
 	server, tool, ok := strings.Cut(rest, "/")
 	if !ok {
@@ -99,9 +99,9 @@ func parseScope(pattern, rest string) (p scopePattern, err error) {
 	}
 	switch {
 	case !serverPattern.MatchString(server):
-		return p, Invalid(fmt.Sprintf("the scope %q has no server's name before its slash: a name has letters, digits, '.', '_' and '-', as in stock-data/query_*", pattern))
+		return p, Invalid(fmt.Sprintf("the scope %s has no server's name before its slash: a name has letters, digits, '.', '_' and '-', as in stock-data/query_*", Quote(pattern)))
 	case tool == "":
-		return p, Invalid(fmt.Sprintf("the scope %q has nothing after its slash: write %s/* for every tool of the server", pattern, server))
+		return p, Invalid(fmt.Sprintf("the scope %s has nothing after its slash: write %s/* for every tool of the server", Quote(pattern), server))
 	case tool == resourcesScope || tool == promptsScope:
 		return scopePattern{server: server, word: tool}, nil
 	}

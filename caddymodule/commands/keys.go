@@ -25,7 +25,7 @@ config; beside gates that run, which follow within a second, or without one. A
 key is named by its ID, which list shows; the key itself is shown once, when it
 is made.`,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(keysCreate(), keysList(), keysRevoke(), keysRotate())
+			group(cmd, keysCreate(), keysList(), keysRevoke(), keysRotate())
 		},
 	})
 }
@@ -138,7 +138,7 @@ func readExpiry(text string, now time.Time) (time.Time, error) {
 	}
 	at, err := usage.ParseTime(text, usage.End)
 	if err != nil {
-		return at, identity.Invalid(fmt.Sprintf("--expires: %q is none of 90d, 12h, 2027-01-31 and 2027-01-31T12:00:00Z", text))
+		return at, identity.Invalid(fmt.Sprintf("--expires: %s is none of 90d, 12h, 2027-01-31 and 2027-01-31T12:00:00Z", identity.Quote(text)))
 	}
 	return at, nil
 }
@@ -194,9 +194,18 @@ func (c *storeCommand) emails(ctx context.Context) (map[string]string, error) {
 	return emails, nil
 }
 
+// key finds a key by its ID, or by the key itself.
+func (c *storeCommand) key(ctx context.Context, name string) (k identity.Key, err error) {
+	if identity.WellFormed(name) {
+		k, _, err = c.store.KeyByDigest(ctx, identity.DigestOf(name))
+		return k, err
+	}
+	return c.store.Key(ctx, name)
+}
+
 func keysRevoke() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "revoke <key ID> [--reason <text>]",
+		Use:   "revoke <key ID or key> [--reason <text>]",
 		Short: "Revokes an API key",
 		Long: `
 Revokes an API key for good: its next call is refused and its open streams end.
@@ -208,9 +217,12 @@ A key that is revoked already keeps its first reason.`,
 		if err != nil {
 			return err
 		}
-		k, err := c.store.RevokeKey(ctx, "", c.args[0], time.Now(), *reason)
+		k, err := c.key(ctx, c.args[0])
+		if err == nil {
+			k, err = c.store.RevokeKey(ctx, "", k.ID, time.Now(), *reason)
+		}
 		if err != nil {
-			return fmt.Errorf("revoking the key %s: %w", c.args[0], err)
+			return fmt.Errorf("revoking the key %s: %w", identity.Quote(c.args[0]), err)
 		}
 		return c.print(showKey(k, emails[k.UserID], ""), []string{fmt.Sprintf("Revoked the key %q (%s)", k.Name, k.Prefix)})
 	})
@@ -218,7 +230,7 @@ A key that is revoked already keeps its first reason.`,
 
 func keysRotate() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "rotate <key ID> [--overlap <duration>]",
+		Use:   "rotate <key ID or key> [--overlap <duration>]",
 		Short: "Replaces an API key by a new one",
 		Long: `
 Makes a new key with the name, note, scopes and limits of an old one and prints
@@ -229,11 +241,11 @@ as the old one was made to live.`,
 	return newStoreCommand(cmd, cobra.ExactArgs(1), func(ctx context.Context, c *storeCommand) error {
 		wait, err := caddy.ParseDuration(*overlap)
 		if err != nil || wait < 0 {
-			return identity.Invalid(fmt.Sprintf("--overlap: %q is not a duration, as in 0, 12h or 7d", *overlap))
+			return identity.Invalid(fmt.Sprintf("--overlap: %s is not a duration, as in 0, 12h or 7d", identity.Quote(*overlap)))
 		}
-		old, err := c.store.Key(ctx, c.args[0])
+		old, err := c.key(ctx, c.args[0])
 		if err != nil {
-			return fmt.Errorf("rotating the key %s: %w", c.args[0], err)
+			return fmt.Errorf("rotating the key %s: %w", identity.Quote(c.args[0]), err)
 		}
 		emails, err := c.emails(ctx)
 		if err != nil {
@@ -242,7 +254,7 @@ as the old one was made to live.`,
 		fresh, key := c.settings.KeyFormat.Replacement(old)
 		old, fresh, err = c.store.RotateKey(ctx, "", old.ID, fresh, time.Now().Add(wait))
 		if err != nil {
-			return fmt.Errorf("rotating the key %s: %w", c.args[0], err)
+			return fmt.Errorf("rotating the key %s: %w", old.ID, err)
 		}
 		email := emails[fresh.UserID]
 		return c.print(struct {

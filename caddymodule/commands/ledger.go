@@ -32,7 +32,7 @@ Works on the journal and the ledger that a config names, or on the defaults
 where there is no config. Each command works beside a gate that runs, and
 without one.`,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(ledgerStatus(), ledgerReplay(), ledgerExport())
+			group(cmd, ledgerStatus(), ledgerReplay(), ledgerExport())
 		},
 	})
 }
@@ -243,6 +243,11 @@ func readTime(flag, text string, day usage.Bound) (time.Time, error) {
 
 // userID looks an e-mail address up in the store.
 func userID(ctx context.Context, settings Settings, email string) (id string, err error) {
+	release, err := existing("store", settings.Store)
+	if err != nil {
+		return "", err
+	}
+	defer release()
 	store, err := host.OpenStore(settings.Store)
 	if err != nil {
 		return "", err
@@ -261,6 +266,11 @@ func userID(ctx context.Context, settings Settings, email string) (id string, er
 }
 
 func (o *exportOptions) write(ctx context.Context, settings Settings, out io.Writer) (err error) {
+	release, err := existing("ledger", settings.Ledger)
+	if err != nil {
+		return err
+	}
+	defer release()
 	l, err := host.OpenLedger(settings.Ledger)
 	if err != nil {
 		return err

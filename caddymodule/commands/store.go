@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/internal/sqlitefile"
 )
 
 // Exit statuses of the commands that work on the store, beside 0 and Caddy's 1
@@ -58,9 +60,22 @@ func newStoreCommand(cmd *cobra.Command, args cobra.PositionalArgs, run func(con
 // waits for a person. The store tells the gates that run of what it changes, or they
 // find out within authn.MaxAge.
 func newPatientStoreCommand(cmd *cobra.Command, args cobra.PositionalArgs, run func(context.Context, *storeCommand) error) *cobra.Command {
+	return makeStoreCommand(cmd, args, false, run)
+}
+
+// makeStoreCommand makes a command that works on the store. Only one that may be the
+// first to use the store creates it.
+func makeStoreCommand(cmd *cobra.Command, args cobra.PositionalArgs, creates bool, run func(context.Context, *storeCommand) error) *cobra.Command {
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
 	cmd.Long = strings.TrimRight(cmd.Long, "\n") + "\n" + exitStatuses
 	return settingsCommand(cmd, args, func(ctx context.Context, settings Settings) (status int, err error) {
+		if !creates {
+			release, err := existing("store", settings.Store)
+			if err != nil {
+				return exitNotFound, err
+			}
+			defer release()
+		}
 		store, err := host.OpenStore(settings.Store)
 		if err != nil {
 			return caddy.ExitCodeFailedStartup, err
@@ -73,6 +88,30 @@ func newPatientStoreCommand(cmd *cobra.Command, args cobra.PositionalArgs, run f
 		err = run(ctx, &storeCommand{cmd, settings, store, cmd.Flags().Args(), *asJSON})
 		return exitStatus(err), err
 	})
+}
+
+// existing returns an error if a DSN names an SQLite file that is not there: a
+// command in the wrong folder would make an empty one. what names it in the error.
+// The function that it returns is called when the file is closed. It gives what the
+// command made beside the file to the file's owner, so that root leaves nothing that
+// the gate cannot open.
+func existing(what, dsn string) (release func(), err error) {
+	path, err := sqlitefile.Path(dsn)
+	if err != nil {
+		return func() {}, nil //nolint:nilerr // another kind of DSN
+	}
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s %s: run this in the folder of the gate, or name its config with --config", what, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for the %s: %w", what, err)
+	}
+	return func() {
+		for _, suffix := range []string{"-wal", "-shm", ".lock"} {
+			giveTo(info, path+suffix)
+		}
+	}, nil
 }
 
 func exitStatus(err error) int {
@@ -103,7 +142,7 @@ func (c *storeCommand) user(ctx context.Context, name string) (u identity.User, 
 		u, err = c.store.User(ctx, name)
 	}
 	if err != nil {
-		return u, fmt.Errorf("looking for the user %s: %w", name, err)
+		return u, fmt.Errorf("looking for the user %s: %w", identity.Quote(name), err)
 	}
 	return u, nil
 }

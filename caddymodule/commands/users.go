@@ -24,7 +24,7 @@ config; beside gates that run, which follow within a second, or without one. A
 user is named by e-mail address or ID. Passwords come from a prompt, or from the
 standard input as a line; never from an argument.`,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(usersAdd(), usersList(), usersDisable(), usersEnable(), usersPasswd(), usersInvite())
+			group(cmd, usersAdd(), usersList(), usersDisable(), usersEnable(), usersPasswd(), usersInvite())
 		},
 	})
 }
@@ -53,7 +53,7 @@ The limits are those of each of the user's keys that has none of its own.`,
 	}
 	role := cmd.Flags().String("role", string(identity.Member), "admin or user")
 	limits := limitFlags(cmd, "of each of the user's keys")
-	return newPatientStoreCommand(cmd, cobra.ExactArgs(1), func(ctx context.Context, c *storeCommand) error {
+	return makeStoreCommand(cmd, cobra.ExactArgs(1), true, func(ctx context.Context, c *storeCommand) error {
 		// Check what needs no password before asking for it.
 		email, err := identity.NormalizeEmail(c.args[0])
 		if err != nil {

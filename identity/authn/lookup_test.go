@@ -161,7 +161,7 @@ func TestGuessing(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(10 * time.Second) // until all are suspected
+		time.Sleep(2 * time.Second) // until all are suspected
 		var callers sync.WaitGroup
 		for n := range 100 {
 			_, key := w.issue(time.Time{})

@@ -32,6 +32,7 @@ type uncachedStore interface {
 
 	Receipt(ctx context.Context, userID string, id identity.Digest, now time.Time) (identity.Receipt, error)
 	Key(ctx context.Context, id string) (identity.Key, error)
+	KeyByDigest(ctx context.Context, d identity.Digest) (identity.Key, identity.User, error)
 	Keys(ctx context.Context, userID string) ([]identity.Key, error)
 
 	Audit(ctx context.Context, e identity.AuditEntry) error

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package commands
+
+import "io/fs"
+
+// giveTo does nothing where there is no root.
+func giveTo(fs.FileInfo, string) {}
