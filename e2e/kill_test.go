@@ -95,7 +95,7 @@ func TestPendingCallsSurvive(t *testing.T) {
 			for _, name := range gatetest.FlowNames() {
 				if kind, _, _ := strings.Cut(name, ", "); kind == "resumed" || kind == "task" || kind == "task 2025" || kind == "input" {
 					i := len(all)
-					all = append(all, gatetest.Flow{Tool: fmt.Sprintf("query_%d", i), Name: name, Table: "t", Rows: i, ID: "1", Session: fmt.Sprint("session ", i)})
+					all = append(all, gatetest.Flow{Tool: fmt.Sprintf("query_%d", i), Name: name, Table: "t", Rows: i, ID: "1", Session: fmt.Sprint("session-", i)})
 				}
 			}
 			for _, f := range all {

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -203,6 +205,32 @@ func TestNoAddress(t *testing.T) {
 	}
 }
 
+// TestNoAddressBeforeTheAnswer: nor do they pass with an informational response.
+func TestNoAddressBeforeTheAnswer(t *testing.T) {
+	s := startSite(t, startHandler(t, func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Location", "http://"+r.Host+"/mcp/task")
+		h.Set("Content-Location", "http://"+r.Host+"/mcp/task")
+		h.Set("Link", "</style.css>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		h.Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":7,"result":{}}`)
+	}))
+	var hints http.Header
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
+		hints = http.Header(h)
+		return nil
+	}})
+	r, err := http.NewRequestWithContext(ctx, "POST", s.url, strings.NewReader(pingBody))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if a := read(t, r); a.status != http.StatusOK || hints.Get("Link") == "" || strings.Contains(fmt.Sprint(hints), "http://") {
+		t.Errorf("a ping is answered %d after %v", a.status, hints)
+	}
+}
+
 // TestUpstreamDown: the gate answers for an upstream that is down, without a word
 // about its address.
 func TestUpstreamDown(t *testing.T) {
@@ -290,6 +318,39 @@ func TestNotForUpstream(t *testing.T) {
 	}
 	if got.Get("X-Custom") != "kept" {
 		t.Error("the upstream does not get a header of the client's own")
+	}
+}
+
+// TestNoTrailersForUpstream: fields behind a chunked body do not go upstream, where
+// they could pass for headers that the gate removes.
+func TestNoTrailersForUpstream(t *testing.T) {
+	s := startSite(t, "")
+	for _, c := range []struct{ key, body string }{{"", pingBody}, {s.key(t), gatetest.CallBody("rows")}} {
+		forwarded := false
+		server := startHandler(t, func(w http.ResponseWriter, r *http.Request) {
+			err := s.gate.ServeHTTP(w, r, func(w http.ResponseWriter, r *http.Request) error {
+				forwarded = true
+				if len(r.Trailer) > 0 {
+					t.Errorf("%s goes upstream with the trailers %v", c.body, r.Trailer)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+server+"/mcp", io.NopCloser(strings.NewReader(c.body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		if c.key != "" {
+			r.Header.Set("Authorization", "Bearer "+c.key)
+		}
+		r.Trailer = http.Header{"Authorization": {"Bearer x"}, "X-User-Id": {"root"}, "X-Custom": {"x"}}
+		if a := read(t, r); !forwarded {
+			t.Errorf("%s does not go upstream: %d %s", c.body, a.status, a.body)
+		}
 	}
 }
 

@@ -77,7 +77,7 @@ func TestPendingCallsSurvive(t *testing.T) {
 	for _, name := range gatetest.FlowNames() {
 		if kind, _, _ := strings.Cut(name, ", "); kind == "resumed" || kind == "task" || kind == "task 2025" || kind == "input" {
 			i := len(all)
-			all = append(all, gatetest.Flow{Tool: fmt.Sprintf("query_%d", i), Name: name, Table: "t", Rows: i, ID: "1", Session: fmt.Sprint("session ", i)})
+			all = append(all, gatetest.Flow{Tool: fmt.Sprintf("query_%d", i), Name: name, Table: "t", Rows: i, ID: "1", Session: fmt.Sprint("session-", i)})
 		}
 	}
 	for _, f := range all {
@@ -106,7 +106,7 @@ func TestPendingRefused(t *testing.T) {
 	s.journal.RefusePending(errors.New("too many"))
 	c := gatetest.Client{URL: s.url, Key: s.key(t)}
 	for i, name := range []string{"task", "task 2025", "resumed"} {
-		f := gatetest.Flow{Tool: fmt.Sprintf("query_%d", i), Name: name, Table: "t", Rows: 3, ID: "1", Session: fmt.Sprint("session ", i)}
+		f := gatetest.Flow{Tool: fmt.Sprintf("query_%d", i), Name: name, Table: "t", Rows: 3, ID: "1", Session: fmt.Sprint("session-", i)}
 		if err := c.Run(f); err != nil {
 			t.Fatal(err)
 		}

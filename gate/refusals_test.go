@@ -166,6 +166,8 @@ func TestMalformed(t *testing.T) {
 		message            string
 	}{
 		{what: "two sessions", method: "POST", body: message("1"), headers: [][2]string{{"Mcp-Session-Id", "a"}, {"Mcp-Session-Id", "b"}}, message: "there is more than one Mcp-Session-Id"},
+		{what: "a session with a no-break space", method: "POST", body: message("1"), headers: [][2]string{{"Mcp-Session-Id", "a\xa0"}}, message: "the header Mcp-Session-Id has a character that is not visible ASCII"},
+		{what: "a session with a space", method: "POST", body: message("1"), headers: [][2]string{{"Mcp-Session-Id", "a, a"}}, message: "the header Mcp-Session-Id has a character that is not visible ASCII"},
 		{what: "two revisions", method: "POST", body: message("1"), headers: [][2]string{{"Mcp-Protocol-Version", "2025-06-18"}, {"Mcp-Protocol-Version", "2025-11-25"}}, message: "there is more than one Mcp-Protocol-Version"},
 		{what: "a GET with a body", method: "GET", body: message("1"), message: "a GET carries no body"},
 		{what: "a DELETE with a body", method: "DELETE", body: message("1"), message: "a DELETE carries no body"},

@@ -91,13 +91,21 @@ type memoryBody struct{ bytes.Reader }
 // Close does nothing.
 func (*memoryBody) Close() error { return nil }
 
-// singleHeader returns the value of a header that may be given once, or "".
+// singleHeader returns the value of a header that may be given once, or "". Only
+// visible ASCII is allowed (MCP 2025-11-25, transports, session management): some
+// servers strip other characters, and would see another session than the gate.
 func singleHeader(h http.Header, name string) (string, *refusal) {
 	values := h[name]
 	if len(values) > 1 {
 		return "", badRequest(fmt.Errorf("there is more than one %s", name))
 	}
-	return firstValue(values), nil
+	value := firstValue(values)
+	for i := range len(value) {
+		if value[i] <= ' ' || value[i] > '~' {
+			return "", badRequest(fmt.Errorf("the header %s has a character that is not visible ASCII", name))
+		}
+	}
+	return value, nil
 }
 
 // firstValue returns a header's first value, or "".
@@ -168,6 +176,7 @@ func prepareForUpstream(r *http.Request) {
 			delete(h, name)
 		}
 	}
+	r.Trailer = nil // could name any of them
 	h["Accept-Encoding"] = []string{"identity"}
 	if accept := h["Accept"]; len(accept) == 0 || len(accept) == 1 && (accept[0] == "" || accept[0] == "*/*") {
 		h["Accept"] = []string{"application/json, text/event-stream"}

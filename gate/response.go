@@ -53,13 +53,13 @@ func (w *meteringWriter) WriteHeader(status int) {
 		w.status = status
 		w.begin()
 	}
+	removeAddresses(w.Header()) // of an informational response, too
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *meteringWriter) begin() {
 	x, h := w.x, w.Header()
 	x.readRequestFacts()
-	removeAddresses(h)
 	if x.origin != "" {
 		exposeTo(h, x.origin)
 	}

@@ -22,7 +22,7 @@ func sessionUpstream() http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if strings.Contains(string(body), `"initialize"`) {
-			w.Header().Set("Mcp-Session-Id", cmp.Or(r.Header.Get("Mcp-Session-Id"), fmt.Sprint("session ", opened.Add(1))))
+			w.Header().Set("Mcp-Session-Id", cmp.Or(r.Header.Get("Mcp-Session-Id"), fmt.Sprint("session-", opened.Add(1))))
 		}
 		w.Header().Set("Content-Type", "application/json")
 		var request struct{ ID json.RawMessage }

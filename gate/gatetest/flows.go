@@ -306,12 +306,12 @@ func DrawFlows(rnd *rand.Rand, n int) (singles []Flow, batches [][]Flow) {
 			// Few ids and few sessions: the same at once, and 1 beside "1".
 			f.ID = []string{"1", `"1"`, "2", `"\u0032"`}[rnd.IntN(4)]
 			if rnd.IntN(2) == 0 {
-				f.Session = fmt.Sprintf("session %d", rnd.IntN(3))
+				f.Session = fmt.Sprintf("session-%d", rnd.IntN(3))
 			}
 			switch {
 			case strings.HasPrefix(f.Name, "resumed"):
 				// Here only the session and the id distinguish calls.
-				f.Session, f.ID = fmt.Sprintf("session of %d", i/2), []string{"1", `"1"`}[i%2]
+				f.Session, f.ID = fmt.Sprintf("session-of-%d", i/2), []string{"1", `"1"`}[i%2]
 			case f.Name == "other id":
 				f.ID = "1"
 			}
