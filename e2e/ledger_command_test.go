@@ -271,11 +271,11 @@ func TestLedgerExport(t *testing.T) {
 		t.Fatalf("%d events, want 9", len(all))
 	}
 	times := between.UTC().Format(time.RFC3339Nano)
-	today, tomorrow := between.UTC().Format(time.DateOnly), between.UTC().Add(25*time.Hour).Format(time.DateOnly)
+	yesterday, tomorrow := between.UTC().Add(-25*time.Hour).Format(time.DateOnly), between.UTC().Add(25*time.Hour).Format(time.DateOnly)
 	for flags, want := range map[string]int{
 		"--tool query_table": 8, "--tool list_tables": 1, "--table stock_daily": 2, "--key " + keyID: 7,
 		"--user other@example.com": 1, "--user " + all[8].UserID: 8, "--outcome tool_error": 1, "--outcome aborted": 0,
-		"--from " + times: 3, "--to " + times: 6, "--from " + today + " --to " + tomorrow: 9, "--to " + today: 0,
+		"--from " + times: 3, "--to " + times: 6, "--from " + yesterday + " --to " + tomorrow: 9, "--to " + yesterday: 0,
 		"--table stock_daily --user ops@example.com": 1,
 	} {
 		if got := len(s.exported(t, strings.Fields(flags)...)); got != want {
