@@ -43,7 +43,7 @@ func TestKillLosesNothing(t *testing.T) {
 					}
 					f := gatetest.Flow{
 						Tool: fmt.Sprintf("query_%d_%d_%d", kill, worker, i), Name: names[rand.IntN(len(names))],
-						Table: "t", Rows: rand.IntN(50), ID: "1", Session: fmt.Sprintf("session of %d", worker),
+						Table: "t", Rows: rand.IntN(50), ID: "1", Session: fmt.Sprintf("session-%d", worker),
 					}
 					if c.Run(f) != nil {
 						continue // killed
