@@ -108,11 +108,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 func (a *App) complete() (err error) {
 	a.Store = setting(a.Store, "TALLYGATE_STORE", "sqlite:data/tallygate.db")
 	a.Ledger = setting(a.Ledger, "TALLYGATE_LEDGER", "sqlite:data/usage.db")
-	a.BaseURL = caddy.NewReplacer().ReplaceAll(a.BaseURL, "")
+	a.BaseURL = expand(a.BaseURL)
 	if u, err := url.Parse(a.BaseURL); a.BaseURL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
 		return fmt.Errorf("base_url: %q is no address, as in https://keys.example.com", a.BaseURL)
 	}
-	a.KeyPrefix = cmp.Or(caddy.NewReplacer().ReplaceAll(a.KeyPrefix, ""), identity.DefaultMark)
+	a.KeyPrefix = cmp.Or(expand(a.KeyPrefix), identity.DefaultMark)
 	if a.keyFormat, err = identity.NewKeyFormat(a.KeyPrefix); err != nil {
 		return fmt.Errorf("key_prefix: %w", err)
 	}
@@ -160,13 +160,16 @@ func (a *App) Cleanup() error {
 // setting returns a value after its placeholders are replaced; where that is empty,
 // the value of an environment variable; where that is empty too, a default.
 func setting(value, env, fallback string) string {
-	repl := caddy.NewReplacer()
-	for _, v := range []string{value, "{env." + env + "}"} {
-		if v = repl.ReplaceAll(v, ""); v != "" {
-			return v
-		}
-	}
-	return fallback
+	return cmp.Or(expand(value), environment(env), fallback)
+}
+
+// environment returns an environment variable of this process, or "".
+func environment(name string) string { return expand("{env." + name + "}") }
+
+// expand replaces the placeholders in a value. It removes newlines at its end, which
+// a secret has that was written to a file by an editor or a shell.
+func expand(value string) string {
+	return strings.TrimRight(caddy.NewReplacer().ReplaceAll(value, ""), "\r\n")
 }
 
 // scheme returns the part of a DSN that names its module. The DSN may hold a

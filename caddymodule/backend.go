@@ -150,7 +150,7 @@ func openBackend(a *App) (_ *backend, err error) {
 		b.health.storeAt = running.health.storeSeen() // a reload does not ask the store
 	}
 	b.admin, err = admin.New(admin.Config{
-		Store: b.authority, Ledger: ledger, Secret: []byte(os.Getenv("TALLYGATE_JWT_SECRET")), Logger: log,
+		Store: b.authority, Ledger: ledger, Secret: []byte(environment("TALLYGATE_JWT_SECRET")), Logger: log,
 		KeyFormat: a.keyFormat, Registration: a.Registration, BaseURL: a.BaseURL, Ready: b.health.readiness,
 	})
 	if err != nil {
@@ -327,7 +327,7 @@ func firstUser(ctx context.Context, store *authn.Authority, used bool, log *slog
 	if used {
 		log.Warn("the store has no user, although there is a ledger or a journal of an earlier start: is the store (TALLYGATE_STORE, or \"store\" in the Caddyfile) the right one, and this the right folder?")
 	}
-	email, password := os.Getenv("TALLYGATE_ADMIN_EMAIL"), os.Getenv("TALLYGATE_ADMIN_PASSWORD")
+	email, password := environment("TALLYGATE_ADMIN_EMAIL"), environment("TALLYGATE_ADMIN_PASSWORD")
 	if email == "" || password == "" {
 		log.Warn("the store has no user: set TALLYGATE_ADMIN_EMAIL and TALLYGATE_ADMIN_PASSWORD and start again to make the first")
 		return nil

@@ -8,6 +8,22 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 )
 
+// TestNewlineBehindSecret: the newline with which a mounted secret ends is not a part
+// of it.
+func TestNewlineBehindSecret(t *testing.T) {
+	t.Setenv("TALLYGATE_STORE", "postgres://gate:sesame@db/tallygate\r\n")
+	t.Setenv("TALLYGATE_LEDGER", "sqlite:usage.db\n")
+	t.Setenv("TALLYGATE_JOURNAL", "journal\n")
+	t.Setenv("TALLYGATE_ADMIN_PASSWORD", "a long one\n")
+	got, err := settings(nil)
+	if err != nil || got.Store != "postgres://gate:sesame@db/tallygate" || got.Ledger != "sqlite:usage.db" || got.Journal != "journal" {
+		t.Errorf("the settings are %+v, %v", got, err)
+	}
+	if got := environment("TALLYGATE_ADMIN_PASSWORD"); got != "a long one" {
+		t.Errorf("the password is %q", got)
+	}
+}
+
 // TestPlaceholders: a DSN may come from the environment of the process, or from a
 // file, as with secrets that are mounted; the config has the placeholder only.
 func TestPlaceholders(t *testing.T) {
