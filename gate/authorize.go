@@ -208,14 +208,15 @@ func (x *exchange) admit(ctx context.Context) *refusal {
 		return &refusal{status: http.StatusServiceUnavailable, reason: reasonUnrecorded, code: codeUnrecorded,
 			message: "Usage cannot be recorded now; try again", id: x.body.Messages[first].ID}
 	}
-	if x.principal.Limits == (identity.Limits{}) {
+	if x.principal.Limits == (identity.Limits{}) && x.principal.UserLimits == (identity.Limits{}) {
 		return nil
 	}
 	for i := first; i < len(x.body.Messages); i++ {
 		if !x.body.Messages[i].IsCall() {
 			continue
 		}
-		p, err := x.backend.Limiter.Acquire(ctx, x.principal.KeyID, x.principal.Limits)
+		p, err := x.backend.Limiter.Acquire(ctx,
+			quota.Subject{ID: x.principal.KeyID, Limits: x.principal.Limits}, quota.Subject{ID: x.principal.UserID, Limits: x.principal.UserLimits})
 		if err == nil {
 			x.permits = append(x.permits, p)
 			continue
@@ -243,6 +244,9 @@ func limitMessage(e *quota.Exceeded) string {
 		what = strings.Replace(what, "s ", " ", 1)
 	}
 	wait := time.Duration(wholeSeconds(e.RetryAfter)) * time.Second
+	if e.OfUser {
+		return fmt.Sprintf("All API keys of this user together are limited to %d %s; try again in %v", e.Value, what, wait)
+	}
 	return fmt.Sprintf("This API key is limited to %d %s; try again in %v", e.Value, what, wait)
 }
 

@@ -20,7 +20,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/identity/authn"
 	"github.com/tallygate/tallygate/identity/quota"
 	"github.com/tallygate/tallygate/journal"
@@ -46,7 +45,7 @@ type Limiter interface {
 	// Acquire admits one call of a key, or returns a *quota.Exceeded. Any other
 	// error means that the limits cannot be checked now. The permit is released
 	// when the call has ended.
-	Acquire(ctx context.Context, keyID string, limits identity.Limits) (quota.Permit, error)
+	Acquire(ctx context.Context, key, user quota.Subject) (quota.Permit, error)
 }
 
 // Journal keeps events until the ledger has them, and pending calls until their

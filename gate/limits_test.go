@@ -201,3 +201,29 @@ func TestConcurrentPendingCalls(t *testing.T) {
 		t.Errorf("tasks/get over the limit answers %d %s", a.status, a.body)
 	}
 }
+
+// TestUserLimits: a user's limits are over all of the user's keys, and a key's own do
+// not replace them.
+func TestUserLimits(t *testing.T) {
+	u := gatetest.StartUpstream(t)
+	s := startSite(t, u.Address())
+	if err := s.authority.SetUserLimits(t.Context(), owner, identity.Limits{CallsPerDay: 4}); err != nil {
+		t.Fatal(err)
+	}
+	one, _ := s.issue(t, identity.KeySpec{Name: "one", Limits: identity.Limits{CallsPerDay: 100}})
+	two := s.key(t)
+	for n, key := range []string{one, two, one, two} {
+		if a := s.post(t, key, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"query_a"}}`); a.status != http.StatusOK {
+			t.Fatalf("call %d answers %d %s", n, a.status, a.body)
+		}
+	}
+	for _, key := range []string{one, two} {
+		a := s.post(t, key, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"query_a"}}`)
+		if a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "" || !strings.Contains(a.body, `"code":42901,"message":"All API keys of this user together are limited to 4 calls a day; try again in `) {
+			t.Errorf("a call over the user's limit answers %d %s", a.status, a.body)
+		}
+	}
+	if got := s.refusals(identity.LimitCallsPerDay); got != 2 {
+		t.Errorf("%d refusals are counted", got)
+	}
+}

@@ -30,7 +30,7 @@ type User struct {
 	PasswordHash string // PHC string of argon2id, from HashPassword
 	Role         Role
 	Disabled     bool   // the login and every key of the user are refused
-	Limits       Limits // for each key of the user that has no limit of its own
+	Limits       Limits // over all keys of the user together, whatever each has of its own
 	TokenEpoch   int64  // tokens of an earlier epoch are refused: see Session
 	CreatedAt    time.Time
 }

@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// Limits bound what may be done with one key. A zero is no limit.
+// Limits bound what may be done with one key, or with all keys of a user together. A
+// zero is no limit.
 type Limits struct {
 	// CallsPerMinute is how many calls may be made in a minute on average, and
 	// Burst how many at once: in any span of m minutes, Burst plus m times
@@ -82,22 +83,6 @@ func (l Limits) Check() error {
 		return Invalid("a burst is part of a limit of calls a minute: set that too")
 	}
 	return nil
-}
-
-// Or returns l with each limit that it lacks taken from other.
-func (l Limits) Or(other Limits) Limits {
-	// The burst belongs to the calls a minute, and comes with them.
-	if l.CallsPerMinute == 0 {
-		l.Burst = 0
-	} else {
-		other.Burst = 0
-	}
-	for _, f := range LimitFields {
-		if value := f.Of(&l); *value == 0 {
-			*value = *f.Of(&other)
-		}
-	}
-	return l
 }
 
 // EffectiveBurst returns how many calls may be made at once under a limit of

@@ -18,17 +18,6 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%+v: %v", l, err)
 		}
 	}
-	users := Limits{CallsPerMinute: 10, Burst: 2, CallsPerDay: 3, RecordsPerDay: 4, ConcurrentCalls: 5}
-	for _, test := range []struct{ key, want Limits }{
-		{Limits{}, users},
-		{users, users},
-		{Limits{CallsPerMinute: 1}, Limits{CallsPerMinute: 1, CallsPerDay: 3, RecordsPerDay: 4, ConcurrentCalls: 5}}, // the burst is part of it
-		{Limits{CallsPerDay: 9, ConcurrentCalls: 8}, Limits{CallsPerMinute: 10, Burst: 2, CallsPerDay: 9, RecordsPerDay: 4, ConcurrentCalls: 8}},
-	} {
-		if got := test.key.Or(users); got != test.want {
-			t.Errorf("%+v: %+v, want %+v", test.key, got, test.want)
-		}
-	}
 	for perMinute, want := range map[int64]int64{1: 5, 300: 5, 600: 10, 10_000: 166} {
 		if got := (Limits{CallsPerMinute: perMinute}).EffectiveBurst(); got != want {
 			t.Errorf("the burst of %d calls a minute is %d, want %d", perMinute, got, want)

@@ -49,8 +49,7 @@ type UserStore interface {
 	// end that, and return ErrLastAdmin when no admin who can log in would be left.
 	SetDisabled(ctx context.Context, userID string, disabled bool) error
 	SetRole(ctx context.Context, userID string, role Role) error
-	// SetUserLimits sets the limits for each key of the user that has none of its
-	// own.
+	// SetUserLimits sets the limits over all keys of the user together.
 	SetUserLimits(ctx context.Context, userID string, l Limits) error
 
 	// CreateInvite stores an invitation. It replaces any other invitation for the
@@ -146,16 +145,16 @@ type Notifier interface {
 }
 
 // TallyStore is the part of a Store that holds what all replicas together have
-// used of the limits of keys.
+// used of the limits of keys and users.
 type TallyStore interface {
-	// UpdateTallies lets a function change the tallies of some keys, each named
-	// once, in the order of their IDs. Nobody else reads or changes them
-	// meanwhile. A key that has none yet gets a zero Tally. now is the store's
+	// UpdateTallies lets a function change the tallies of some keys and users, each
+	// named once by ID, in that order. Nobody else reads or changes them
+	// meanwhile. One that has none yet gets a zero Tally. now is the store's
 	// time, which is the same for all replicas.
-	UpdateTallies(ctx context.Context, keyIDs []string, update func(now time.Time, tallies []Tally)) error
+	UpdateTallies(ctx context.Context, ids []string, update func(now time.Time, tallies []Tally)) error
 }
 
-// Tally is what all replicas together have used of the limits of a key.
+// Tally is what all replicas together have used of the limits of a key or user.
 type Tally struct {
 	// NextAt is when, at the rate of the limit, the next call of a key that
 	// never paused would be due (the theoretical arrival time of GCRA), in

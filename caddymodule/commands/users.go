@@ -49,10 +49,10 @@ func usersAdd() *cobra.Command {
 		Short: "Makes a user",
 		Long: `
 Makes a user with a password that is asked for, or read from the standard input.
-The limits are those of each of the user's keys that has none of its own.`,
+The limits are over all of the user's keys together.`,
 	}
 	role := cmd.Flags().String("role", string(identity.Member), "admin or user")
-	limits := limitFlags(cmd, "of each of the user's keys")
+	limits := limitFlags(cmd, "of all of the user's keys together")
 	return makeStoreCommand(cmd, cobra.ExactArgs(1), true, func(ctx context.Context, c *storeCommand) error {
 		// Check what needs no password before asking for it.
 		email, err := identity.NormalizeEmail(c.args[0])
@@ -180,14 +180,14 @@ func usersInvite() *cobra.Command {
 		Short: "Makes a one-time link with which a person makes themselves a user",
 		Long: `
 Makes an invitation, in place of any other for the same address. Whoever has its
-link can make themselves the user, once. The limits are those of each of the
-user's keys that has none of its own.`,
+link can make themselves the user, once. The limits are over all of the user's
+keys together.`,
 	}
 	f := cmd.Flags()
 	role := f.String("role", string(identity.Member), "admin or user")
 	valid := f.String("valid", "3d", "How long the link can be used, as in 12h or 3d")
 	url := f.String("url", "http://localhost:8000", "Where the invited person reaches the admin site")
-	limits := limitFlags(cmd, "of each of the user's keys")
+	limits := limitFlags(cmd, "of all of the user's keys together")
 	return newStoreCommand(cmd, cobra.ExactArgs(1), func(ctx context.Context, c *storeCommand) error {
 		validFor, err := caddy.ParseDuration(*valid)
 		if err != nil || validFor <= 0 {

@@ -90,7 +90,9 @@ type Principal struct {
 	KeyName   string
 	ExpiresAt time.Time       // zero: never
 	Scope     *identity.Scope // the tools that may be called; nil: every one
-	Limits    identity.Limits // the key's own, completed by its user's
+	Limits    identity.Limits // of the key
+	// UserLimits are over all keys of the user together.
+	UserLimits identity.Limits
 
 	digest identity.Digest
 }

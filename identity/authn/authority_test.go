@@ -227,8 +227,7 @@ func TestAuthenticate(t *testing.T) {
 	})
 }
 
-// TestPrincipal: a key has its own limits, and those of its user that it lacks.
-// Scopes that cannot be read are a fault: the key is not taken for one without
+// TestPrincipal: a principal has the key's limits, and the user's beside them. Scopes that cannot be read are a fault: the key is not taken for one without
 // scopes.
 func TestPrincipal(t *testing.T) {
 	bubble(t, func(_ *testing.T, w *world) {
@@ -237,8 +236,8 @@ func TestPrincipal(t *testing.T) {
 		k.Scopes, k.Limits = []string{"query_*"}, identity.Limits{CallsPerDay: 3}
 		w.store.keys[k.Digest] = k
 		p := w.want(w.key, true)
-		if want := (identity.Limits{CallsPerMinute: 1, CallsPerDay: 3}); p.Limits != want {
-			t.Errorf("limits %+v, want %+v", p.Limits, want)
+		if p.Limits != k.Limits || p.UserLimits != w.store.user.Limits {
+			t.Errorf("limits %+v and the user's %+v", p.Limits, p.UserLimits)
 		}
 		if !p.Scope.AllowsTool("default", "query_a") || p.Scope.AllowsTool("default", "run_sql") {
 			t.Error("the scope is not the key's")

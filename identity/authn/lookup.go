@@ -148,14 +148,15 @@ func (a *Authority) read(d identity.Digest, generation uint64) (*entry, error) {
 		return nil, fmt.Errorf("reading the scopes of key %s: %w", k.ID, err)
 	}
 	e.principal = Principal{
-		UserID:    u.ID,
-		UserEmail: u.Email,
-		KeyID:     k.ID,
-		KeyName:   k.Name,
-		ExpiresAt: k.ExpiresAt,
-		Scope:     scope,
-		Limits:    k.Limits.Or(u.Limits),
-		digest:    d,
+		UserID:     u.ID,
+		UserEmail:  u.Email,
+		KeyID:      k.ID,
+		KeyName:    k.Name,
+		ExpiresAt:  k.ExpiresAt,
+		Scope:      scope,
+		Limits:     k.Limits,
+		UserLimits: u.Limits,
+		digest:     d,
 	}
 	switch {
 	case !k.RevokedAt.IsZero():

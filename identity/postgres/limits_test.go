@@ -48,7 +48,7 @@ func flood(t *testing.T, limiters [3]*quota.Limiter, l identity.Limits, lasting 
 	for n := range 12 {
 		callers.Go(func() {
 			for time.Since(began) < lasting {
-				permit, err := limiters[n%3].Acquire(t.Context(), "key", l)
+				permit, err := limiters[n%3].Acquire(t.Context(), quota.Subject{ID: "key", Limits: l}, quota.Subject{})
 				var over *quota.Exceeded
 				switch {
 				case err == nil:
@@ -121,7 +121,7 @@ func TestLimitsStopped(t *testing.T) {
 	defer limiter.Close()
 	l := identity.Limits{CallsPerDay: 100, RecordsPerDay: 1000}
 	call := func() error {
-		permit, err := limiter.Acquire(t.Context(), "key", l)
+		permit, err := limiter.Acquire(t.Context(), quota.Subject{ID: "key", Limits: l}, quota.Subject{})
 		if err == nil {
 			permit.Records(1)
 			permit.Release()

@@ -7,10 +7,10 @@ import (
 	"github.com/tallygate/tallygate/identity"
 )
 
-// account is one replica's side of one key's limits.
+// account is one replica's side of the limits of one key or user.
 type account struct {
 	limiter *Limiter
-	keyID   string
+	id      string // of the key or user
 
 	mu         sync.Mutex
 	limits     identity.Limits
@@ -60,24 +60,24 @@ func (a *account) acquire(l identity.Limits, now time.Time) (granted <-chan stru
 	a.lastCallAt = now
 	a.startDay(now)
 	if l.ConcurrentCalls > 0 && a.inFlight >= l.ConcurrentCalls {
-		return nil, &Exceeded{identity.LimitConcurrentCalls, l.ConcurrentCalls, concurrentRetry}
+		return nil, &Exceeded{Limit: identity.LimitConcurrentCalls, Value: l.ConcurrentCalls, RetryAfter: concurrentRetry}
 	}
 	missing := false
 	if l.RecordsPerDay > 0 {
 		if a.records+a.unreportedRecords >= l.RecordsPerDay {
-			return nil, &Exceeded{identity.LimitRecordsPerDay, l.RecordsPerDay, untilTomorrow(now)}
+			return nil, &Exceeded{Limit: identity.LimitRecordsPerDay, Value: l.RecordsPerDay, RetryAfter: untilTomorrow(now)}
 		}
 		missing = now.Sub(a.recordsReadAt) > recordsTrusted
 	}
 	if l.CallsPerDay > 0 && a.day.left <= 0 {
 		if now.Before(a.day.retryAt) {
-			return nil, &Exceeded{identity.LimitCallsPerDay, l.CallsPerDay, untilTomorrow(now)}
+			return nil, &Exceeded{Limit: identity.LimitCallsPerDay, Value: l.CallsPerDay, RetryAfter: untilTomorrow(now)}
 		}
 		missing = true
 	}
 	if l.CallsPerMinute > 0 && a.minute.left <= 0 {
 		if now.Before(a.minute.retryAt) {
-			return nil, &Exceeded{identity.LimitCallsPerMinute, l.CallsPerMinute, a.minute.retryAt.Sub(now)}
+			return nil, &Exceeded{Limit: identity.LimitCallsPerMinute, Value: l.CallsPerMinute, RetryAfter: a.minute.retryAt.Sub(now)}
 		}
 		missing = true
 	}
@@ -143,6 +143,21 @@ func (a *account) release() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.inFlight--
+}
+
+// undo undoes acquire for a call that another limit refused on the same day.
+func (a *account) undo(l identity.Limits, day int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if l.ConcurrentCalls > 0 {
+		a.inFlight--
+	}
+	if l.CallsPerMinute > 0 {
+		a.minute.left++
+	}
+	if l.CallsPerDay > 0 && a.today == day {
+		a.day.left++
+	}
 }
 
 // startDay drops what belongs to another day.

@@ -1,4 +1,4 @@
-// Package quota holds keys to their limits.
+// Package quota holds keys and users to their limits.
 package quota
 
 import (
@@ -12,17 +12,17 @@ import (
 	"github.com/tallygate/tallygate/identity"
 )
 
-// Limiter holds keys to their limits. Calls and records are counted over all
-// processes whose Limiters share a store; concurrent calls are counted by each
+// Limiter holds keys and users to their limits. Calls and records are counted over
+// all processes whose Limiters share a store; concurrent calls are counted by each
 // Limiter for itself.
 //
-// The store keeps a Tally for each key that has shared limits, and each Limiter
+// The store keeps a Tally for each key and user with shared limits, and each Limiter
 // takes leases on it in advance: a 200th of a limit, and at least 1 call. A call
 // is let in from the lease, without asking the store; when half of the lease is
 // used, the next one is requested in the background. Only a call that finds the
 // lease used up waits for that, together with all others that wait: there is one
-// request for all calls of a key, and one transaction for all keys that have a
-// request at the time. When the store has nothing left, calls are refused
+// request for all calls of a key or user, and one transaction for all of them that
+// have a request at the time. When the store has nothing left, calls are refused
 // without asking, until there may be something again.
 //
 // Calls are taken from the store before they are let in. So over all replicas
@@ -44,7 +44,7 @@ type Limiter struct {
 	store identity.TallyStore
 
 	mu       sync.RWMutex
-	accounts map[string]*account // by key ID
+	accounts map[string]*account // by the ID of a key or user
 
 	queueMu sync.Mutex
 	queue   []*account // those that have a request
@@ -73,26 +73,44 @@ const (
 	concurrentRetry = time.Second
 )
 
+// Subject is who has limits: a key, or a user, whose limits are over all of the
+// user's keys together. IDs are unique among both.
+type Subject struct {
+	ID     string
+	Limits identity.Limits
+}
+
 // Exceeded says that a call would exceed a limit.
 type Exceeded struct {
 	Limit      string        // its name: one of identity's Limit constants, but never the burst
 	Value      int64         // the limit
 	RetryAfter time.Duration // when there may be room again
+	OfUser     bool          // the limit is the user's, not the key's
 }
 
 func (e *Exceeded) Error() string {
-	return fmt.Sprintf("the limit %s of this key is %d: try again in %v", e.Limit, e.Value, e.RetryAfter.Round(time.Second))
+	whose := "key"
+	if e.OfUser {
+		whose = "key's user"
+	}
+	return fmt.Sprintf("the limit %s of this %s is %d: try again in %v", e.Limit, whose, e.Value, e.RetryAfter.Round(time.Second))
 }
 
-// Permit is a call that was let in. The zero Permit is that of a key without
-// limits.
+// Permit is a call that was let in. The zero Permit is that of a key and a user
+// without limits.
 type Permit struct {
+	key, user share
+}
+
+// share is what one account has of a call. The zero share is that of a subject
+// without limits.
+type share struct {
 	account    *account
 	concurrent bool // it counts as in flight
 }
 
 // NewLimiter returns a Limiter over a store. It asks the store for nothing
-// before the first call of a key with shared limits.
+// before the first call that has shared limits.
 func NewLimiter(s identity.TallyStore) *Limiter {
 	return &Limiter{
 		store: s, accounts: make(map[string]*account), wake: make(chan struct{}, 1),
@@ -100,21 +118,38 @@ func NewLimiter(s identity.TallyStore) *Limiter {
 	}
 }
 
-// Acquire lets a call of a key with some limits in, or returns an *Exceeded. Any
-// other error is the context's, or says that the Limiter is closed. The permit
-// must be released when the call has ended.
-func (l *Limiter) Acquire(ctx context.Context, keyID string, limits identity.Limits) (Permit, error) {
-	if limits == (identity.Limits{}) {
-		return Permit{}, nil
+// Acquire lets in a call of a key, which counts for its user, too, or returns an
+// *Exceeded and counts for neither. Any other error is the context's, or says that
+// the Limiter is closed. The permit must be released when the call has ended.
+func (l *Limiter) Acquire(ctx context.Context, key, user Subject) (p Permit, err error) {
+	began := l.now()
+	if p.user, err = l.acquire(ctx, user); err != nil {
+		if exceeded, ok := errors.AsType[*Exceeded](err); ok {
+			exceeded.OfUser = true
+		}
+		return Permit{}, err
 	}
-	a := l.account(keyID)
+	if p.key, err = l.acquire(ctx, key); err != nil {
+		if p.user.account != nil {
+			p.user.account.undo(user.Limits, dayOf(began))
+		}
+		return Permit{}, err
+	}
+	return p, nil
+}
+
+func (l *Limiter) acquire(ctx context.Context, s Subject) (share, error) {
+	if s.Limits == (identity.Limits{}) {
+		return share{}, nil
+	}
+	a := l.account(s.ID)
 	for {
-		granted, err := a.acquire(limits, l.now())
+		granted, err := a.acquire(s.Limits, l.now())
 		if err != nil {
-			return Permit{}, err
+			return share{}, err
 		}
 		if granted == nil {
-			return Permit{a, limits.ConcurrentCalls > 0}, nil
+			return share{a, s.Limits.ConcurrentCalls > 0}, nil
 		}
 		l.start.Do(func() { go l.run() })
 		select {
@@ -122,26 +157,30 @@ func (l *Limiter) Acquire(ctx context.Context, keyID string, limits identity.Lim
 			a.stopWaiting()
 		case <-ctx.Done():
 			a.stopWaiting()
-			return Permit{}, fmt.Errorf("waiting for the limits of a key: %w", context.Cause(ctx))
+			return share{}, fmt.Errorf("waiting for the limits of a key: %w", context.Cause(ctx))
 		case <-l.closing:
 			a.stopWaiting()
-			return Permit{}, errors.New("the limiter is closed")
+			return share{}, errors.New("the limiter is closed")
 		}
 	}
 }
 
 // Records counts the records that the call returned. A call may last until
-// after its key's account was forgotten.
+// after an account was forgotten.
 func (p Permit) Records(n int64) {
-	if p.account != nil && n > 0 {
-		p.account.limiter.account(p.account.keyID).addRecords(n)
+	for _, s := range []share{p.key, p.user} {
+		if s.account != nil && n > 0 {
+			s.account.limiter.account(s.account.id).addRecords(n)
+		}
 	}
 }
 
 // Release ends the call.
 func (p Permit) Release() {
-	if p.concurrent {
-		p.account.release()
+	for _, s := range []share{p.key, p.user} {
+		if s.concurrent {
+			s.account.release()
+		}
 	}
 }
 
@@ -155,18 +194,18 @@ func (l *Limiter) Close() {
 // now returns the store's time, as well as it is known.
 func (l *Limiter) now() time.Time { return time.Now().Add(time.Duration(l.clockSkew.Load())) }
 
-func (l *Limiter) account(keyID string) *account {
+func (l *Limiter) account(id string) *account {
 	l.mu.RLock()
-	a := l.accounts[keyID]
+	a := l.accounts[id]
 	l.mu.RUnlock()
 	if a != nil {
 		return a
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if a = l.accounts[keyID]; a == nil {
-		a = &account{limiter: l, keyID: keyID}
-		l.accounts[keyID] = a
+	if a = l.accounts[id]; a == nil {
+		a = &account{limiter: l, id: id}
+		l.accounts[id] = a
 	}
 	return a
 }
@@ -225,7 +264,7 @@ func (l *Limiter) syncQueue() {
 	trips := make([]roundTrip, len(batch))
 	ids := make([]string, len(batch))
 	for i, a := range batch {
-		ids[i], trips[i] = a.keyID, a.beginRoundTrip(l.now())
+		ids[i], trips[i] = a.id, a.beginRoundTrip(l.now())
 	}
 	answered := l.askStore(ids, trips)
 	for i, a := range batch {

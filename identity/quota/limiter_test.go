@@ -102,7 +102,7 @@ func bubble(t *testing.T, replicas int, l identity.Limits, test func(*testing.T,
 // call makes a call, and returns the limit that refuses it.
 func (w *cluster) call(replica int) (quota.Permit, *quota.Exceeded) {
 	w.t.Helper()
-	permit, err := w.replicas[replica].Acquire(w.t.Context(), "key", w.limits)
+	permit, err := w.replicas[replica].Acquire(w.t.Context(), quota.Subject{ID: "key", Limits: w.limits}, quota.Subject{})
 	over, _ := errors.AsType[*quota.Exceeded](err)
 	if err != nil && over == nil {
 		w.t.Fatal(err)
@@ -402,14 +402,14 @@ func TestAcquireCanceled(t *testing.T) {
 		w.store.set(func() { w.store.delay = 100 * time.Millisecond })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		if _, err := w.replicas[0].Acquire(ctx, "key", w.limits); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := w.replicas[0].Acquire(ctx, quota.Subject{ID: "key", Limits: w.limits}, quota.Subject{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Acquire: %v", err)
 		}
 		w.want(0, 2, 1, "calls_per_minute")
 
 		closed := quota.NewLimiter(w.store)
 		closed.Close()
-		if _, err := closed.Acquire(t.Context(), "key", w.limits); err == nil {
+		if _, err := closed.Acquire(t.Context(), quota.Subject{ID: "key", Limits: w.limits}, quota.Subject{}); err == nil {
 			t.Error("Acquire after Close succeeds")
 		}
 	})
@@ -419,7 +419,7 @@ func TestAcquireCanceled(t *testing.T) {
 func TestCloseGivesBack(t *testing.T) {
 	bubble(t, 1, identity.Limits{CallsPerDay: 2000, ConcurrentCalls: 1}, func(_ *testing.T, w *cluster) {
 		other := quota.NewLimiter(w.store)
-		if _, err := other.Acquire(w.t.Context(), "key", w.limits); err != nil {
+		if _, err := other.Acquire(w.t.Context(), quota.Subject{ID: "key", Limits: w.limits}, quota.Subject{}); err != nil {
 			w.t.Fatal(err)
 		}
 		other.Close()
@@ -435,7 +435,7 @@ func TestManyKeys(t *testing.T) {
 		for n := range 1000 {
 			keyID, l := fmt.Sprint(n), identity.Limits{CallsPerMinute: 60, CallsPerDay: 5}
 			callers.Go(func() {
-				permit, err := w.replicas[0].Acquire(t.Context(), keyID, l)
+				permit, err := w.replicas[0].Acquire(t.Context(), quota.Subject{ID: keyID, Limits: l}, quota.Subject{})
 				if err != nil {
 					t.Error(err)
 				}
@@ -454,6 +454,82 @@ func TestManyKeys(t *testing.T) {
 	})
 }
 
+// TestUserCeiling: a user's limits are over all of the user's keys together, on every
+// replica, whatever limits the keys have. A call that a key's limit refuses takes
+// nothing from the user's.
+func TestUserCeiling(t *testing.T) {
+	for name, user := range map[string]identity.Limits{
+		"day":    {CallsPerDay: 30},
+		"minute": {CallsPerMinute: 1, Burst: 30},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, 3, identity.Limits{}, func(t *testing.T, w *cluster) {
+				call := func(key string, own identity.Limits, replica int) *quota.Exceeded {
+					permit, err := w.replicas[replica].Acquire(t.Context(), quota.Subject{ID: key, Limits: own}, quota.Subject{ID: "user", Limits: user})
+					over, ok := errors.AsType[*quota.Exceeded](err)
+					if err != nil && !ok {
+						t.Fatal(err)
+					}
+					permit.Release()
+					return over
+				}
+				// A key with a limit of its own above the user's, one below, one with none.
+				own := []identity.Limits{{CallsPerDay: 1000, CallsPerMinute: 1000, Burst: 500}, {CallsPerDay: 3}, {}}
+				made, refusedByKey := 0, 0
+				for n := range 300 {
+					over := call(fmt.Sprint("key ", n%3), own[n%3], n/3%3)
+					switch {
+					case over == nil:
+						made++
+					case over.OfUser:
+					case n%3 == 1 && over.Limit == identity.LimitCallsPerDay && over.Value == 3:
+						refusedByKey++
+					default:
+						t.Errorf("call %d is refused by %+v", n, over)
+					}
+				}
+				if made > 30 || made < 30-3*2 || refusedByKey == 0 {
+					t.Errorf("%d calls were made, and %d refused by the key's own limit", made, refusedByKey)
+				}
+			})
+		})
+	}
+}
+
+// TestUserCeilingOfConcurrentCalls: calls in flight of all keys count for the user, and
+// one that a key's limit refuses does not.
+func TestUserCeilingOfConcurrentCalls(t *testing.T) {
+	bubble(t, 1, identity.Limits{}, func(t *testing.T, w *cluster) {
+		acquire := func(key string, own int64) (quota.Permit, error) {
+			return w.replicas[0].Acquire(t.Context(), quota.Subject{ID: key, Limits: identity.Limits{ConcurrentCalls: own}},
+				quota.Subject{ID: "user", Limits: identity.Limits{ConcurrentCalls: 3}})
+		}
+		first, err := acquire("a", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			over, ok := errors.AsType[*quota.Exceeded](func() error { _, err := acquire("a", 1); return err }())
+			if !ok || over.OfUser {
+				t.Fatalf("a second call of the key: %+v", over)
+			}
+		}
+		for _, key := range []string{"b", "c"} {
+			if _, err := acquire(key, 1); err != nil {
+				t.Fatalf("key %s: %v", key, err)
+			}
+		}
+		over, ok := errors.AsType[*quota.Exceeded](func() error { _, err := acquire("d", 0); return err }())
+		if !ok || !over.OfUser || over.Value != 3 {
+			t.Errorf("a fourth call of the user: %+v", over)
+		}
+		first.Release()
+		if _, err := acquire("d", 0); err != nil {
+			t.Errorf("after one has ended: %v", err)
+		}
+	})
+}
+
 func BenchmarkAcquire(b *testing.B) {
 	for name, l := range map[string]identity.Limits{
 		"none": {},
@@ -465,7 +541,7 @@ func BenchmarkAcquire(b *testing.B) {
 			defer limiter.Close()
 			b.ReportAllocs()
 			for b.Loop() {
-				permit, err := limiter.Acquire(b.Context(), "key", l)
+				permit, err := limiter.Acquire(b.Context(), quota.Subject{ID: "key", Limits: l}, quota.Subject{})
 				if err != nil {
 					b.Fatal(err)
 				}
