@@ -90,7 +90,7 @@ func (a *API) acceptInvite(ctx context.Context, r *request) (any, error) {
 	if !i.Open(time.Now()) {
 		return nil, gone
 	}
-	hash, err := identity.HashPassword(ctx, password)
+	hash, err := identity.HashPassword(ctx, password, i.Email)
 	if err != nil {
 		return nil, passwordProblem("password", err)
 	}

@@ -140,7 +140,7 @@ func (a *API) changePassword(ctx context.Context, r *request) (any, error) {
 	if !known {
 		return nil, &problem{status: http.StatusForbidden, code: "wrong_password", message: "current_password is not your password"}
 	}
-	hash, err := identity.HashPassword(ctx, fresh)
+	hash, err := identity.HashPassword(ctx, fresh, r.caller.Email)
 	if err != nil {
 		return nil, passwordProblem("new_password", err)
 	}

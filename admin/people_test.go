@@ -144,7 +144,7 @@ func TestUsers(t *testing.T) {
 		}
 		return p, live
 	}
-	if p, live := principal(); !live || p.Limits.CallsPerMinute != 60 {
+	if p, live := principal(); !live || p.UserLimits.CallsPerMinute != 60 {
 		t.Errorf("the key gets %+v, %t", p, live)
 	}
 
@@ -155,8 +155,8 @@ func TestUsers(t *testing.T) {
 	if u := change("limits", `,"limits":{"calls_per_day":9}`); u.Limits["calls_per_minute"] != nil || *u.Limits["calls_per_day"] != 9 {
 		t.Errorf("the limits are %+v", u.Limits)
 	}
-	if p, _ := principal(); p.Limits != (identity.Limits{CallsPerDay: 9}) {
-		t.Errorf("the key's limits are %+v", p.Limits)
+	if p, _ := principal(); p.UserLimits != (identity.Limits{CallsPerDay: 9}) {
+		t.Errorf("the limits over all keys are %+v", p.UserLimits)
 	}
 	if u := change("limits", `,"limits":null`); !maps.EqualFunc(u.Limits, showLimits(identity.Limits{}), func(a, b *int64) bool { return a == b }) {
 		t.Errorf("the limits are %+v", u.Limits)

@@ -37,7 +37,7 @@ var secret = []byte("0123456789abcdef0123456789abcdef")
 
 // passwordHash is the hash of password, computed once because it is slow.
 var passwordHash = sync.OnceValues(func() (string, error) {
-	return identity.HashPassword(context.Background(), password)
+	return identity.HashPassword(context.Background(), password, "")
 })
 
 // world is an API over a real store and ledger, and the people in it.

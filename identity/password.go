@@ -4,29 +4,61 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	_ "embed"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"regexp"
 	"runtime"
 	"strconv"
+	"strings"
+	"sync"
 
 	"golang.org/x/crypto/argon2"
 )
 
-// The length of a password is checked, and nothing else (NIST SP 800-63B, 3.1.1.2:
-// no composition rules). The upper limit keeps clients from having megabytes
-// hashed.
+// A password must be long enough and none that everybody tries first (NIST SP 800-63B,
+// 3.1.1.2; OWASP ASVS 5.0, 6.2.4). There are no rules of composition. The upper limit
+// keeps clients from having megabytes hashed.
 const (
 	MinPasswordBytes = 8
 	MaxPasswordBytes = 1024
 )
 
-// HashPassword returns the form in which a password is stored: a PHC string of
-// argon2id with a random salt. An error is an Invalid, or the context's.
-func HashPassword(ctx context.Context, password string) (string, error) {
+//go:embed common_passwords.txt
+var commonPasswordsText string
+
+// commonPasswords are in lower case.
+var commonPasswords = sync.OnceValue(func() map[string]bool {
+	common := make(map[string]bool)
+	for line := range strings.Lines(commonPasswordsText) {
+		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") {
+			common[line] = true
+		}
+	}
+	return common
+})
+
+// checkNewPassword returns an Invalid unless the user with an email address may have
+// a password.
+func checkNewPassword(password, email string) error {
 	if len(password) < MinPasswordBytes || len(password) > MaxPasswordBytes {
-		return "", Invalid(fmt.Sprintf("the password must have %d to %d bytes", MinPasswordBytes, MaxPasswordBytes))
+		return Invalid(fmt.Sprintf("the password must have %d to %d bytes", MinPasswordBytes, MaxPasswordBytes))
+	}
+	lower := strings.ToLower(password)
+	local, _, _ := strings.Cut(email, "@")
+	if commonPasswords()[lower] || lower == email || lower == local || strings.Trim(password, password[:1]) == "" {
+		return Invalid("the password is one of those that are tried first: use a longer one, such as four words that have nothing to do with each other")
+	}
+	return nil
+}
+
+// HashPassword returns the form in which a password of the user with an email address
+// is stored: a PHC string of argon2id with a random salt. An error is an Invalid, or
+// the context's.
+func HashPassword(ctx context.Context, password, email string) (string, error) {
+	if err := checkNewPassword(password, email); err != nil {
+		return "", err
 	}
 	h := current
 	h.salt = make([]byte, len(current.salt))

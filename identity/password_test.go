@@ -11,9 +11,9 @@ import (
 func TestPassword(t *testing.T) {
 	seen := map[string]bool{}
 	for _, password := range []string{
-		"12345678", "correct horse battery staple", "pässwörd", "\x00\x01\x02\x03\x04\x05\x06\x07", " spaces ", strings.Repeat("x", 1024),
+		"8 bytes!", "correct horse battery staple", "pässwörd", "\x00\x01\x02\x03\x04\x05\x06\x07", " spaces ", strings.Repeat("xy", 512),
 	} {
-		hash, err := HashPassword(t.Context(), password)
+		hash, err := HashPassword(t.Context(), password, "ann@example.com")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,11 +45,11 @@ func TestCheckForeignPassword(t *testing.T) {
 func TestPasswordRules(t *testing.T) {
 	for _, password := range []string{"", "1234567", strings.Repeat("x", 1025)} {
 		var invalid Invalid
-		if _, err := HashPassword(t.Context(), password); !errors.As(err, &invalid) || invalid != "the password must have 8 to 1024 bytes" {
+		if _, err := HashPassword(t.Context(), password, "ann@example.com"); !errors.As(err, &invalid) || invalid != "the password must have 8 to 1024 bytes" {
 			t.Errorf("HashPassword of %d bytes: %v", len(password), err)
 		}
 	}
-	hash, err := HashPassword(t.Context(), "12345678")
+	hash, err := HashPassword(t.Context(), "a passphrase", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func FuzzParsePHC(f *testing.F) {
 // TestNobody: the hash for unknown users has the form of any other, and no
 // password's.
 func TestNobody(t *testing.T) {
-	hash, err := HashPassword(t.Context(), "12345678")
+	hash, err := HashPassword(t.Context(), "a passphrase", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestHashingAtOnce(t *testing.T) {
 
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 3)
-		go func() { _, err := HashPassword(ctx, "12345678"); done <- err }()
+		go func() { _, err := HashPassword(ctx, "a passphrase", ""); done <- err }()
 		go func() { _, err := CheckPassword(ctx, nobody, "12345678"); done <- err }()
 		go func() { done <- CheckNobody(ctx, "12345678") }()
 		synctest.Wait()
@@ -166,7 +166,7 @@ func TestHashingAtOnce(t *testing.T) {
 }
 
 func BenchmarkCheckPassword(b *testing.B) {
-	hash, err := HashPassword(b.Context(), "12345678")
+	hash, err := HashPassword(b.Context(), "a passphrase", "")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -181,5 +181,23 @@ func BenchmarkCheckPassword(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestCommonPasswords: what is tried first is refused, with what to do instead.
+func TestCommonPasswords(t *testing.T) {
+	for _, password := range []string{
+		"password", "PassWord", "12345678", "qwertyuiop", "11111111", "aaaaaaaaaaaaaaaa", "trustno1", "ann.smith@example.com", "Ann.Smith",
+	} {
+		_, err := HashPassword(t.Context(), password, "ann.smith@example.com")
+		if words, ok := errors.AsType[Invalid](err); !ok || !strings.Contains(string(words), "use a longer one") {
+			t.Errorf("%q: %v", password, err)
+		}
+	}
+	if n := len(commonPasswords()); n != 3000 {
+		t.Errorf("there are %d common passwords", n)
+	}
+	if err := checkNewPassword("correct horse battery staple", "ann@example.com"); err != nil {
+		t.Error(err)
 	}
 }

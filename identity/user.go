@@ -35,7 +35,7 @@ func NewUser(ctx context.Context, email, password string, role Role) (User, erro
 	if err := role.Check(); err != nil {
 		return User{}, err
 	}
-	hash, err := HashPassword(ctx, password)
+	hash, err := HashPassword(ctx, password, email)
 	if err != nil {
 		return User{}, err
 	}

@@ -67,11 +67,11 @@ func TestNormalizeEmailCase(t *testing.T) {
 }
 
 func TestNewUser(t *testing.T) {
-	u, err := NewUser(t.Context(), " Ann@Example.com", "12345678", Admin)
+	u, err := NewUser(t.Context(), " Ann@Example.com", "a passphrase", Admin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ok, err := CheckPassword(t.Context(), u.PasswordHash, "12345678"); !ok || err != nil {
+	if ok, err := CheckPassword(t.Context(), u.PasswordHash, "a passphrase"); !ok || err != nil {
 		t.Errorf("the password is not the user's: %v", err)
 	}
 	if age := time.Since(u.CreatedAt); age < 0 || age > time.Minute {
@@ -89,10 +89,10 @@ func TestNewUser(t *testing.T) {
 		role            Role
 		want            string
 	}{
-		{"ann", "12345678", Admin, "address"},
+		{"ann", "a passphrase", Admin, "address"},
 		{"ann@example.com", "1234567", Admin, "password"},
-		{"ann@example.com", "12345678", "root", `"admin" or "user"`},
-		{"ann@example.com", "12345678", "", "role"},
+		{"ann@example.com", "a passphrase", "root", `"admin" or "user"`},
+		{"ann@example.com", "a passphrase", "", "role"},
 	} {
 		var invalid Invalid
 		_, err := NewUser(t.Context(), test.email, test.password, test.role)
@@ -106,7 +106,7 @@ func TestNewUser(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := NewUser(ctx, "ann@example.com", "12345678", Admin); !errors.Is(err, context.Canceled) {
+	if _, err := NewUser(ctx, "ann@example.com", "a passphrase", Admin); !errors.Is(err, context.Canceled) {
 		t.Errorf("NewUser with a cancelled context: %v", err)
 	}
 }

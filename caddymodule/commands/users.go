@@ -157,7 +157,7 @@ ends their sessions. Their keys stay as they are.`,
 		if err != nil {
 			return err
 		}
-		hash, err := identity.HashPassword(ctx, password)
+		hash, err := identity.HashPassword(ctx, password, u.Email)
 		if err != nil {
 			return err
 		}
