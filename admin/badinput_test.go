@@ -140,6 +140,9 @@ func TestBadBodies(t *testing.T) {
 			if len(wrong) == 0 {
 				t.Errorf("%s: %s can be anything", path, name)
 			}
+			if !slices.Contains(required, any(name)) && slices.Contains(wrong, "null") {
+				t.Errorf("%s: %s may be left out, but not be null", path, name)
+			}
 			for _, value := range wrong {
 				refuse(name, func(b map[string]json.RawMessage) {
 					delete(b, map[string]string{"expires_days": "expires_at", "expires_at": "expires_days"}[name])

@@ -3,9 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -70,17 +68,17 @@ func (b *bodyFields) text(name string) string {
 	return s
 }
 
-// optionalText returns a field that may be left out. It must be a string of at most
+// optionalText returns a field that may be left out or null. It is a string of at most
 // longest printable characters and line ends, and may be empty.
 func (b *bodyFields) optionalText(name string, longest int) string {
-	if !b.given(name) {
+	if !b.givenValue(name) {
 		return ""
 	}
 	s := b.decodeString(name)
 	if utf8.RuneCountInString(s) > longest {
 		b.fail(invalid("%s is longer than %d characters", name, longest))
 	}
-	if strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
+	if !identity.IsText(s) {
 		b.fail(invalid("%s has characters that cannot be printed", name))
 	}
 	return s
@@ -123,10 +121,10 @@ func (b *bodyFields) texts(name string) []string {
 	return texts
 }
 
-// boolean returns a field that is false if it is left out.
+// boolean returns a field that is false if it is left out or null.
 func (b *bodyFields) boolean(name string) bool {
-	v, given := b.object[name]
-	if given && string(v) != "true" && string(v) != "false" {
+	v := b.object[name]
+	if b.givenValue(name) && string(v) != "true" && string(v) != "false" {
 		b.fail(invalid("%s must be true or false, not %s", name, jsonType(v)))
 	}
 	return string(v) == "true"

@@ -128,7 +128,7 @@ var keyFields = []string{"note", "scopes", "limits", "expires_days", "expires_at
 // keyChange reads the fields of a key that are given.
 func (b *bodyFields) keyChange(now time.Time) (c identity.KeyChange) {
 	check := func(name string, part identity.KeyChange) { b.fail(invalidField(name, part.Check(now))) }
-	if b.given("key_name") {
+	if b.givenValue("key_name") {
 		c.Name = new(b.text("key_name"))
 		check("key_name", identity.KeyChange{Name: c.Name})
 	}
@@ -152,11 +152,11 @@ func (b *bodyFields) keyChange(now time.Time) (c identity.KeyChange) {
 // expires_days nor expires_at is given.
 func (b *bodyFields) expiry(now time.Time) *time.Time {
 	days, at := b.wholeNumber("expires_days", 0, 1, maxExpiresDays), b.moment("expires_at")
-	switch byDays, byTime := b.given("expires_days"), b.given("expires_at"); {
-	case byDays && byTime:
+	switch {
+	case b.givenValue("expires_days") && b.givenValue("expires_at"):
 		b.fail(invalid("expires_days and expires_at are both given: leave one of them out"))
 		return nil
-	case !byDays && !byTime:
+	case !b.given("expires_days") && !b.given("expires_at"):
 		return nil
 	case days > 0:
 		at = now.AddDate(0, 0, days)

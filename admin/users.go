@@ -40,9 +40,9 @@ func (a *API) createUser(ctx context.Context, r *request) (any, error) {
 	return shownUser(u), storeProblem(a.store.CreateUser(ctx, u), nil)
 }
 
-// role returns the field role. If it is left out, that is Member.
+// role returns the field role. If it is left out or null, that is Member.
 func (b *bodyFields) role() identity.Role {
-	if !b.given("role") {
+	if !b.givenValue("role") {
 		return identity.Member
 	}
 	role := identity.Role(b.text("role"))

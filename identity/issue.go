@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/tallygate/tallygate/internal/uuidv7"
@@ -75,7 +74,7 @@ func (c *KeyChange) Check(now time.Time) error {
 			return Invalid(fmt.Sprintf("the key's note is longer than %d characters", maxNoteChars))
 		}
 		// A note may have more than one line.
-		if !utf8.ValidString(*c.Note) || strings.IndexFunc(*c.Note, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) >= 0 {
+		if !IsText(*c.Note) {
 			return Invalid("the key's note has characters that cannot be printed")
 		}
 	}

@@ -76,10 +76,22 @@ func keyName(s string) (string, error) {
 		return "", Invalid("the key's name is empty")
 	case utf8.RuneCountInString(name) > maxNameChars:
 		return "", Invalid(fmt.Sprintf("the key's name is longer than %d characters", maxNameChars))
-	case !printable(name):
+	case !IsText(name) || strings.ContainsRune(name, '\n'):
 		return "", Invalid("the key's name has characters that cannot be printed")
+	case !strings.ContainsFunc(name, unicode.IsGraphic):
+		return "", Invalid("the key's name has no visible character")
 	}
 	return name, nil
+}
+
+// IsText reports whether a string may be a name or a note that people read: valid
+// UTF-8 of printable characters, all kinds of spaces, newlines, and the joiners that
+// emoji and several scripts need (U+200C, U+200D). Other invisible characters, such as
+// those that change the direction of writing, are not text.
+func IsText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) && r != '\n' && r != 0x200c && r != 0x200d
+	})
 }
 
 // printable reports whether a string has printable characters only. It refuses

@@ -110,3 +110,18 @@ func TestNewUser(t *testing.T) {
 		t.Errorf("NewUser with a cancelled context: %v", err)
 	}
 }
+
+// TestNames: real names are names, and what nobody can see or what turns the writing
+// around is not.
+func TestNames(t *testing.T) {
+	for name, want := range map[string]string{
+		"👩‍💻 laptop": "", "👨‍👩‍👧": "", "❤️": "", "山田\u3000太郎": "", "می\u200cخواهم": "", "Jean\u00a0Luc": "", "naïve café": "", "ключ": "",
+		"a\nb": "printed", "a\tb": "printed", "a\x00b": "printed", "a\u202eb": "printed", "a\u2066b": "printed", "a\u200eb": "printed",
+		"a\u2028b": "printed", "a\ufeffb": "printed", "a\xffb": "printed", "a\U000e0041": "printed", "\u200d\u200c": "visible", " \u3000 ": "empty",
+	} {
+		got, err := keyName(name)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) || err == nil && got != name {
+			t.Errorf("%q: %q, %v, want %q", name, got, err, want)
+		}
+	}
+}
