@@ -47,14 +47,14 @@ func (a *API) listKeys(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, storeFault(err)
 	}
-	emails := map[string]string{} // by user ID
+	owners := map[string]identity.User{} // by ID
 	if r.query.given("user") {
 		users, err := a.store.Users(ctx)
 		if err != nil {
 			return nil, storeFault(err)
 		}
 		for _, u := range users {
-			emails[u.ID] = u.Email
+			owners[u.ID] = u
 		}
 	}
 	calls := a.callsThisMonth(ctx, userID, keys)
@@ -63,8 +63,10 @@ func (a *API) listKeys(ctx context.Context, r *request) (any, error) {
 		if calls != nil {
 			item.CallsThisMonth = new(calls[k.ID])
 		}
-		if email, known := emails[k.UserID]; known {
-			item.UserID, item.UserEmail = k.UserID, email
+		if owner, known := owners[k.UserID]; known {
+			item.UserID, item.UserEmail = owner.ID, owner.Email
+			item.Status = k.StatusOf(owner, time.Now())
+			item.ExpiringSoon = item.ExpiringSoon && item.Status == identity.Active
 		}
 		return item
 	}), nil

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -138,5 +139,25 @@ func TestKeyForItsID(t *testing.T) {
 				t.Errorf("%s answers %d %s", path, got.status, got.body)
 			}
 		}
+	}
+}
+
+// TestKeysOfDisabledUser: an admin sees that the keys of a disabled user are not
+// active.
+func TestKeysOfDisabledUser(t *testing.T) {
+	w := newWorld(t)
+	into[createdKey](t, w.as(t, w.ben, "POST", "/api/mcp-keys/create", `{"key_name":"one","expires_days":3}`), 201)
+	statuses := func() (got string) {
+		for _, k := range into[items[keyItem]](t, w.as(t, w.root, "GET", "/api/mcp-keys/list?user=ben@example.com", ""), 200).Items {
+			got += fmt.Sprint(k.Status, " ", k.ExpiringSoon)
+		}
+		return got
+	}
+	if got := statuses(); got != "active true" {
+		t.Errorf("the keys are %q", got)
+	}
+	w.as(t, w.root, "POST", "/api/users/disable", `{"user_id":"`+w.ben.ID+`"}`)
+	if got := statuses(); got != "user_disabled false" {
+		t.Errorf("the keys of a disabled user are %q", got)
 	}
 }

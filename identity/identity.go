@@ -63,6 +63,8 @@ const (
 	Expired Status = "expired"
 	Rotated Status = "rotated" // replaced by a rotation, whose overlap has ended
 	Revoked Status = "revoked"
+	// OwnerDisabled is a key that would be active, of a user who is disabled.
+	OwnerDisabled Status = "user_disabled"
 )
 
 // Status returns what the key is at now. A key is expired at ExpiresAt already.
@@ -77,6 +79,14 @@ func (k *Key) Status(now time.Time) Status {
 	default:
 		return Expired
 	}
+}
+
+// StatusOf is Status for a key of a user, who may be disabled.
+func (k *Key) StatusOf(owner User, now time.Time) Status {
+	if s := k.Status(now); s != Active || !owner.Disabled {
+		return s
+	}
+	return OwnerDisabled
 }
 
 // ExpiresWithin reports whether the key is active now and will have expired when

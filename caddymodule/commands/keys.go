@@ -51,9 +51,9 @@ type shownKey struct {
 	ReplacedBy   string          `json:"replaced_by,omitempty"`
 }
 
-func showKey(k identity.Key, email, key string) shownKey {
+func showKey(k identity.Key, owner identity.User, key string) shownKey {
 	return shownKey{
-		ID: k.ID, Name: k.Name, Key: key, Prefix: k.Prefix, Status: k.Status(time.Now()), UserID: k.UserID, UserEmail: email,
+		ID: k.ID, Name: k.Name, Key: key, Prefix: k.Prefix, Status: k.StatusOf(owner, time.Now()), UserID: k.UserID, UserEmail: owner.Email,
 		CreatedAt: k.CreatedAt, ExpiresAt: moment(k.ExpiresAt), LastUsedAt: moment(k.LastUsedAt), RevokedAt: moment(k.RevokedAt),
 		RevokeReason: k.RevokeReason, Note: k.Note, Scopes: append([]string{}, k.Scopes...), Limits: k.Limits,
 		Replaces: k.Replaces, ReplacedBy: k.ReplacedBy,
@@ -106,7 +106,7 @@ are.`,
 		if err := c.store.CreateKey(ctx, k); err != nil {
 			return fmt.Errorf("making the key: %w", err)
 		}
-		return c.print(showKey(k, owner.Email, key), newKeyRows(k, owner.Email, key)...)
+		return c.print(showKey(k, owner, key), newKeyRows(k, owner.Email, key)...)
 	})
 }
 
@@ -159,7 +159,7 @@ func keysList() *cobra.Command {
 			}
 			ownerID = owner.ID
 		}
-		emails, err := c.emails(ctx)
+		owners, err := c.owners(ctx)
 		if err != nil {
 			return err
 		}
@@ -170,10 +170,10 @@ func keysList() *cobra.Command {
 		list := items[shownKey]{[]shownKey{}}
 		rows := [][]string{{"PREFIX", "STATUS", "NAME", "USER", "CREATED", "EXPIRES", "LAST USED", "ID"}}
 		for _, k := range keys {
-			email := emails[k.UserID]
-			list.Items = append(list.Items, showKey(k, email, ""))
+			shown := showKey(k, owners[k.UserID], "")
+			list.Items = append(list.Items, shown)
 			rows = append(rows, []string{
-				k.Prefix, string(k.Status(time.Now())), k.Name, email,
+				k.Prefix, string(shown.Status), k.Name, shown.UserEmail,
 				shownTime(k.CreatedAt, ""), shownTime(k.ExpiresAt, "never"), shownTime(k.LastUsedAt, "never"), k.ID,
 			})
 		}
@@ -181,17 +181,17 @@ func keysList() *cobra.Command {
 	})
 }
 
-// emails are the users' addresses by their IDs.
-func (c *storeCommand) emails(ctx context.Context) (map[string]string, error) {
+// owners returns the users by their IDs.
+func (c *storeCommand) owners(ctx context.Context) (map[string]identity.User, error) {
 	users, err := c.store.Users(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("listing the users: %w", err)
 	}
-	emails := make(map[string]string, len(users))
+	owners := make(map[string]identity.User, len(users))
 	for _, u := range users {
-		emails[u.ID] = u.Email
+		owners[u.ID] = u
 	}
-	return emails, nil
+	return owners, nil
 }
 
 // key finds a key by its ID, or by the key itself.
@@ -213,7 +213,7 @@ A key that is revoked already keeps its first reason.`,
 	}
 	reason := cmd.Flags().String("reason", "", "Why")
 	return newStoreCommand(cmd, cobra.ExactArgs(1), func(ctx context.Context, c *storeCommand) error {
-		emails, err := c.emails(ctx)
+		owners, err := c.owners(ctx)
 		if err != nil {
 			return err
 		}
@@ -224,7 +224,7 @@ A key that is revoked already keeps its first reason.`,
 		if err != nil {
 			return fmt.Errorf("revoking the key %s: %w", identity.Quote(c.args[0]), err)
 		}
-		return c.print(showKey(k, emails[k.UserID], ""), []string{fmt.Sprintf("Revoked the key %q (%s)", k.Name, k.Prefix)})
+		return c.print(showKey(k, owners[k.UserID], ""), []string{fmt.Sprintf("Revoked the key %q (%s)", k.Name, k.Prefix)})
 	})
 }
 
@@ -247,7 +247,7 @@ as the old one was made to live.`,
 		if err != nil {
 			return fmt.Errorf("rotating the key %s: %w", identity.Quote(c.args[0]), err)
 		}
-		emails, err := c.emails(ctx)
+		owners, err := c.owners(ctx)
 		if err != nil {
 			return err
 		}
@@ -256,11 +256,11 @@ as the old one was made to live.`,
 		if err != nil {
 			return fmt.Errorf("rotating the key %s: %w", old.ID, err)
 		}
-		email := emails[fresh.UserID]
+		owner := owners[fresh.UserID]
 		return c.print(struct {
 			shownKey
 			Old shownKey `json:"old_key"`
-		}{showKey(fresh, email, key), showKey(old, email, "")},
-			append(newKeyRows(fresh, email, key), []string{"Old key", fmt.Sprintf("%s, until %s", old.Prefix, shownTime(old.ExpiresAt, "never"))})...)
+		}{showKey(fresh, owner, key), showKey(old, owner, "")},
+			append(newKeyRows(fresh, owner.Email, key), []string{"Old key", fmt.Sprintf("%s, until %s", old.Prefix, shownTime(old.ExpiresAt, "never"))})...)
 	})
 }
