@@ -4,9 +4,7 @@ package export
 
 import (
 	"bufio"
-	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -55,48 +53,62 @@ type ndjson struct {
 func (n *ndjson) Write(e *usage.Event) error { return n.e.Encode(e) }
 func (n *ndjson) Close() error               { return n.w.Flush() }
 
-// columnText returns the value of a column as text; what is unknown is empty.
-func columnText(c usage.Column, e *usage.Event) string {
+// columnText returns the value of a column as text, and whether it is text by nature.
+// What is unknown is empty.
+func columnText(c usage.Column, e *usage.Event) (text string, isText bool) {
 	switch v := c.Value(e).(type) {
 	case nil:
-		return ""
+		return "", false
 	case string:
-		return v
+		return v, true
 	case []string:
 		if len(v) == 0 {
-			return ""
+			return "", false
 		}
-		text, _ := json.Marshal(v) // strings always encode
-		return string(text)
+		list, _ := json.Marshal(v) // strings always encode
+		return string(list), true
 	case time.Time:
-		return v.UTC().Format(time.RFC3339Nano)
+		return v.UTC().Format(time.RFC3339Nano), false
 	default:
-		return fmt.Sprint(v)
+		return fmt.Sprint(v), false
 	}
 }
 
-// csvWriter writes CSV whose first line names the columns. A list is a JSON array.
+// csvWriter writes CSV (RFC 4180, with LF) whose first line names the columns. Every
+// text is quoted, whatever is in it, since spreadsheets take other characters than the
+// comma for the end of a field, too. A list is a JSON array.
 type csvWriter struct {
-	w        *csv.Writer
-	fields   []string
-	harmless bool  // whether formulas are defused
-	err      error // of the header
+	w        *bufio.Writer
+	line     []byte
+	harmless bool // whether formulas are defused
 }
 
 func newCSV(w io.Writer, harmless bool) *csvWriter {
-	c := &csvWriter{w: csv.NewWriter(w), fields: usage.ColumnNames(usage.Columns), harmless: harmless}
-	c.err = c.w.Write(c.fields)
+	c := &csvWriter{w: bufio.NewWriterSize(w, 64<<10), harmless: harmless}
+	_, _ = c.w.WriteString(strings.Join(usage.ColumnNames(usage.Columns), ",") + "\n") // Flush has the error
 	return c
 }
 
 func (c *csvWriter) Write(e *usage.Event) error {
+	c.line = c.line[:0]
 	for i, column := range usage.Columns {
-		c.fields[i] = columnText(column, e)
-		if c.harmless && isFormula(c.fields[i]) {
-			c.fields[i] = "'" + c.fields[i]
+		if i > 0 {
+			c.line = append(c.line, ',')
 		}
+		text, isText := columnText(column, e)
+		if !isText {
+			c.line = append(c.line, text...)
+			continue
+		}
+		if c.harmless && isFormula(text) {
+			text = "'" + text
+		}
+		c.line = append(c.line, '"')
+		c.line = append(c.line, strings.ReplaceAll(text, `"`, `""`)...)
+		c.line = append(c.line, '"')
 	}
-	return errors.Join(c.err, c.w.Write(c.fields))
+	_, err := c.w.Write(append(c.line, '\n'))
+	return err
 }
 
 // isFormula reports whether a spreadsheet may run the text as a formula: it starts,
@@ -114,7 +126,4 @@ func isFormula(s string) bool {
 	return strings.ContainsRune("=+-@＝＋－＠", first) && s != ""
 }
 
-func (c *csvWriter) Close() error {
-	c.w.Flush()
-	return errors.Join(c.err, c.w.Error())
-}
+func (c *csvWriter) Close() error { return c.w.Flush() }

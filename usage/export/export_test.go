@@ -251,3 +251,16 @@ func BenchmarkExport(b *testing.B) {
 		})
 	}
 }
+
+// TestTextIsQuoted: every text is in quotes, so that no spreadsheet splits it at
+// another character than the comma and finds a formula behind that. Numbers and what
+// is unknown are not.
+func TestTextIsQuoted(t *testing.T) {
+	e := usage.Event{Tool: "a;=1+1", KeyName: `say "x"`, Tables: []string{"t"}, RecordCount: usage.Int64(5)}
+	_, row, _ := strings.Cut(string(write(t, SpreadsheetCSV, []usage.Event{e})), "\n")
+	for _, want := range []string{`,"a;=1+1",`, `,"say ""x""",`, `,"[""t""]",5,`} {
+		if !strings.Contains(row, want) {
+			t.Errorf("the row lacks %s: %s", want, row)
+		}
+	}
+}
