@@ -15,8 +15,10 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/dustin/go-humanize"
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/tallygate/tallygate/identity"
 	"github.com/tallygate/tallygate/journal"
 	"github.com/tallygate/tallygate/usage"
 	"github.com/tallygate/tallygate/usage/export"
@@ -208,6 +210,9 @@ func (o *exportOptions) complete(ctx context.Context, settings Settings) (err er
 	}
 	if !o.filter.From.IsZero() && !o.filter.To.IsZero() && !o.filter.From.Before(o.filter.To) {
 		return errors.New("--from must be before --to")
+	}
+	if id, err := uuid.Parse(o.filter.KeyID); o.filter.KeyID != "" && (err != nil || id.String() != o.filter.KeyID) {
+		return fmt.Errorf("--key must be the ID of a key, as `tallygate keys list` shows it, not %s", identity.Quote(o.filter.KeyID))
 	}
 	if o.filter.Outcome != "" && !slices.Contains(usage.Outcomes, o.filter.Outcome) {
 		return fmt.Errorf("--outcome: %q is none of ok, tool_error, rpc_error, http_error, aborted", o.filter.Outcome)
