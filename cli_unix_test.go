@@ -46,6 +46,7 @@ func TestMistypedCommands(t *testing.T) {
 		{"users disable ana@example.com", 4, "there is no store"},
 		{"ledger export", 1, "there is no ledger data/usage.db"},
 		{"ledger export --from 2026-12-02 --to 2026-12-01", 1, "--from must be before --to"},
+
 		{"ledger export --key xyz", 1, `Error: --key must be the ID of a key, as ` + "`tallygate keys list`" + ` shows it, not "xyz"`},
 		{"ledger export --from yesterday", 1, `--from must be a day or a time in RFC 3339 in the years 1970 to 2199, like 2026-11-23 or 2026-11-23T18:00:00Z, not "yesterday"`},
 		{"ledger export --config nowhere", 1, "Error: reading the config: open nowhere: no such file or directory"},

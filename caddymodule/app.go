@@ -6,7 +6,6 @@ package caddymodule
 import (
 	"cmp"
 	"fmt"
-	"net/url"
 	"strings"
 	"sync/atomic"
 
@@ -109,8 +108,10 @@ func (a *App) complete() (err error) {
 	a.Store = setting(a.Store, "TALLYGATE_STORE", "sqlite:data/tallygate.db")
 	a.Ledger = setting(a.Ledger, "TALLYGATE_LEDGER", "sqlite:data/usage.db")
 	a.BaseURL = expand(a.BaseURL)
-	if u, err := url.Parse(a.BaseURL); a.BaseURL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
-		return fmt.Errorf("base_url: %q is no address, as in https://keys.example.com", a.BaseURL)
+	if a.BaseURL != "" {
+		if err := identity.CheckBaseURL(a.BaseURL); err != nil {
+			return fmt.Errorf("base_url: %w", err)
+		}
 	}
 	a.KeyPrefix = cmp.Or(expand(a.KeyPrefix), identity.DefaultMark)
 	if a.keyFormat, err = identity.NewKeyFormat(a.KeyPrefix); err != nil {

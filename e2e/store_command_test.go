@@ -139,6 +139,7 @@ func TestUsersCommand(t *testing.T) {
 		{2, "password", "short\n", []string{"add", "x@example.com"}},
 		{2, "no password on the standard input", "", []string{"add", "x@example.com"}},
 		{2, "not a duration", "", []string{"invite", "x@example.com", "--valid", "soon"}},
+		{2, `--url: "keys.example.com" is no web address, as in https://keys.example.com`, "", []string{"invite", "x@example.com", "--url", "keys.example.com"}},
 		{4, `"nobody@example.com": not found`, "", []string{"disable", "nobody@example.com"}},
 		{4, "not found", first, []string{"passwd", "00000000-0000-7000-8000-000000000000"}},
 		{5, "exists already", first, []string{"add", ann}},

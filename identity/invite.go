@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/tallygate/tallygate/internal/uuidv7"
@@ -52,6 +53,15 @@ func NewInvite(email string, role Role, l Limits, validFor time.Duration) (i Inv
 		ID: uuidv7.New(now).String(), Email: email, Role: role, Limits: l, Digest: InviteDigest(token),
 		CreatedAt: now, ExpiresAt: storable(now.Add(validFor)),
 	}, token, nil
+}
+
+// CheckBaseURL returns an Invalid unless a string can stand before the path of an
+// invitation's link: a web address of http or https.
+func CheckBaseURL(s string) error {
+	if u, err := url.Parse(s); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return Invalid(fmt.Sprintf("%s is no web address, as in https://keys.example.com", Quote(s)))
+	}
+	return nil
 }
 
 // InviteDigest returns the digest that the invitation of a token is found under.

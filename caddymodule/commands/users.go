@@ -193,6 +193,9 @@ keys together.`,
 		if err != nil || validFor <= 0 {
 			return identity.Invalid(fmt.Sprintf("--valid: %q is not a duration, as in 12h or 3d", *valid))
 		}
+		if err := identity.CheckBaseURL(*url); err != nil {
+			return identity.Invalid(fmt.Sprintf("--url: %v", err))
+		}
 		i, token, err := identity.NewInvite(c.args[0], identity.Role(*role), *limits, validFor)
 		if err != nil {
 			return err
