@@ -154,7 +154,7 @@ func New(c Config) (*API, error) {
 		ledger:    c.Ledger,
 		keyring:   keyring,
 		tokens:    newTokens(keyring, lifetime),
-		throttle:  newThrottle(parallelChecks()),
+		throttle:  newThrottle(identity.ParallelHashes()),
 		keyFormat: c.KeyFormat,
 		open:      c.Registration,
 		baseURL:   strings.TrimSuffix(c.BaseURL, "/"),

@@ -4,13 +4,15 @@ import (
 	"context"
 	"math"
 	"net/netip"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
+
+	"github.com/tallygate/tallygate/identity/authn"
+	"github.com/tallygate/tallygate/internal/suspect"
 )
 
 // One client may fail to log into one account this often: a burst, and once more
@@ -61,28 +63,19 @@ const (
 type throttle struct {
 	pairs     *attemptCache // by client and account
 	accounts  *attemptCache
-	registers *attemptCache // by client
-	suspects  *lru.Cache[string, *suspect]
+	registers *attemptCache        // by client
+	suspects  *suspect.Set[string] // clients that failed
 	line      *line
 }
 
-// suspect is a client that failed.
-type suspect struct {
-	turn  chan struct{} // a semaphore of one
-	until time.Time     // it is suspected
-}
-
 // newThrottle returns a throttle that lets a number of passwords be checked at a
-// time.
+// time: identity.ParallelHashes, but in tests.
 func newThrottle(parallel int) *throttle {
 	return &throttle{
 		pairs: newAttemptCache(pairAllowance), accounts: newAttemptCache(accountAllowance),
-		registers: newAttemptCache(registerAllowance), suspects: newLRU[*suspect](), line: &line{free: parallel},
+		registers: newAttemptCache(registerAllowance), suspects: suspect.NewSet[string](maxRemembered, suspectedFor), line: &line{free: parallel},
 	}
 }
-
-// parallelChecks is how many passwords are checked at a time.
-func parallelChecks() int { return max(1, runtime.GOMAXPROCS(0)-1) }
 
 // begin starts a login into the account with an email address, when it is its
 // turn. known says that the client has logged into it before. It returns a
@@ -102,7 +95,7 @@ func (t *throttle) begin(ctx context.Context, client, email string, known bool) 
 		leave(failed)
 		pair.leave(failed)
 		if failed {
-			t.suspect(client)
+			t.suspects.Add(client)
 		}
 	}, 0, nil
 }
@@ -113,35 +106,24 @@ func (t *throttle) enterLine(ctx context.Context, client, email string, known bo
 		return func(bool) { t.line.leave() }, 0, err
 	}
 	account := t.accounts.of(email)
-	s, failedLately := t.suspects.Get(client)
-	if !failedLately || time.Now().After(s.until) {
+	endTurn, suspected, err := t.suspects.Turn(ctx, client)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case !suspected:
 		err := t.line.enter(ctx, lineNew)
 		return func(failed bool) { t.line.leave(); account.count(failed) }, 0, err
 	}
-	select {
-	case s.turn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, 0, ctx.Err()
-	}
 	if wait, err := account.enter(ctx); wait > 0 || err != nil {
-		<-s.turn
+		endTurn()
 		return nil, wait, err
 	}
 	if err := t.line.enter(ctx, lineSuspected); err != nil {
 		account.leave(false)
-		<-s.turn
+		endTurn()
 		return nil, 0, err
 	}
-	return func(failed bool) { t.line.leave(); account.leave(failed); <-s.turn }, 0, nil
-}
-
-// suspect records that a client failed.
-func (t *throttle) suspect(client string) {
-	fresh := &suspect{turn: make(chan struct{}, 1), until: time.Now().Add(suspectedFor)}
-	if s, known := t.suspects.Get(client); known {
-		fresh.turn = s.turn
-	}
-	t.suspects.Add(client, fresh)
+	return func(failed bool) { t.line.leave(); account.leave(failed); endTurn() }, 0, nil
 }
 
 // line is a semaphore whose waiting callers are served by priority, and then in
@@ -207,15 +189,11 @@ type attemptCache struct {
 }
 
 func newAttemptCache(a allowance) *attemptCache {
-	return &attemptCache{a, newLRU[*attempts]()}
-}
-
-func newLRU[V any]() *lru.Cache[string, V] {
-	remembered, err := lru.New[string, V](maxRemembered)
+	remembered, err := lru.New[string, *attempts](maxRemembered)
 	if err != nil {
 		panic(err) // only for a size that is not positive
 	}
-	return remembered
+	return &attemptCache{a, remembered}
 }
 
 func (t *attemptCache) of(name string) *attempts {
@@ -268,17 +246,20 @@ func (a *attempts) count(failed bool) {
 	}
 }
 
-// clientNetwork returns the part of a client's address that it cannot choose: all
-// of an IPv4 address, the first 64 bits of an IPv6 address (RFC 6177).
+// clientNetwork returns the network of a client's address and port.
 func clientNetwork(remoteAddr string) string { return networkOf(clientIP(remoteAddr)) }
 
-// networkOf returns the network of an address without a port.
+// networkOf returns the network of an address without a port: authn.ClientNetwork's,
+// or what is given if that is no IP address.
 func networkOf(ip string) string {
 	addr, err := netip.ParseAddr(ip)
-	if err != nil || addr.Is4() {
+	if err != nil {
 		return ip
 	}
-	network, _ := addr.Prefix(64) // an IPv6 address has 64 bits
+	network := authn.ClientNetwork(addr)
+	if network.IsSingleIP() {
+		return network.Addr().String()
+	}
 	return network.String()
 }
 

@@ -111,9 +111,12 @@ var current = argon2id{memory: 19456, passes: 2, lanes: 1, salt: make([]byte, 16
 // nobody is a hash that no password has.
 var nobody = current.String()
 
-// hashing is a semaphore: each hash takes a core and 19 MiB for some 30 ms. One
-// core is left for everything else.
-var hashing = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
+// hashing is a semaphore.
+var hashing = make(chan struct{}, ParallelHashes())
+
+// ParallelHashes returns how many passwords are hashed or checked at a time. Each takes
+// a core and 19 MiB for some 30 ms, and one core is left for everything else.
+func ParallelHashes() int { return max(1, runtime.GOMAXPROCS(0)-1) }
 
 // derive returns the key of a password under h's parameters and salt.
 func (h argon2id) derive(ctx context.Context, password string) ([]byte, error) {

@@ -68,7 +68,7 @@ func (a *Authority) findUncached(ctx context.Context, d identity.Digest, client 
 	}
 	e, err := a.lookup(ctx, d)
 	if err == nil && e.dead == Unknown {
-		a.queue.suspect(client)
+		a.queue.networks.Add(ClientNetwork(client))
 	}
 	return e, err
 }

@@ -9,6 +9,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/tallygate/tallygate/identity"
+	"github.com/tallygate/tallygate/internal/suspect"
 )
 
 // How many keys that are not cached may be looked up at a time. More would keep
@@ -40,15 +41,9 @@ const (
 // that was least recently seen is trusted again. Somebody who owns that many
 // networks can make everybody wait for trustedLookups of theirs at a time.
 type lookupQueue struct {
-	trusted, suspected chan struct{} // semaphores
-	networks           *lru.Cache[netip.Prefix, *network]
+	trusted, suspected chan struct{}              // semaphores
+	networks           *suspect.Set[netip.Prefix] // that sent unknown keys
 	unknown            *lru.Cache[identity.Digest, unknownKey]
-}
-
-// network is one that sent unknown keys.
-type network struct {
-	turn  chan struct{} // a semaphore of one
-	until time.Time     // it is suspected
 }
 
 // unknownKey is what the store said at a time, in a generation of the Authority.
@@ -58,31 +53,25 @@ type unknownKey struct {
 }
 
 func newLookupQueue() *lookupQueue {
-	return &lookupQueue{
-		trusted: make(chan struct{}, trustedLookups), suspected: make(chan struct{}, suspectedLookups),
-		networks: newLRU[netip.Prefix, *network](suspectedNetworks),
-		unknown:  newLRU[identity.Digest, unknownKey](unknownKeys),
-	}
-}
-
-func newLRU[K comparable, V any](size int) *lru.Cache[K, V] {
-	cache, err := lru.New[K, V](size)
+	unknown, err := lru.New[identity.Digest, unknownKey](unknownKeys)
 	if err != nil {
 		panic(err) // only for a size that is not positive
 	}
-	return cache
+	return &lookupQueue{
+		trusted: make(chan struct{}, trustedLookups), suspected: make(chan struct{}, suspectedLookups),
+		networks: suspect.NewSet[netip.Prefix](suspectedNetworks, suspectedFor), unknown: unknown,
+	}
 }
 
 // enter waits for a client's turn, and returns a function that ends it. An error
 // is the context's.
 func (q *lookupQueue) enter(ctx context.Context, client netip.Addr) (leave func(), err error) {
-	n, known := q.networks.Get(ClientNetwork(client))
-	if !known || time.Now().After(n.until) {
+	endTurn, suspected, err := q.networks.Turn(ctx, ClientNetwork(client))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("waiting for the store: %w", err)
+	case !suspected:
 		return acquire(ctx, q.trusted)
-	}
-	endTurn, err := acquire(ctx, n.turn)
-	if err != nil {
-		return nil, err
 	}
 	release, err := acquire(ctx, q.suspected)
 	if err != nil {
@@ -99,16 +88,6 @@ func acquire(ctx context.Context, semaphore chan struct{}) (release func(), err 
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for the store: %w", context.Cause(ctx))
 	}
-}
-
-// suspect records that a client sent an unknown key.
-func (q *lookupQueue) suspect(client netip.Addr) {
-	fresh := &network{turn: make(chan struct{}, 1), until: time.Now().Add(suspectedFor)}
-	prefix := ClientNetwork(client)
-	if n, known := q.networks.Get(prefix); known {
-		fresh.turn = n.turn
-	}
-	q.networks.Add(prefix, fresh)
 }
 
 // ClientNetwork returns the part of a client's address that it cannot change at
