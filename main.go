@@ -13,7 +13,6 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -21,6 +20,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/spf13/cobra"
+
+	"github.com/tallygate/tallygate/caddymodule/commands"
 )
 
 // version is the release, as "v1.2.3". A release sets it by
@@ -91,23 +92,18 @@ func checkSocket(args []string) error {
 		return nil
 	}
 	cmd := &cobra.Command{FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true}}
-	file := cmd.Flags().StringP("config", "c", "Caddyfile", "")
+	file := cmd.Flags().StringP("config", "c", "", "")
 	adapter := cmd.Flags().StringP("adapter", "a", "", "")
 	resume := cmd.Flags().BoolP("resume", "r", false, "")
 	if err := cmd.ParseFlags(args[2:]); err != nil || *resume {
 		return nil // Caddy reports what is wrong with its flags and its config
 	}
-	config, err := os.ReadFile(*file)
+	if *file == "-" {
+		return nil // it can be read once
+	}
+	config, err := commands.LoadConfig(*file, *adapter)
 	if err != nil {
 		return nil
-	}
-	if *adapter == "" && filepath.Ext(*file) != ".json" {
-		*adapter = "caddyfile"
-	}
-	if a := caddyconfig.GetAdapter(*adapter); a != nil {
-		if config, _, err = a.Adapt(config, map[string]any{"filename": *file}); err != nil {
-			return nil
-		}
 	}
 	var c caddy.Config
 	if err := json.Unmarshal(config, &c); err != nil || c.Admin == nil {

@@ -20,7 +20,9 @@
 //	principal, denial, err := authority.Authenticate(ctx, key, clientAddr)
 //	// err: 503; denial: 401
 //	if !principal.Scope.AllowsTool(server, tool) { … }
-//	permit, err := limiter.Acquire(ctx, principal.KeyID, principal.Limits)
+//	permit, err := limiter.Acquire(ctx,
+//		quota.Subject{ID: principal.KeyID, Limits: principal.Limits},
+//		quota.Subject{ID: principal.UserID, Limits: principal.UserLimits})
 //	// 429 for a *quota.Exceeded, with its RetryAfter
 //	defer permit.Release()
 //	permit.Records(n) // when the result has been metered

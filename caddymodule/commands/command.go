@@ -53,7 +53,8 @@ var host Host
 func Use(h Host) { host = h }
 
 // configCommand makes a command that runs with an adapted config; nil where there is
-// none.
+// none. run returns the exit status and an error, which is printed as one line on the
+// standard error.
 func configCommand(cmd *cobra.Command, args cobra.PositionalArgs, run func(config []byte) (int, error)) *cobra.Command {
 	cmd.Args = func(cmd *cobra.Command, given []string) error {
 		if err := args(cmd, given); err != nil {
@@ -63,27 +64,15 @@ func configCommand(cmd *cobra.Command, args cobra.PositionalArgs, run func(confi
 	}
 	config := cmd.Flags().StringP("config", "c", "", "Configuration file (default: a Caddyfile in this folder, if there is one)")
 	adapter := cmd.Flags().StringP("adapter", "a", "", "Name of the config adapter to apply")
-	return command(cmd, func() (int, error) {
-		data, err := loadConfig(*config, *adapter)
-		if err != nil {
-			return caddy.ExitCodeFailedStartup, err
-		}
-		return run(data)
-	})
-}
-
-// command makes a command that runs a function, which returns the exit status and
-// an error. An error is printed as one line on the standard error.
-func command(cmd *cobra.Command, run func() (status int, err error)) *cobra.Command {
 	cmd.SetFlagErrorFunc(FlagError)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cmd.SilenceUsage = true
-		status, err := run()
+		data, err := LoadConfig(*config, *adapter)
 		if err != nil {
-			return failed(cmd, status, err)
+			return failed(cmd, caddy.ExitCodeFailedStartup, err)
 		}
-		if status != caddy.ExitCodeSuccess {
-			return failed(cmd, status, nil)
+		status, err := run(data)
+		if err != nil || status != caddy.ExitCodeSuccess {
+			return failed(cmd, status, err)
 		}
 		return nil
 	}
@@ -117,7 +106,6 @@ func meant(names []string, before string) string {
 // FlagError returns the error for flags that cannot be read. It adds the flag that
 // was meant to that of an unknown one.
 func FlagError(cmd *cobra.Command, err error) error {
-	cmd.SilenceUsage = true
 	suffix := ""
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		flags := &cobra.Command{SuggestionsMinimumDistance: 2}

@@ -13,10 +13,10 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 )
 
-// loadConfig reads and adapts a config as Caddy's commands do, but says nothing
+// LoadConfig reads and adapts a config as Caddy's commands do, but says nothing
 // while it succeeds. The file "" is a Caddyfile in this folder; the config is nil if
 // there is none. "-" is standard input.
-func loadConfig(file, adapter string) ([]byte, error) {
+func LoadConfig(file, adapter string) ([]byte, error) {
 	var text []byte
 	var err error
 	switch file {
