@@ -31,8 +31,8 @@ type App struct {
 	Store string `json:"store,omitempty"`
 
 	// The DSN of the ledger, where events end up; its scheme names the module in
-	// the namespace tallygate.ledgers: `sqlite:PATH`,
-	// `clickhouse://user:password@host:9000/database`, or `http://…` and
+	// the namespace tallygate.ledgers: `sqlite:PATH`, with `?ttl=90d` to delete
+	// events after 90 days, `clickhouse://user:password@host:9000/database`, or `http://…` and
 	// `https://…` for ClickHouse over HTTP.
 	// Default: the environment variable TALLYGATE_LEDGER, or else
 	// `sqlite:data/usage.db`.

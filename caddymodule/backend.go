@@ -132,6 +132,9 @@ func openBackend(a *App) (_ *backend, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the ledger: %w", err)
 	}
+	if l, ok := ledger.(usage.Expirer); ok {
+		b.startExpiring(log, l.Expire)
+	}
 	user := &pipelineUser{ledger, a.Journal.options(log), a.Journal.shipping(log)}
 	b.pipeline, err = open(b, pipelines, dir, func() (*pipeline, error) { return openPipeline(dir, user) })
 	if err != nil {

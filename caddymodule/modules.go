@@ -70,7 +70,8 @@ func (*PostgresStore) CaddyModule() caddy.ModuleInfo {
 // OpenStore prepares the connections, which are made when they are first used.
 func (g *PostgresStore) OpenStore() (identity.Store, error) { return postgres.Open(g.DSN) }
 
-// SQLiteLedger keeps events in an SQLite file: `sqlite:PATH`.
+// SQLiteLedger keeps events in an SQLite file: `sqlite:PATH`, for ever, or with
+// `sqlite:PATH?ttl=90d` for 90 days.
 type SQLiteLedger struct{ guestConfig }
 
 // CaddyModule returns the Caddy module information.

@@ -88,8 +88,12 @@ type fileGuest interface {
 	file() (string, error)
 }
 
-func (g *SQLiteStore) file() (string, error)  { return sqlitefile.Path(g.DSN) }
-func (g *SQLiteLedger) file() (string, error) { return sqlitefile.Path(g.DSN) }
+func (g *SQLiteStore) file() (string, error) { return sqlitefile.Path(g.DSN) }
+
+func (g *SQLiteLedger) file() (string, error) {
+	path, _, err := sqlitefile.Split(g.DSN)
+	return path, err
+}
 
 // fileOf returns the file of a store or ledger, or "" where it has none.
 func fileOf(guest any) string {

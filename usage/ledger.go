@@ -40,6 +40,14 @@ type Ledger interface {
 	Close() error
 }
 
+// Expirer is a Ledger whose old events have to be deleted from outside.
+type Expirer interface {
+	// Expire deletes some of the events that are too old at now, the oldest first, and
+	// reports whether it is to be called again. It takes milliseconds, so that a Write
+	// beside it does not wait for long. Several processes may call it at once.
+	Expire(ctx context.Context, now time.Time) (more bool, err error)
+}
+
 // ErrRejected is wrapped by the error of a Write that would always fail, because
 // the table cannot hold a value. It is not used when the ledger is down, full or
 // misconfigured.

@@ -2,6 +2,8 @@ package usage
 
 import (
 	"errors"
+	"regexp"
+	"strconv"
 	"time"
 )
 
@@ -32,5 +34,21 @@ func ParseTime(text string, day Bound) (time.Time, error) {
 	}
 	return t, nil
 }
+
+// ParseTTL reads for how many days a ledger keeps events: a number, as in 90d, or
+// none, which is 0 and means for ever. ok reports whether the text is one of these.
+func ParseTTL(text string) (days int, ok bool) {
+	if text == "none" {
+		return 0, true
+	}
+	found := ttl.FindStringSubmatch(text)
+	if found == nil {
+		return 0, false
+	}
+	days, err := strconv.Atoi(found[1])
+	return days, err == nil
+}
+
+var ttl = regexp.MustCompile(`^([1-9][0-9]{0,4})d$`)
 
 var errTime = errors.New("a day or a time in RFC 3339 in the years 1970 to 2199, like 2026-11-23 or 2026-11-23T18:00:00Z")

@@ -96,7 +96,7 @@ func makeStoreCommand(cmd *cobra.Command, args cobra.PositionalArgs, creates boo
 // command made beside the file to the file's owner, so that root leaves nothing that
 // the gate cannot open.
 func existing(what, dsn string) (release func(), err error) {
-	path, err := sqlitefile.Path(dsn)
+	path, _, err := sqlitefile.Split(dsn)
 	if err != nil {
 		return func() {}, nil //nolint:nilerr // another kind of DSN
 	}

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,20 +29,34 @@ const (
 	lockRetry   = 20 * time.Millisecond
 )
 
-// Path returns the file that a DSN names, as sqlite:PATH.
+// Path returns the file that a DSN without options names, as sqlite:PATH.
 func Path(dsn string) (string, error) {
+	path, options, err := Split(dsn)
+	if err == nil && len(options) > 0 {
+		return "", fmt.Errorf("%q is more than sqlite:PATH: there are no options", dsn)
+	}
+	return path, err
+}
+
+// Split returns the file that a DSN names, and its options, as
+// sqlite:PATH?NAME=VALUE&NAME=VALUE.
+func Split(dsn string) (path string, options url.Values, err error) {
 	path, ok := strings.CutPrefix(dsn, scheme)
+	path, query, _ := strings.Cut(path, "?")
 	switch {
 	case !ok:
-		return "", fmt.Errorf("an SQLite file is named by %sPATH, as in sqlite:data/tallygate.db", scheme)
+		return "", nil, fmt.Errorf("an SQLite file is named by %sPATH, as in sqlite:data/tallygate.db", scheme)
 	case path == "" || strings.HasSuffix(path, "/"):
-		return "", fmt.Errorf("%q names no file: write sqlite:PATH, as in sqlite:data/tallygate.db", dsn)
+		return "", nil, fmt.Errorf("%q names no file: write sqlite:PATH, as in sqlite:data/tallygate.db", dsn)
 	case strings.HasPrefix(path, "//"):
-		return "", fmt.Errorf("%q has a host: write sqlite:PATH, with one slash for an absolute path", dsn)
-	case strings.Contains(path, "?") || strings.HasPrefix(path, ":memory:"):
-		return "", fmt.Errorf("%q is more than sqlite:PATH: there are no options, and memory would lose everything", dsn)
+		return "", nil, fmt.Errorf("%q has a host: write sqlite:PATH, with one slash for an absolute path", dsn)
+	case strings.HasPrefix(path, ":memory:"):
+		return "", nil, fmt.Errorf("%q would lose everything: write sqlite:PATH, as in sqlite:data/tallygate.db", dsn)
 	}
-	return filepath.Clean(path), nil
+	if options, err = url.ParseQuery(query); err != nil {
+		return "", nil, fmt.Errorf("%q: what follows the ? is not of the form NAME=VALUE&NAME=VALUE", dsn)
+	}
+	return filepath.Clean(path), options, nil
 }
 
 // Open opens the file at path. It creates the folder (mode 0700), the file (0600)
@@ -88,14 +103,49 @@ func OpenReadOnly(path string) (*sql.DB, error) { return connect(path, "query_on
 // transaction takes the write lock when it begins, so that waiting for it cannot
 // deadlock.
 func connect(path string, pragmas ...string) (*sql.DB, error) {
+	var first []string
+	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
+		first = []string{"auto_vacuum(INCREMENTAL)"} // for Shrink; before the file's first page is written
+	}
 	query := url.Values{
-		"_pragma": append([]string{
+		"_pragma": slices.Concat(first, []string{
 			fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
 			"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(true)",
-		}, pragmas...),
+		}, pragmas),
 		"_txlock":   {"immediate"},
 		"_error_rc": {"true"}, // errors with the message of their extended code
 	}
 	uri := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}
 	return sql.Open("sqlite", uri.String())
+}
+
+// pagesPerStep is how many pages Shrink returns to the file system, at most.
+const pagesPerStep = 500
+
+// Shrink shortens the file by some of its free pages if more than a tenth of its
+// pages are free, and reports whether it is to be called again. The tenth is kept for
+// what is written next.
+func Shrink(ctx context.Context, db *sql.DB) (more bool, err error) {
+	before, err := excessPages(ctx, db)
+	if err != nil || before <= 0 {
+		return false, err
+	}
+	// One row for each page, which must be read for the page to be returned.
+	rows, err := db.QueryContext(ctx, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", min(before, pagesPerStep)))
+	if err != nil {
+		return false, err
+	}
+	for rows.Next() {
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return false, err
+	}
+	after, err := excessPages(ctx, db)
+	return after > 0 && after < before, err
+}
+
+// excessPages returns how many more pages are free than a tenth of the file's.
+func excessPages(ctx context.Context, db *sql.DB) (n int, err error) {
+	err = db.QueryRowContext(ctx, "SELECT freelist_count - page_count / 10 FROM pragma_freelist_count, pragma_page_count").Scan(&n)
+	return n, err
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/tallygate/tallygate/usage"
 )
 
 // Bounds for calls whose context has no deadline of its own.
@@ -32,10 +34,7 @@ type settings struct {
 	ttlDays int // 0 to keep events for ever
 }
 
-var (
-	clusterName = regexp.MustCompile(`^[A-Za-z0-9_.{}-]+$`) // braces: the name of a macro
-	ttl         = regexp.MustCompile(`^([1-9][0-9]{0,4})d$`)
-)
+var clusterName = regexp.MustCompile(`^[A-Za-z0-9_.{}-]+$`) // braces: the name of a macro
 
 // parseDSN reads a DSN as Open documents it.
 func parseDSN(dsn string) (s settings, err error) {
@@ -50,14 +49,9 @@ func parseDSN(dsn string) (s settings, err error) {
 	}
 	s.ttlDays = leaveTTL
 	if value, given := take("ttl"); given {
-		found := ttl.FindStringSubmatch(value)
-		switch {
-		case value == "none":
-			s.ttlDays = 0
-		case found == nil:
+		var ok bool
+		if s.ttlDays, ok = usage.ParseTTL(value); !ok {
 			return s, fmt.Errorf("ClickHouse DSN: ttl=%q is neither a number of days, as in 90d, nor none", value)
-		default:
-			s.ttlDays, _ = strconv.Atoi(found[1]) // has digits only
 		}
 	}
 	value, given := take("cluster")

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 
 	"modernc.org/sqlite"
@@ -31,7 +32,8 @@ var writerPragmas = []string{"cache_size(-8000)", "wal_autocheckpoint(4000)"}
 
 // Ledger is a usage.Ledger in the table mcp_tool_usage_log of one SQLite file.
 type Ledger struct {
-	path string
+	path    string
+	ttlDays int // how long events are kept; 0 for ever
 
 	mu     sync.Mutex // guards the fields below
 	write  *sql.DB    // one connection, nil until the first use
@@ -39,15 +41,25 @@ type Ledger struct {
 	closed bool
 }
 
-// Open returns the ledger in the file that the DSN names, as sqlite:PATH. The
-// first use makes the file, readable by its owner only, and its folder where
-// they are missing.
+// Open returns the ledger in the file that the DSN names, as sqlite:PATH or, for a
+// ledger that Expire deletes old events from, sqlite:PATH?ttl=90d. The first use
+// makes the file, readable by its owner only, and its folder where they are missing.
 func Open(dsn string) (*Ledger, error) {
-	path, err := sqlitefile.Path(dsn)
+	path, options, err := sqlitefile.Split(dsn)
 	if err != nil {
 		return nil, err
 	}
-	return &Ledger{path: path}, nil
+	l := &Ledger{path: path}
+	for name, values := range options {
+		var ok bool
+		switch l.ttlDays, ok = usage.ParseTTL(values[0]); {
+		case name != "ttl":
+			return nil, fmt.Errorf("SQLite ledger %s: unknown option %q; there is ttl, as in sqlite:PATH?ttl=90d", path, name)
+		case !ok || len(values) > 1:
+			return nil, fmt.Errorf("SQLite ledger %s: ttl=%q is neither a number of days, as in 90d, nor none", path, strings.Join(values, ","))
+		}
+	}
+	return l, nil
 }
 
 // Close closes the file. The ledger cannot be used afterwards.
