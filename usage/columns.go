@@ -37,7 +37,7 @@ type Column struct {
 // the columns that it lacks unknown.
 var Columns = []Column{
 	{Name: "event_id", Doc: "The event's ID, a UUIDv7.", Field: func(e *Event) any { return &e.ID }},
-	{Name: "ts", Doc: "When the call came.", Field: func(e *Event) any { return &e.Time }},
+	{Name: "ts", Doc: "When the call came, in UTC, to the microsecond.", Field: func(e *Event) any { return &e.Time }},
 	{Name: "server", Doc: "The name of the MCP server that was called.", Field: func(e *Event) any { return &e.Server }},
 	{Name: "user_id", Doc: "The ID of the user who called.", Field: func(e *Event) any { return &e.UserID }},
 	{Name: "user_email", Doc: "The user's email address at the time of the call.", Field: func(e *Event) any { return &e.UserEmail }},
