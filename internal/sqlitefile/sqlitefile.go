@@ -130,18 +130,24 @@ func Shrink(ctx context.Context, db *sql.DB) (more bool, err error) {
 	if err != nil || before <= 0 {
 		return false, err
 	}
-	// One row for each page, which must be read for the page to be returned.
-	rows, err := db.QueryContext(ctx, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", min(before, pagesPerStep)))
-	if err != nil {
-		return false, err
-	}
-	for rows.Next() {
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+	if err := returnPages(ctx, db, min(before, pagesPerStep)); err != nil {
 		return false, err
 	}
 	after, err := excessPages(ctx, db)
 	return after > 0 && after < before, err
+}
+
+// returnPages returns n free pages to the file system.
+func returnPages(ctx context.Context, db *sql.DB, n int) error {
+	rows, err := db.QueryContext(ctx, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", n))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }() // rows.Err has returned any error
+	for rows.Next() {
+		// One row for each page, which is returned when the row is read.
+	}
+	return rows.Err()
 }
 
 // excessPages returns how many more pages are free than a tenth of the file's.
